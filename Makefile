@@ -1,0 +1,55 @@
+# Everything runs in .venv, made with uv when it is installed and with python3 -m venv otherwise.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LOCK := requirements/dev.lock
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-real check fix bench lock clean
+
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv with Hearth and its development tools
+
+$(STAMP): pyproject.toml $(LOCK)
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
+	  uv pip install --quiet --python $(BIN)/python -r $(LOCK) && \
+	  uv pip install --quiet --python $(BIN)/python --no-deps --editable . ; \
+	else \
+	  $(PYTHON) -m venv $(VENV) && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(LOCK) && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable . ; \
+	fi
+	@touch $(STAMP)
+
+demo: $(STAMP) ## Index a repository (REPO=path, default this one) and watch Hearth work in it
+	@$(BIN)/python -m benchmarks.demo $(if $(REPO),--repo "$(REPO)")
+
+test: $(STAMP) ## Run the tests
+	@$(BIN)/python -m pytest -m "not real" $(ARGS)
+
+test-real: $(STAMP) ## Run the tests with heavy real parts (model server, editors)
+	@$(BIN)/python -m pytest -m real $(ARGS)
+
+check: $(STAMP) ## Lint, types, import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+fix: $(STAMP) ## Apply what ruff can mend by itself
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(STAMP) ## Run the benchmarks and write JSON to benchmarks/results/
+	@$(BIN)/python -m benchmarks.indexing
+	@$(BIN)/python -m benchmarks.latency
+
+lock: ## Resolve requirements/*.lock again (needs uv)
+	@requirements/lock.sh
+
+clean: ## Remove the virtual environment and caches
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

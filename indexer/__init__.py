@@ -1,0 +1,1 @@
+"""Indexing and search over git repositories: from blobs to chunks, symbols, vectors and answers."""

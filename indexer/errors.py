@@ -1,0 +1,126 @@
+"""Every error the indexer raises on purpose.
+
+::
+
+    IndexerError                 exit code, message and advice
+    ├── RepositoryError          the source is not a usable git repository
+    │   ├── NotARepository
+    │   ├── RefNotFound
+    │   └── RepositoryUnavailable   a remote or an object could not be read
+    ├── UnknownRepository        no repository of that name is in the index
+    ├── NameTaken                two sources would share one name
+    ├── DataDirectoryError       the data directory cannot be read or written
+    ├── IndexCorrupt             stored files do not agree with each other or cannot be parsed
+    ├── IndexBusy                another process is writing to this data directory
+    ├── DiskFull                 the index could not be written; what was published before still stands
+    ├── InvalidQueryFile         a line of a --queries file is not usable
+    └── ConfigError              hearth.toml: names the file, line and key
+
+Expected outcomes that concern one file (binary, too large, ...) are data, not errors: see
+:class:`indexer.types.Skip`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class IndexerError(Exception):
+    """Base of all deliberate errors.
+
+    Args:
+        message: What was wrong and where, one sentence without a trailing full stop.
+        advice: What to do about it, one sentence; shown on a line of its own.
+    """
+
+    exit_code: ClassVar[int] = 1
+    code: ClassVar[str] = "indexer-error"
+
+    def __init__(self, message: str, *, advice: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.advice}".rstrip() if self.advice else self.message
+
+
+class RepositoryError(IndexerError):
+    """The source is not a usable git repository."""
+
+    exit_code = 3
+    code = "repository"
+
+
+class NotARepository(RepositoryError):
+    """There is no git repository at that path."""
+
+    code = "not-a-repository"
+
+
+class RefNotFound(RepositoryError):
+    """The repository has no such branch, tag or commit."""
+
+    code = "ref-not-found"
+
+
+class RepositoryUnavailable(RepositoryError):
+    """A remote did not answer, or an object that must exist could not be read."""
+
+    code = "repository-unavailable"
+
+
+class UnknownRepository(IndexerError):
+    """No repository of that name is in the index."""
+
+    exit_code = 4
+    code = "unknown-repository"
+
+
+class NameTaken(IndexerError):
+    """Two different sources would share one name."""
+
+    exit_code = 4
+    code = "name-taken"
+
+
+class DataDirectoryError(IndexerError):
+    """The data directory cannot be read or written."""
+
+    exit_code = 5
+    code = "data-directory"
+
+
+class IndexCorrupt(IndexerError):
+    """Stored files do not agree with each other or cannot be parsed."""
+
+    exit_code = 6
+    code = "index-corrupt"
+
+
+class IndexBusy(IndexerError):
+    """Another process is writing to this data directory."""
+
+    exit_code = 7
+    code = "index-busy"
+
+
+class DiskFull(IndexerError):
+    """The index could not be written; what was published before still stands."""
+
+    exit_code = 8
+    code = "disk-full"
+
+
+class InvalidQueryFile(IndexerError):
+    """A line of a file of queries or cases is not usable."""
+
+    exit_code = 9
+    code = "invalid-query-file"
+
+
+class ConfigError(IndexerError):
+    """The configuration has an unknown key or a value that does not fit."""
+
+    exit_code = 2
+    code = "config"

@@ -1,0 +1,1 @@
+"""The assistant itself: language server, completion, explanation, engines and the command line."""

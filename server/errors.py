@@ -1,0 +1,95 @@
+"""Every error the server raises on purpose.
+
+::
+
+    ServerError                  exit code, message and advice
+    ├── EngineError              an engine could not answer
+    │   ├── EngineUnavailable    it cannot be reached, or says it is not ready
+    │   ├── EngineRefused        it answered with an error that trying again will not mend (400, 401, ...)
+    │   ├── EngineBusy           it asks to come back later (429, 503)
+    │   ├── EngineTimeout        a deadline of ours ran out
+    │   └── EngineProtocolError  what it sent is not the protocol
+    ├── InvalidPosition          a FILE:LINE:COL that does not exist
+    ├── InvalidCaseFile          a line of a --cases file is not usable
+    └── ConfigError              (indexer.errors) hearth.toml: names the file, line and key
+
+A suggestion that is not made (unsure, cancelled, stale) is not an error.
+"""
+
+from __future__ import annotations
+
+from indexer.errors import ConfigError, IndexerError
+
+__all__ = [
+    "ConfigError",
+    "EngineBusy",
+    "EngineError",
+    "EngineProtocolError",
+    "EngineRefused",
+    "EngineTimeout",
+    "EngineUnavailable",
+    "InvalidCaseFile",
+    "InvalidPosition",
+    "ServerError",
+]
+
+
+class ServerError(IndexerError):
+    """Base of the server's own errors; carries a message, advice and an exit code like the indexer's."""
+
+    code = "server-error"
+
+
+class EngineError(ServerError):
+    """An engine could not answer."""
+
+    exit_code = 10
+    code = "engine"
+
+
+class EngineUnavailable(EngineError):
+    """The engine cannot be reached, or says it is not ready."""
+
+    code = "engine-unavailable"
+
+
+class EngineRefused(EngineError):
+    """The engine answered with an error that trying again will not mend."""
+
+    code = "engine-refused"
+
+
+class EngineBusy(EngineError):
+    """The engine asks to come back later. ``retry_after`` is in seconds, 0.0 when it did not say."""
+
+    code = "engine-busy"
+
+    def __init__(self, message: str, *, advice: str = "", retry_after: float = 0.0) -> None:
+        super().__init__(message, advice=advice)
+        self.retry_after = retry_after
+
+
+class EngineTimeout(EngineError):
+    """One of our own deadlines ran out."""
+
+    code = "engine-timeout"
+
+
+class EngineProtocolError(EngineError):
+    """What the engine sent is not the protocol it claims to speak."""
+
+    code = "engine-protocol"
+
+
+class InvalidPosition(ServerError):
+    """The file or the place in it does not exist."""
+
+    exit_code = 11
+    code = "invalid-position"
+
+
+class InvalidCaseFile(ServerError):
+    """A line of a file of completion cases is not usable."""
+
+    exit_code = 9
+    code = "invalid-case-file"

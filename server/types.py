@@ -1,0 +1,195 @@
+"""The vocabulary of the server: frozen values that pass between its layers. No LSP type appears here.
+
+Text is Python text (one item a code point); only ``server.lsp`` knows about UTF-16.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from indexer.types import Scope
+
+
+class Rung(enum.StrEnum):
+    """A step of the ladder of engines, best first."""
+
+    VLLM = "vllm"
+    EMBEDDED = "embedded"
+    QUIET = "quiet"
+
+
+class SnippetReason(enum.StrEnum):
+    """Why a snippet was gathered."""
+
+    DEFINITION = "definition"
+    IMPORTED = "imported"
+    LEXICAL = "lexical"
+    DENSE = "dense"
+    OPEN_FILE = "open-file"
+    RECENT_EDIT = "recent-edit"
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A piece of code that may help. Lines are 1-based and inclusive; ``commit`` is empty for unsaved text."""
+
+    repository: str
+    path: str
+    commit: str
+    start_line: int
+    end_line: int
+    language: str
+    text: str
+    score: float
+    reason: SnippetReason
+    symbol: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A document as the editor has it now. ``path`` is relative to its repository, or absolute outside of one."""
+
+    path: str
+    language: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionRequest:
+    """Everything an engine may use to complete at one cursor.
+
+    Attributes:
+        path: Relative to its repository, or absolute outside of one.
+        repository: Name in the index; empty outside of any indexed repository.
+        ref: The indexed ref; empty for the default.
+        prefix: All text before the cursor.
+        suffix: All text after the cursor.
+        scope: What may be read from the index; already excludes every open document.
+        snippets: Retrieved context, best first, in a stable order.
+        open_files: Other open documents, most recently used first.
+        max_tokens: Upper bound for what a model generates.
+        multiline: Whether more than one line may be proposed.
+    """
+
+    path: str
+    language: str
+    prefix: str
+    suffix: str
+    repository: str = ""
+    ref: str = ""
+    scope: Scope = Scope()
+    snippets: tuple[Snippet, ...] = ()
+    open_files: tuple[OpenFile, ...] = ()
+    max_tokens: int = 128
+    multiline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """More text from an engine, to be appended. ``tokens`` counts what the engine says it cost (0 if it does not)."""
+
+    text: str
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A finished suggestion.
+
+    ``confidence`` is a calibrated probability that the text is exactly what will be typed, or -1.0 when the
+    engine has none to give. ``source`` names the engine and, for the embedded one, where the text came from.
+    """
+
+    text: str
+    confidence: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A place in the company's code that an explanation drew on; checked to exist before it is shown."""
+
+    repository: str
+    path: str
+    start_line: int
+    end_line: int
+    commit: str
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainRequest:
+    """What to explain, and the context gathered for it.
+
+    ``text`` is the selected code, ``symbol`` the definition it shows (may be empty). ``facts`` is what the index
+    knows: signature, documentation, definitions used, callers, history; each with its citation.
+    """
+
+    path: str
+    language: str
+    text: str
+    start_line: int
+    end_line: int
+    repository: str = ""
+    ref: str = ""
+    symbol: str = ""
+    facts: tuple[Fact, ...] = ()
+    question: str = ""
+
+
+class FactKind(enum.StrEnum):
+    """What an explanation may rest on."""
+
+    SIGNATURE = "signature"
+    DOCUMENTATION = "documentation"
+    USES = "uses"
+    CALLER = "caller"
+    HISTORY = "history"
+    RELATED = "related"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing the index knows about the code being explained."""
+
+    kind: FactKind
+    title: str
+    text: str
+    citation: Citation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineHealth:
+    """Whether an engine can answer now; ``detail`` is a sentence for people."""
+
+    available: bool
+    detail: str
+    model: str = ""
+
+
+class Engine(Protocol):
+    """Anything that completes and explains.
+
+    Streams are context managers: leaving one, finished, failed or cancelled, stops the work behind it and closes its
+    connection. An engine with nothing to say yields nothing. Errors are :class:`server.errors.EngineError`.
+    """
+
+    @property
+    def name(self) -> str:
+        """``"vllm"`` or ``"embedded"``."""
+
+    def complete(self, request: CompletionRequest) -> AbstractAsyncContextManager[AsyncIterator[Delta]]:
+        """Stream the text to insert at the cursor."""
+
+    def explain(self, request: ExplainRequest) -> AbstractAsyncContextManager[AsyncIterator[Delta]]:
+        """Stream an explanation in Markdown. ``[n]`` refers to the n-th citation among ``request.facts``, from 1."""
+
+    async def health(self) -> EngineHealth:
+        """Ask whether the engine could answer now. Never raises."""
+
+    async def close(self) -> None:
+        """Release connections and files. Idempotent."""
