@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from indexer.types import Scope
@@ -81,7 +81,7 @@ class CompletionRequest:
     suffix: str
     repository: str = ""
     ref: str = ""
-    scope: Scope = Scope()
+    scope: Scope = field(default_factory=Scope)
     snippets: tuple[Snippet, ...] = ()
     open_files: tuple[OpenFile, ...] = ()
     max_tokens: int = 128
