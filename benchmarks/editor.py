@@ -11,11 +11,13 @@ import itertools
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+OnPart = Callable[[float, Any], None]
 
 _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
@@ -51,7 +53,7 @@ class Editor:
         self._process = process
         self._ids = itertools.count(1)
         self._waiting: dict[int, tuple[str, asyncio.Future[Any]]] = {}
-        self._streams: dict[str, tuple[float, list[tuple[float, Any]]]] = {}
+        self._streams: dict[str, tuple[float, list[tuple[float, Any]], OnPart | None]] = {}
         self._notified = asyncio.Condition()
         self._stderr = bytearray()
         self._versions: dict[str, int] = {}
@@ -93,21 +95,26 @@ class Editor:
         place = {"line": line, "character": character}
         self.change(uri, [{"range": {"start": place, "end": place}, "text": text}])
 
-    async def complete(self, uri: str, line: int, character: int, *, automatic: bool = True) -> Streamed:
+    async def complete(
+        self, uri: str, line: int, character: int, *, automatic: bool = True, on_part: OnPart | None = None
+    ) -> Streamed:
         """Ask for a streamed inline completion at a position (0-based, UTF-16)."""
         parameters = {
             "textDocument": {"uri": uri},
             "position": {"line": line, "character": character},
             "context": {"triggerKind": 2 if automatic else 1},
         }
-        return await self.stream("textDocument/inlineCompletion", parameters)
+        return await self.stream("textDocument/inlineCompletion", parameters, on_part)
 
-    async def stream(self, method: str, parameters: dict[str, Any]) -> Streamed:
-        """Send a request with a partial result token and collect what arrives for it."""
+    async def stream(self, method: str, parameters: dict[str, Any], on_part: OnPart | None = None) -> Streamed:
+        """Send a request with a partial result token and collect what arrives for it.
+
+        ``on_part(seconds, value)`` is called for each part as it arrives.
+        """
         token = f"t{next(self._ids)}"
         started = time.perf_counter()
         parts: list[tuple[float, Any]] = []
-        self._streams[token] = (started, parts)
+        self._streams[token] = (started, parts, on_part)
         try:
             result = await self.request(method, {**parameters, "partialResultToken": token})
         finally:
@@ -206,8 +213,10 @@ class Editor:
         else:
             parameters = message.get("params") or {}
             if method == "$/progress" and parameters.get("token") in self._streams:
-                started, parts = self._streams[parameters["token"]]
+                started, parts, on_part = self._streams[parameters["token"]]
                 parts.append((now - started, parameters["value"]))
+                if on_part is not None:
+                    on_part(*parts[-1])
                 return
             async with self._notified:
                 self.notifications.append((now, method, parameters))
