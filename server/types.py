@@ -51,11 +51,13 @@ class Snippet:
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """A document as the editor has it now. ``path`` is relative to its repository, or absolute outside of one."""
+    """A document as the editor has it now. ``path`` is relative to ``repository``, or absolute outside of one."""
 
     path: str
     language: str
     text: str
+    repository: str = ""
+    """Name in the index; empty outside of any indexed repository."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ class FactKind(enum.StrEnum):
 
     SIGNATURE = "signature"
     DOCUMENTATION = "documentation"
+    MEMBER = "member"
     USES = "uses"
     CALLER = "caller"
     HISTORY = "history"
