@@ -20,7 +20,7 @@ DataOption = Annotated[
     typer.Option(
         "--data",
         metavar="DIR",
-        help="Directory that holds the index [default: \\[data] directory of hearth.toml, else the user's data directory].",
+        help="Directory that holds the index. Default: the one that hearth.toml names, else the user's data directory.",
         show_default=False,
     ),
 ]
@@ -29,7 +29,7 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="hearth.toml to read [default: $HEARTH_CONFIG, else the user's, else the machine's].",
+        help="The hearth.toml to read. Default: $HEARTH_CONFIG, else the user's, else the machine's.",
         show_default=False,
     ),
 ]

@@ -1,0 +1,48 @@
+"""Settings: read from ``hearth.toml``, checked, frozen.
+
+The file is the first that exists of
+
+1. ``--config FILE`` (must exist),
+2. ``$HEARTH_CONFIG`` (must exist),
+3. ``hearth.toml`` in the user's configuration directory (``~/.config/hearth/`` on Linux),
+4. ``hearth.toml`` in the machine's configuration directory (``/etc/xdg/hearth/`` on Linux).
+
+A ``hearth.toml`` in a work tree is never picked up by itself: a cloned repository could then name a model server of
+its own choosing, and code would leave the building. Without any file every setting has its default.
+"""
+
+from server.config.loading import ConfigProblem, LoadedConfig, check, find, load
+from server.config.reference import Setting, all_settings, effective
+from server.config.settings import (
+    CompletionConfig,
+    ContextConfig,
+    DataConfig,
+    EmbeddedConfig,
+    EngineConfig,
+    ExplainConfig,
+    HearthConfig,
+    LogConfig,
+    VllmConfig,
+    default_data_directory,
+)
+
+__all__ = [
+    "CompletionConfig",
+    "ConfigProblem",
+    "ContextConfig",
+    "DataConfig",
+    "EmbeddedConfig",
+    "EngineConfig",
+    "ExplainConfig",
+    "HearthConfig",
+    "LoadedConfig",
+    "LogConfig",
+    "Setting",
+    "VllmConfig",
+    "all_settings",
+    "check",
+    "default_data_directory",
+    "effective",
+    "find",
+    "load",
+]

@@ -1,0 +1,330 @@
+"""Finding, reading and checking ``hearth.toml``."""
+
+from __future__ import annotations
+
+import difflib
+import enum
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import attrs
+import cattrs
+import platformdirs
+from attrs import frozen
+from cattrs.errors import (
+    AttributeValidationNote,
+    ClassValidationError,
+    ForbiddenExtraKeysError,
+    IterableValidationError,
+    IterableValidationNote,
+)
+from cattrs.gen import make_dict_structure_fn, override
+
+from indexer.errors import ConfigError
+from server.config.positions import KeyPath, key_lines
+from server.config.reference import all_settings
+from server.config.settings import HearthConfig
+
+_MAX_FILE_BYTES = 1_000_000
+
+
+@frozen
+class ConfigProblem:
+    """One thing wrong with a file. ``line`` is counted from 1, 0 when it concerns the whole file."""
+
+    file: Path
+    line: int
+    key: str
+    """Dotted, empty when the problem is not with one key."""
+    message: str
+    advice: str
+
+    def __str__(self) -> str:
+        """Return ``FILE:LINE: key: message``."""
+        place = f"{self.file}:{self.line}" if self.line else str(self.file)
+        return f"{place}: {self.key}: {self.message}" if self.key else f"{place}: {self.message}"
+
+    def error(self) -> ConfigError:
+        """Return the exception that says the same."""
+        return ConfigError(str(self), advice=self.advice)
+
+
+@frozen
+class LoadedConfig:
+    """Settings with the file they came from; ``file`` is None when there is none and defaults hold."""
+
+    config: HearthConfig
+    file: Path | None
+
+
+def find(explicit: Path | None = None, environment: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the file to read, or None when there is none.
+
+    Raises:
+        ConfigError: A file that was named, by option or by ``$HEARTH_CONFIG``, does not exist.
+    """
+    named = (
+        ("--config", explicit),
+        ("$HEARTH_CONFIG", Path(value) if (value := environment.get("HEARTH_CONFIG")) else None),
+    )
+    for origin, path in named:
+        if path is None:
+            continue
+        if not path.is_file():
+            raise ConfigError(
+                f"{path}: the configuration file named by {origin} does not exist",
+                advice="Correct the path, or leave it out to use the default settings.",
+            )
+        return path
+    for directory in (
+        platformdirs.user_config_dir("hearth", appauthor=False),
+        platformdirs.site_config_dir("hearth", appauthor=False),
+    ):
+        candidate = Path(directory) / "hearth.toml"
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def load(explicit: Path | None = None, *, data: Path | None = None) -> LoadedConfig:
+    """Read the settings; ``data`` (from ``--data``) overrides ``[data] directory``.
+
+    Raises:
+        ConfigError: Naming the first problem of the file and how many more there are.
+    """
+    file = find(explicit)
+    config = HearthConfig()
+    if file is not None:
+        checked, problems = check(file)
+        if checked is None:
+            first, *more = problems
+            advice = first.advice
+            if more:
+                advice = f"{advice} `hearth config check` lists all {len(problems)} problems of this file.".lstrip()
+            raise ConfigError(str(first), advice=advice)
+        config = checked
+    if data is not None:
+        config = attrs.evolve(config, data=attrs.evolve(config.data, directory=data.expanduser().absolute()))
+    return LoadedConfig(config, file)
+
+
+def check(file: Path) -> tuple[HearthConfig | None, tuple[ConfigProblem, ...]]:
+    """Read ``file``; return the settings, or None and everything that is wrong with it in the order of its lines."""
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        return None, (ConfigProblem(file, 0, "", f"cannot be read: {reason}", "Check the path and its permissions."),)
+    if len(raw) > _MAX_FILE_BYTES:
+        return None, (ConfigProblem(file, 0, "", "is larger than 1 MB", "A configuration is a few lines long."),)
+    try:
+        document = raw.decode().removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        return None, (ConfigProblem(file, line, "", "is not UTF-8", "Save the file as UTF-8."),)
+    try:
+        values = tomllib.loads(document)
+    except tomllib.TOMLDecodeError as error:
+        return None, (_syntax_problem(file, document, error),)
+    except RecursionError:
+        return None, (ConfigProblem(file, 0, "", "is nested too deeply", "A configuration has two levels of tables."),)
+    return _structure(file, document, values)
+
+
+def _syntax_problem(file: Path, document: str, error: tomllib.TOMLDecodeError) -> ConfigProblem:
+    text = str(error)
+    message, line = text, document.count("\n") + 1
+    if match := re.search(r"\s*\(at line (\d+), column (\d+)\)$", text):
+        line = int(match.group(1))
+        message = f"{text[: match.start()]} (column {match.group(2)})"
+    elif match := re.search(r"\s*\(at end of document\)$", text):
+        message = f"{text[: match.start()]} (end of file)"
+    return ConfigProblem(
+        file,
+        line,
+        "",
+        f"not valid TOML: {message}",
+        "Strings need quotes, tables are [in.brackets]; see https://toml.io.",
+    )
+
+
+def _structure(
+    file: Path, document: str, values: dict[str, Any]
+) -> tuple[HearthConfig | None, tuple[ConfigProblem, ...]]:
+    base = file.absolute().parent
+
+    def to_path(value: object, _type: type[Path]) -> Path:
+        if not isinstance(value, str) or not value:
+            raise TypeError(_expected("a path in quotes", value))
+        # Joining keeps an absolute path as it is.
+        return base / Path(value).expanduser()
+
+    converter = _converter()
+    converter.register_structure_hook(Path, to_path)
+    try:
+        return converter.structure(values, HearthConfig), ()
+    except ClassValidationError as error:
+        lines = key_lines(document)
+        problems = [
+            ConfigProblem(file, _line_of(path, lines), ".".join(map(str, path)), message, advice)
+            for path, message, advice in _explain(error, (), HearthConfig)
+        ]
+        return None, tuple(sorted(problems, key=lambda problem: (problem.line, problem.key)))
+
+
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
+    converter.register_structure_hook(bool, lambda value, _: _exactly(value, bool, "true or false"))
+    converter.register_structure_hook(int, lambda value, _: _exactly(value, int, "a whole number"))
+    converter.register_structure_hook(str, lambda value, _: _exactly(value, str, "text in quotes"))
+    converter.register_structure_hook(float, _number)
+    converter.register_structure_hook_func(_is_enumeration, _member)
+    converter.register_structure_hook_func(_is_tuple, lambda value, type_: _items(converter, value, type_))
+
+    def class_hook(cls: type) -> Any:
+        attributes = attrs.fields(attrs.resolve_types(cls))
+        overrides = {item.name: override(struct_hook=_checked(converter, item)) for item in attributes if item.init}
+        structure = make_dict_structure_fn(
+            cls, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True, **overrides
+        )
+
+        def hook(value: object, type_: type) -> object:
+            if not isinstance(value, dict):
+                raise TypeError(_expected("a table", value))
+            return structure(value, type_)
+
+        return hook
+
+    converter.register_structure_hook_factory(attrs.has, class_hook)
+    return converter
+
+
+def _checked(converter: cattrs.Converter, attribute: attrs.Attribute[Any]) -> Any:
+    """Structure one field and run its validator at once, so that every field that is wrong is reported."""
+
+    def hook(value: object, type_: type) -> object:
+        structured = converter.structure(value, attribute.type or type_)
+        if attribute.validator is not None:
+            attribute.validator(None, attribute, structured)
+        return structured
+
+    return hook
+
+
+def _exactly(value: object, type_: type, name: str) -> object:
+    # bool is a subclass of int; `true` is no number all the same.
+    if type(value) is not type_:
+        raise TypeError(_expected(name, value))
+    return value
+
+
+def _number(value: object, _type: type) -> float:
+    if type(value) not in {int, float}:
+        raise TypeError(_expected("a number", value))
+    return float(value)  # type: ignore[arg-type]  # the line above leaves int and float only
+
+
+def _is_enumeration(type_: Any) -> bool:
+    return isinstance(type_, type) and issubclass(type_, enum.Enum)
+
+
+def _member(value: object, type_: type[enum.Enum]) -> enum.Enum:
+    try:
+        return type_(value)
+    except (ValueError, TypeError):  # TypeError for what cannot be hashed
+        allowed = ", ".join(f'"{member.value}"' for member in type_)
+        raise ValueError(f"must be one of {allowed}, not {_shown(value)}") from None
+
+
+def _is_tuple(type_: Any) -> bool:
+    return getattr(type_, "__origin__", None) is tuple
+
+
+def _items(converter: cattrs.Converter, value: object, type_: Any) -> tuple[Any, ...]:
+    """Structure a list; unlike the default this refuses a string, which is a sequence too."""
+    if not isinstance(value, list):
+        raise TypeError(_expected("a list", value))
+    item_type = get_args(type_)[0]
+    return tuple(converter.structure(value, list[item_type]))
+
+
+def _expected(name: str, value: object) -> str:
+    return f"must be {name}, not {_shown(value)}"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return f'"{value}"' if len(value) <= 40 else f'"{value[:37]}..."'
+    if isinstance(value, list):
+        return "a list"
+    return str(value)
+
+
+def _explain(error: BaseException, path: KeyPath, cls: type | None) -> Iterator[tuple[KeyPath, str, str]]:
+    """Flatten cattrs' tree of errors into ``(path, message, advice)``."""
+    if isinstance(error, (ClassValidationError, IterableValidationError)):
+        for inner in error.exceptions:
+            key, type_ = _noted(inner)
+            yield from _explain(inner, path if key is None else (*path, key), type_ or cls)
+    elif isinstance(error, ForbiddenExtraKeysError):
+        known = [item.name for item in attrs.fields(error.cl)]
+        for name in sorted(error.extra_fields):
+            yield (*path, name), *_unknown(name, path, known)
+    else:
+        yield path, _readable(error), _help_for(path)
+
+
+def _noted(error: BaseException) -> tuple[str | int | None, type | None]:
+    for note in getattr(error, "__notes__", ()):
+        if isinstance(note, AttributeValidationNote):
+            return note.name, note.type
+        if isinstance(note, IterableValidationNote) and isinstance(note.index, (int, str)):
+            return note.index, note.type
+    return None, None
+
+
+def _unknown(name: str, path: KeyPath, known: list[str]) -> tuple[str, str]:
+    kind = "table or setting" if not path else "setting"
+    message = f"unknown {kind}"
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if close:
+        return message, f"Did you mean `{'.'.join([*map(str, path), close[0]])}`?"
+    elsewhere = [item.key for item in all_settings() if item.key.rsplit(".", 1)[-1] == name]
+    if elsewhere:
+        return message, f"Did you mean `{elsewhere[0]}`?"
+    where = f"[{'.'.join(map(str, path))}]" if path else "The top level"
+    return message, f"{where} has {', '.join(known)}."
+
+
+def _readable(error: BaseException) -> str:
+    """Turn the message of an attrs validator (``'x' must be >= 1: 0``) into one that reads on after the key."""
+    text = str(error.args[0]) if error.args else str(error)
+    if match := re.fullmatch(r"'\w+' (must be (?:>=|<=|<|>) .*): (.*)", text, re.DOTALL):
+        return f"{match.group(1)}, not {match.group(2)}"
+    if match := re.fullmatch(r"'\w+' must be in (.*) \(got (.*)\)", text, re.DOTALL):
+        allowed, given = match.group(1).strip("()"), match.group(2)
+        return f"must be one of {allowed}, not {given}".replace("'", '"')
+    return text
+
+
+def _help_for(path: KeyPath) -> str:
+    key = ".".join(str(part) for part in path if isinstance(part, str))
+    for setting in all_settings():
+        if setting.key == key:
+            return f"It means: {setting.help}" if setting.help else ""
+    return ""
+
+
+def _line_of(path: KeyPath, lines: Mapping[KeyPath, int]) -> int:
+    for length in range(len(path), 0, -1):
+        if path[:length] in lines:
+            return lines[path[:length]]
+    return 0

@@ -1,0 +1,106 @@
+"""All settings as a list: for the documentation, for suggestions and for ``hearth config show``."""
+
+from __future__ import annotations
+
+import enum
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+from attrs import frozen
+
+from server.config.settings import HearthConfig
+
+
+@frozen
+class Setting:
+    """One setting: ``key`` is dotted (``engine.vllm.url``), ``default`` as it would stand in the file."""
+
+    key: str
+    type: str
+    default: str
+    help: str
+
+
+def all_settings() -> list[Setting]:
+    """List every setting of ``hearth.toml``, table by table in the order of the file."""
+    return list(_settings(HearthConfig, ""))
+
+
+def tables() -> list[tuple[str, str]]:
+    """List every table with one sentence on what it is about."""
+    return list(_tables(HearthConfig, ""))
+
+
+def effective(config: HearthConfig) -> dict[str, Any]:
+    """Return all settings in force as nested plain values, ready for JSON."""
+    return {item.name: _plain(getattr(config, item.name)) for item in attrs.fields(HearthConfig)}
+
+
+def as_toml(value: object) -> str:
+    """Spell one value as it stands in a TOML file."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, (tuple, list, frozenset)):
+        return f"[{', '.join(as_toml(item) for item in value)}]"
+    text = str(value.value) if isinstance(value, enum.Enum) else str(value)
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _settings(cls: type[attrs.AttrsInstance], prefix: str) -> Iterator[Setting]:
+    nested: list[tuple[type[attrs.AttrsInstance], str]] = []
+    for item in attrs.fields(attrs.resolve_types(cls)):
+        type_ = item.type or object
+        if attrs.has(type_):
+            nested.append((type_, f"{prefix}{item.name}."))
+            continue
+        yield Setting(f"{prefix}{item.name}", _type_name(type_), _default(item), str(item.metadata.get("help", "")))
+    for inner, inner_prefix in nested:
+        yield from _settings(inner, inner_prefix)
+
+
+def _tables(cls: type[attrs.AttrsInstance], prefix: str) -> Iterator[tuple[str, str]]:
+    for item in attrs.fields(attrs.resolve_types(cls)):
+        type_ = item.type or object
+        if attrs.has(type_):
+            yield f"{prefix}{item.name}", (type_.__doc__ or "").strip().split("\n")[0]
+            yield from _tables(type_, f"{prefix}{item.name}.")
+
+
+def _default(item: attrs.Attribute[Any]) -> str:
+    if "default" in item.metadata:
+        return str(item.metadata["default"])
+    default = item.default
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # the stubs declare Factory as a function
+        default = default.factory()  # type: ignore[union-attr]  # as above
+    return as_toml(default)
+
+
+def _type_name(type_: Any) -> str:
+    if type_ in {int, float, bool, str, Path}:
+        return {int: "integer", float: "number", bool: "boolean", str: "string", Path: "path"}[type_]
+    arguments = typing.get_args(type_)
+    if arguments:
+        return f"list of {_type_name(arguments[0])}s"
+    if isinstance(type_, type) and issubclass(type_, enum.Enum):
+        return "string"
+    return str(type_)
+
+
+def _plain(value: object) -> Any:
+    if attrs.has(type(value)):
+        return {item.name: _plain(getattr(value, item.name)) for item in attrs.fields(type(value))}
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if isinstance(value, frozenset):
+        return sorted(_plain(item) for item in value)
+    if isinstance(value, Path):
+        return str(value)
+    return value

@@ -1,0 +1,204 @@
+"""The settings of ``hearth.toml``: one frozen class a table, each field with its default, bounds and help.
+
+Secrets never stand in the file: a setting that needs one names the environment variable that holds it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+import platformdirs
+from attrs import field, frozen, validators
+
+from indexer.config import IndexConfig
+from server.types import Rung
+
+_T = TypeVar("_T")
+
+
+def _setting(default: _T, help_: str, *checks: Any) -> _T:
+    """One documented field; ``checks`` are attrs validators."""
+    # attrs types field() by its default; the checks of one field are validators of the same type.
+    return field(default=default, validator=list(checks) or None, metadata={"help": help_})
+
+
+def _between(low: float, high: float) -> Any:
+    return validators.and_(validators.ge(low), validators.le(high))
+
+
+def _address(_instance: object, _attribute: object, value: str) -> None:
+    if value and not re.fullmatch(r"https?://[^/\s@]+(?:/[^\s?#]*)?", value):
+        raise ValueError(f'must be an address such as "http://127.0.0.1:8000", not "{value}"')
+
+
+def _variable_name(_instance: object, _attribute: object, value: str) -> None:
+    # The value is not repeated: it may well be the secret itself, written where its name belongs.
+    if value and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        raise ValueError("must be the name of an environment variable, not the secret itself")
+
+
+def _rungs(_instance: object, _attribute: object, value: tuple[Rung, ...]) -> None:
+    if Rung.QUIET in value:
+        raise ValueError('must not name "quiet", which always comes last by itself')
+    if len(set(value)) != len(value):
+        raise ValueError("must not name an engine twice")
+
+
+def default_data_directory() -> Path:
+    """Where the index is kept when nothing else is said: the user's data directory of the platform."""
+    return Path(platformdirs.user_data_dir("hearth", appauthor=False))
+
+
+@frozen
+class DataConfig:
+    """Where Hearth keeps what it builds."""
+
+    directory: Path = field(
+        factory=default_data_directory,
+        metadata={
+            "help": "Directory of the index; relative paths start at the directory of hearth.toml.",
+            "default": "the user's data directory",
+        },
+    )
+
+
+@frozen
+class VllmConfig:
+    """A model server that speaks the OpenAI API (vLLM or any other); off while no address is given."""
+
+    url: str = _setting(
+        "",
+        "Address of the completion model's server, up to and without `/v1`; empty means no model server.",
+        _address,
+    )
+    model: str = _setting("", "Name of the completion model; empty means the first one that the server lists.")
+    format: str = _setting("", "Name of the fill-in-the-middle format; empty means the one that fits the model's name.")
+    chat_url: str = _setting("", "Address of the chat model for explanations; empty means the same server.", _address)
+    chat_model: str = _setting("", "Name of the chat model; empty means the same model.")
+    api_key_env: str = _setting(
+        "", "Name of the environment variable that holds the API key; empty means no key.", _variable_name
+    )
+    uds: str = _setting("", "Path of a Unix socket to connect to instead of the address's host and port.")
+    context_tokens: int = _setting(
+        8192,
+        "Context length to stay within, in tokens; not more than the server's `--max-model-len`.",
+        _between(512, 1 << 20),
+    )
+    temperature: float = _setting(0.0, "Sampling temperature of completions.", _between(0.0, 2.0))
+    explain_temperature: float = _setting(0.2, "Sampling temperature of explanations.", _between(0.0, 2.0))
+    connect_seconds: float = _setting(1.0, "How long connecting may take.", _between(0.01, 60.0))
+    first_token_seconds: float = _setting(
+        3.0, "How long a completion may wait for its first token.", _between(0.01, 600.0)
+    )
+    explain_first_token_seconds: float = _setting(
+        30.0, "How long an explanation may wait for its first token.", _between(0.01, 600.0)
+    )
+    between_tokens_seconds: float = _setting(2.0, "How long a stream may pause between tokens.", _between(0.01, 600.0))
+    total_seconds: float = _setting(10.0, "How long a whole completion may take.", _between(0.01, 600.0))
+    explain_total_seconds: float = _setting(120.0, "How long a whole explanation may take.", _between(0.01, 3600.0))
+    use_proxy: bool = _setting(False, "Whether to go through the proxy that the environment names.")
+    connections: int = _setting(64, "Most connections open to the model server at once.", _between(1, 4096))
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is a model server to ask."""
+        return bool(self.url or self.uds)
+
+
+@frozen
+class EmbeddedConfig:
+    """The engine that is built from the index itself."""
+
+    threshold: float = _setting(
+        0.5,
+        "Least confidence at which it speaks: the probability that the suggestion is exactly right.",
+        _between(0.0, 1.0),
+    )
+    max_suggestions: int = _setting(3, "Most alternatives that it proposes at one cursor.", _between(1, 20))
+    max_lines: int = _setting(6, "Most lines that it proposes at once where several are wanted.", _between(1, 100))
+
+
+@frozen
+class EngineConfig:
+    """Which engine answers, and when the next one takes over."""
+
+    order: tuple[Rung, ...] = field(
+        default=(Rung.VLLM, Rung.EMBEDDED),
+        metadata={"help": "Engines to ask, best first; `vllm` is passed over while it is not configured."},
+        validator=_rungs,
+    )
+    failures: int = _setting(2, "Failures in a row after which an engine is left alone for a while.", _between(1, 100))
+    retry_seconds: float = _setting(
+        5.0, "How long a failed engine is left alone before it is tried again.", _between(0.01, 3600.0)
+    )
+    retry_max_seconds: float = _setting(
+        60.0, "Most that this pause grows to while the engine keeps failing.", _between(0.01, 86400.0)
+    )
+    vllm: VllmConfig = field(factory=VllmConfig)
+    embedded: EmbeddedConfig = field(factory=EmbeddedConfig)
+
+
+@frozen
+class CompletionConfig:
+    """Completions at the cursor."""
+
+    enabled: bool = _setting(True, "Whether to propose anything while typing.")
+    debounce_ms: int = _setting(
+        40, "How long to wait for the next key before a model is asked, in milliseconds.", _between(0, 5000)
+    )
+    max_tokens: int = _setting(128, "Most tokens of one completion.", _between(1, 4096))
+    multiline: bool = _setting(True, "Whether to propose several lines where the cursor's line is empty.")
+    max_lines: int = _setting(12, "Most lines of one completion.", _between(1, 200))
+    deadline_ms: int = _setting(
+        10_000, "Most time for one completion from the key stroke on, in milliseconds.", _between(10, 600_000)
+    )
+
+
+@frozen
+class ContextConfig:
+    """What is gathered around a cursor for the model."""
+
+    max_snippets: int = _setting(12, "Most snippets from other files in one prompt.", _between(0, 100))
+    per_file: int = _setting(2, "Most snippets from one file.", _between(1, 20))
+    tokens: int = _setting(2048, "Most tokens of snippets in one prompt.", _between(0, 1 << 20))
+    deadline_ms: int = _setting(
+        50, "Most time to gather snippets, in milliseconds; what has not come by then is left out.", _between(1, 10_000)
+    )
+    open_files: int = _setting(4, "Most other open files that may contribute.", _between(0, 100))
+
+
+@frozen
+class ExplainConfig:
+    """Explanations."""
+
+    max_tokens: int = _setting(1024, "Most tokens of one explanation.", _between(16, 16_384))
+    max_facts: int = _setting(24, "Most facts from the index that one explanation rests on.", _between(0, 200))
+    context_tokens: int = _setting(4096, "Most tokens of code and facts given to the model.", _between(256, 1 << 20))
+
+
+@frozen
+class LogConfig:
+    """What is written down about Hearth's own work; never text of the company's files."""
+
+    level: str = _setting(
+        "info", "Least severe message to write.", validators.in_(("debug", "info", "warning", "error"))
+    )
+    file: str = _setting(
+        "",
+        "File to write to; empty means `logs/hearth.log` in the data directory for `hearth lsp`, else standard error.",
+    )
+
+
+@frozen
+class HearthConfig:
+    """All of ``hearth.toml``."""
+
+    data: DataConfig = field(factory=DataConfig)
+    index: IndexConfig = field(factory=IndexConfig)
+    engine: EngineConfig = field(factory=EngineConfig)
+    completion: CompletionConfig = field(factory=CompletionConfig)
+    context: ContextConfig = field(factory=ContextConfig)
+    explain: ExplainConfig = field(factory=ExplainConfig)
+    log: LogConfig = field(factory=LogConfig)
