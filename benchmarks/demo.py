@@ -24,14 +24,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.editor import VSCODE_CAPABILITIES, Editor, ServerAnsweredError, ServerGone, open_editor
+from benchmarks.typing import LANGUAGES
 
 HEARTH = str(Path(sys.executable).with_name("hearth"))
 
-_LANGUAGES = {
-    ".py": "python", ".ts": "typescript", ".tsx": "typescriptreact", ".js": "javascript", ".go": "go", ".java": "java",
-    ".rs": "rust", ".c": "c", ".cc": "cpp", ".cpp": "cpp", ".h": "cpp", ".cs": "csharp", ".rb": "ruby", ".php": "php",
-    ".kt": "kotlin", ".sh": "shellscript",
-}  # fmt: skip
 _PLACES = 60
 _KEYSTROKES = 3
 
@@ -183,7 +179,7 @@ def _places(repository: Path, chance: random.Random) -> Iterator[Place]:
         capture_output=True,
     ).stdout
     paths = [repository / name.decode(errors="surrogateescape") for name in listed.split(b"\0") if name]
-    paths = [path for path in paths if path.suffix in _LANGUAGES and path.is_file()]
+    paths = [path for path in paths if path.suffix in LANGUAGES and path.is_file()]
     while paths:
         path = chance.choice(paths)
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
@@ -197,7 +193,7 @@ def _places(repository: Path, chance: random.Random) -> Iterator[Place]:
         cut = indent + max(_KEYSTROKES, (len(text) - indent) // 3)
         yield Place(
             path=path,
-            language=_LANGUAGES[path.suffix],
+            language=LANGUAGES[path.suffix],
             before="".join(lines[:number]),
             head=text[:cut],
             tail=text[cut:],
