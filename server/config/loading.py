@@ -182,14 +182,17 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook(int, lambda value, _: _exactly(value, int, "a whole number"))
     converter.register_structure_hook(str, lambda value, _: _exactly(value, str, "text in quotes"))
     converter.register_structure_hook(float, _number)
-    converter.register_structure_hook_func(_is_enumeration, _member)
+    converter.register_structure_hook(enum.StrEnum, _member)
     converter.register_structure_hook_func(_is_tuple, lambda value, type_: _items(converter, value, type_))
 
     def class_hook(cls: type) -> Any:
         attributes = attrs.fields(attrs.resolve_types(cls))
-        overrides = {item.name: override(struct_hook=_checked(converter, item)) for item in attributes if item.init}
-        structure = make_dict_structure_fn(
-            cls, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True, **overrides
+        # The options of make_dict_structure_fn share its keyword arguments with the fields, which no type can say.
+        options: dict[str, Any] = {
+            item.name: override(struct_hook=_checked(converter, item)) for item in attributes if item.init
+        }
+        structure: Any = make_dict_structure_fn(
+            cls, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True, **options
         )
 
         def hook(value: object, type_: type) -> object:
@@ -207,7 +210,7 @@ def _checked(converter: cattrs.Converter, attribute: attrs.Attribute[Any]) -> An
     """Structure one field and run its validator at once, so that every field that is wrong is reported."""
 
     def hook(value: object, type_: type) -> object:
-        structured = converter.structure(value, attribute.type or type_)
+        structured: object = converter.structure(value, attribute.type or type_)
         if attribute.validator is not None:
             attribute.validator(None, attribute, structured)
         return structured
@@ -228,14 +231,10 @@ def _number(value: object, _type: type) -> float:
     return float(value)  # type: ignore[arg-type]  # the line above leaves int and float only
 
 
-def _is_enumeration(type_: Any) -> bool:
-    return isinstance(type_, type) and issubclass(type_, enum.Enum)
-
-
-def _member(value: object, type_: type[enum.Enum]) -> enum.Enum:
+def _member(value: object, type_: type[enum.StrEnum]) -> enum.StrEnum:
     try:
-        return type_(value)
-    except (ValueError, TypeError):  # TypeError for what cannot be hashed
+        return type_(str(_exactly(value, str, "text in quotes")))
+    except ValueError:
         allowed = ", ".join(f'"{member.value}"' for member in type_)
         raise ValueError(f"must be one of {allowed}, not {_shown(value)}") from None
 
@@ -248,8 +247,8 @@ def _items(converter: cattrs.Converter, value: object, type_: Any) -> tuple[Any,
     """Structure a list; unlike the default this refuses a string, which is a sequence too."""
     if not isinstance(value, list):
         raise TypeError(_expected("a list", value))
-    item_type = get_args(type_)[0]
-    return tuple(converter.structure(value, list[item_type]))
+    list_type: Any = list.__class_getitem__(get_args(type_)[0])
+    return tuple(converter.structure(value, list_type))
 
 
 def _expected(name: str, value: object) -> str:

@@ -55,7 +55,7 @@ def as_toml(value: object) -> str:
 def _settings(cls: type[attrs.AttrsInstance], prefix: str) -> Iterator[Setting]:
     nested: list[tuple[type[attrs.AttrsInstance], str]] = []
     for item in attrs.fields(attrs.resolve_types(cls)):
-        type_ = item.type or object
+        type_: Any = item.type
         if attrs.has(type_):
             nested.append((type_, f"{prefix}{item.name}."))
             continue
@@ -66,7 +66,7 @@ def _settings(cls: type[attrs.AttrsInstance], prefix: str) -> Iterator[Setting]:
 
 def _tables(cls: type[attrs.AttrsInstance], prefix: str) -> Iterator[tuple[str, str]]:
     for item in attrs.fields(attrs.resolve_types(cls)):
-        type_ = item.type or object
+        type_: Any = item.type
         if attrs.has(type_):
             yield f"{prefix}{item.name}", (type_.__doc__ or "").strip().split("\n")[0]
             yield from _tables(type_, f"{prefix}{item.name}.")
@@ -93,8 +93,9 @@ def _type_name(type_: Any) -> str:
 
 
 def _plain(value: object) -> Any:
-    if attrs.has(type(value)):
-        return {item.name: _plain(getattr(value, item.name)) for item in attrs.fields(type(value))}
+    cls: Any = type(value)
+    if attrs.has(cls):
+        return {item.name: _plain(getattr(value, item.name)) for item in attrs.fields(cls)}
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, (tuple, list)):

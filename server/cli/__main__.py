@@ -1,0 +1,5 @@
+"""``python -m server.cli`` is the ``hearth`` command."""
+
+from server.cli.app import main
+
+main()

@@ -1,0 +1,264 @@
+"""The commands as the user sees them: names, options, help. What they do is in a module each, imported when they run.
+
+Importing only what one command needs keeps ``hearth --help`` and shell completion quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from indexer.cli_options import ConfigOption, DataOption, IndexSettings, JsonOption
+from indexer.errors import IndexerError
+from server.cli.output import EXIT_UNEXPECTED, report, report_error, report_unexpected
+from server.types import Rung
+
+if TYPE_CHECKING:
+    from server.config import HearthConfig
+
+_EXIT_INTERRUPTED = 130
+_EXIT_USAGE = 2
+
+app = typer.Typer(
+    name="hearth",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="A company's own code assistant: completions and explanations from your repositories, in your editor.",
+)
+config_app = typer.Typer(no_args_is_help=True, help="Check and show the settings of hearth.toml.")
+
+EngineOption = Annotated[
+    Rung | None,
+    typer.Option("--engine", help="Ask this engine only, instead of the first that is up.", show_default=False),
+]
+
+
+def main() -> None:
+    """Run ``hearth`` with the arguments of this process and exit with its status."""
+    as_json = "--json" in sys.argv
+    status: object
+    try:
+        status = app(standalone_mode=False, obj=_index_settings)
+        sys.stdout.flush()
+    except IndexerError as error:
+        report_error(error, as_json=as_json)
+        status = error.exit_code
+    except TyperException as error:
+        _report_usage(error, as_json=as_json)
+        status = _EXIT_USAGE
+    except (KeyboardInterrupt, typer.Abort):
+        status = _EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has seen enough (`hearth search … | head`). Python would complain once more when it
+        # flushes standard output at exit, so that is pointed somewhere harmless.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except Exception as error:  # noqa: BLE001  # the last place that can turn it into a message
+        report_unexpected(error, as_json=as_json)
+        status = EXIT_UNEXPECTED
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _index_settings(data: Path | None, config: Path | None) -> IndexSettings:
+    """Read the settings for a command of the indexer."""
+    from server.config import load  # noqa: PLC0415  # start-up time of the commands that read no settings
+
+    loaded = load(config, data=data).config
+    return IndexSettings(loaded.data.directory, loaded.index)
+
+
+def _report_usage(error: TyperException, *, as_json: bool) -> None:
+    context = getattr(error, "ctx", None)
+    message = error.format_message()
+    if message:
+        command = context.command_path if context else "hearth"
+        report("usage", message.rstrip("."), f"`{command} --help` says how it is used.", as_json=as_json)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hearth {version('hearth')}")
+        raise typer.Exit
+
+
+def _load(data: Path | None, config: Path | None) -> HearthConfig:
+    from server.config import load  # noqa: PLC0415  # as above
+
+    return load(config, data=data).config
+
+
+@app.callback()
+def _hearth(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Hold the options that come before a command."""
+
+
+def _mount_indexer() -> None:
+    """Mount the commands of the indexer: index, status, skips, search."""
+    for name in ("indexer.cli", "indexer.cli_search"):
+        if importlib.util.find_spec(name) is not None:
+            importlib.import_module(name).register(app)
+
+
+_mount_indexer()
+
+
+@app.command(rich_help_panel="Code")
+def complete(
+    *,
+    place: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="FILE:LINE:COL",
+            help="The cursor: line and column from 1, in characters. FILE is a path, or REPO:PATH for an indexed file.",
+        ),
+    ] = None,
+    cases: Annotated[
+        Path | None,
+        typer.Option("--cases", metavar="FILE", help="Complete every case of a JSONL file instead; see below."),
+    ] = None,
+    engine: EngineOption = None,
+    floor: Annotated[
+        float,
+        typer.Option(
+            "--floor", min=0.0, max=1.0, help="With --cases: least confidence of what the embedded engine may list."
+        ),
+    ] = 0.0,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="With --cases: report a case that is not usable and go on.")
+    ] = False,
+    data: DataOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Complete the code at a cursor, as the editor would show it.
+
+    The file counts as open in an editor: its text on disk wins over the index, and nothing that the index knows of the
+    same file is used. An engine that is not sure says nothing.
+
+    `hearth complete src/shop/cart.py:42:9`
+
+    `hearth complete --engine embedded --json shop:src/shop/cart.py:42:9`
+
+    **Many cases**, to measure: `--cases FILE.jsonl --json` reads one case a line,
+    `{"id", "repo"?, "ref"?, "path", "offset"}`, where `offset` counts characters; `"prefix"` and `"suffix"` stand in
+    for the text of the file. It prints one line for each, in order:
+    `{"id", "completions": [{"text", "confidence", "source"}], "ms"}`, best first; a confidence of -1 means that the
+    engine has none to give.
+    """
+    from server.cli import complete as command  # noqa: PLC0415  # start-up time
+
+    if (place is None) == (cases is None):
+        raise typer.BadParameter("give either FILE:LINE:COL or --cases FILE")
+    if cases is not None:
+        command.complete_cases(
+            cases, _load(data, config), only=engine, floor=floor, keep_going=keep_going, as_json=as_json
+        )
+    elif place is not None:
+        command.complete_place(place, _load(data, config), only=engine, as_json=as_json)
+
+
+@app.command(rich_help_panel="Code")
+def explain(
+    *,
+    place: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE:LINE[-LINE]",
+            help="What to explain: one line means the definition around it. FILE is a path, or REPO:PATH.",
+        ),
+    ],
+    engine: EngineOption = None,
+    question: Annotated[str, typer.Option("--question", help="What you want to know about it.")] = "",
+    data: DataOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Explain code, with the places in your repositories that the explanation rests on.
+
+    `hearth explain src/shop/payments.py:120-160`
+
+    `hearth explain billing:invoice.go:33 --question "Why is this retried?"`
+    """
+    from server.cli import explain as command  # noqa: PLC0415  # start-up time
+
+    command.explain_place(place, _load(data, config), only=engine, question=question, as_json=as_json)
+
+
+@app.command(rich_help_panel="Service")
+def lsp(
+    log_file: Annotated[
+        Path | None, typer.Option("--log-file", metavar="FILE", help="Write the log here.", show_default=False)
+    ] = None,
+    auto_index: Annotated[
+        bool, typer.Option("--auto-index/--no-auto-index", help="Index the repositories that the editor opens.")
+    ] = True,
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Run the language server on standard input and output; editors start this.
+
+    Point any editor that speaks the Language Server Protocol at `hearth lsp`. Standard output carries the protocol and
+    nothing else; the log goes to `logs/lsp.log` in the data directory.
+    """
+    from server.cli import language_server as command  # noqa: PLC0415  # start-up time
+
+    command.serve(_load(data, config), log_file=log_file, auto_index=auto_index)
+
+
+@app.command(rich_help_panel="Service")
+def doctor(data: DataOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Say what is wrong with this installation, and what to do about it.
+
+    Every line is ok, a warning (something works less well than it could) or a failure. The exit code is 1 when
+    something fails.
+    """
+    from server.cli import doctor as command  # noqa: PLC0415  # start-up time
+
+    raise typer.Exit(command.examine(config, data, as_json=as_json))
+
+
+@app.command(rich_help_panel="Service")
+def models(as_json: JsonOption = False) -> None:
+    """List the families of code models whose prompts Hearth can write.
+
+    A model is recognised by its name; `format` in the table `[engine.vllm]` of hearth.toml settles it otherwise.
+    """
+    from server.cli import models as command  # noqa: PLC0415  # start-up time
+
+    command.show(as_json=as_json)
+
+
+@config_app.command("check")
+def config_check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Say everything that is wrong with hearth.toml: file, line, key, and what to do.
+
+    The exit code is 2 when something is.
+    """
+    from server.cli import configuration as command  # noqa: PLC0415  # start-up time
+
+    raise typer.Exit(command.check_file(config, as_json=as_json))
+
+
+@config_app.command("show")
+def config_show(data: DataOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Print every setting in force, from hearth.toml and by default, as TOML."""
+    from server.cli import configuration as command  # noqa: PLC0415  # start-up time
+
+    command.show(config, data, as_json=as_json)
+
+
+app.add_typer(config_app, name="config", rich_help_panel="Service")

@@ -1,0 +1,69 @@
+"""``hearth config check`` and ``hearth config show``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from server.cli.output import print_json
+from server.config import ConfigProblem, HearthConfig, check, effective, find, load
+from server.config.reference import as_toml
+from server.errors import ConfigError
+
+
+def check_file(explicit: Path | None, *, as_json: bool) -> int:
+    """Print every problem of the configuration file in force; return the exit code."""
+    file = find(explicit)
+    problems: tuple[ConfigProblem, ...] = ()
+    if file is not None:
+        _, problems = check(file)
+    if as_json:
+        print_json(
+            {
+                "file": str(file) if file else None,
+                "problems": [
+                    {"line": item.line, "key": item.key, "message": item.message, "advice": item.advice}
+                    for item in problems
+                ],
+            }
+        )
+    elif file is None:
+        sys.stdout.write("There is no hearth.toml; every setting has its default.\n")
+    elif not problems:
+        sys.stdout.write(f"{file}: no problems\n")
+    for problem in problems if not as_json else ():
+        sys.stdout.write(f"{problem}\n")
+        if problem.advice:
+            sys.stdout.write(f"  {problem.advice}\n")
+    return ConfigError.exit_code if problems else 0
+
+
+def show(explicit: Path | None, data: Path | None, *, as_json: bool) -> None:
+    """Print all settings in force.
+
+    Raises:
+        server.errors.ConfigError: The file has a problem.
+    """
+    loaded = load(explicit, data=data)
+    if as_json:
+        print_json({"file": str(loaded.file) if loaded.file else None, "settings": effective(loaded.config)})
+        return
+    sys.stdout.write(f"# {loaded.file or 'No hearth.toml; these are the defaults.'}\n")
+    for line in _toml(loaded.config):
+        sys.stdout.write(line + "\n")
+
+
+def _toml(config: HearthConfig) -> list[str]:
+    lines: list[str] = []
+
+    def table(values: dict[str, object], prefix: str) -> None:
+        plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
+        if plain:
+            lines.extend(["", f"[{prefix}]"])
+            lines.extend(f"{key} = {as_toml(value)}" for key, value in plain.items())
+        for key, value in values.items():
+            if isinstance(value, dict):
+                table(value, f"{prefix}.{key}" if prefix else key)
+
+    table(effective(config), "")
+    return lines
