@@ -182,6 +182,16 @@ class SymbolHit:
     score: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One commit that changed some lines. ``author_date`` is in seconds since the epoch."""
+
+    commit: str
+    author_date: float
+    author: str
+    subject: str
+
+
 class IndexState(enum.StrEnum):
     """Where a ref of a repository stands."""
 
