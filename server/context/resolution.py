@@ -1,0 +1,248 @@
+"""From a name in an open document to its definitions, the right one first."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from indexer.api import Index
+from indexer.types import Import, ParsedFile, Scope, Symbol, SymbolKind
+from server.context.documents import ParseCache
+from server.context.modules import CERTAIN, POSSIBLE, local_names, module_match
+from server.syntax import NameUse, UseShape
+from server.types import OpenFile
+
+_CANDIDATES = 50
+_TYPE_KINDS = frozenset(
+    {SymbolKind.CLASS, SymbolKind.STRUCT, SymbolKind.INTERFACE, SymbolKind.ENUM, SymbolKind.TRAIT, SymbolKind.TYPE}
+)
+_CALLABLE_KINDS = frozenset({SymbolKind.FUNCTION, SymbolKind.METHOD, SymbolKind.MACRO})
+_MEMBER_KINDS = frozenset({SymbolKind.METHOD, SymbolKind.FIELD})
+_FAMILIES = {
+    "typescript": "javascript",
+    "tsx": "javascript",
+    "jsx": "javascript",
+    "vue": "javascript",
+    "kotlin": "java",
+    "cpp": "c",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The document in which names are resolved. ``parsed`` is its open text; ``scope`` excludes the open documents."""
+
+    path: str
+    language: str
+    parsed: ParsedFile
+    repository: str = ""
+    ref: str = ""
+    scope: Scope = field(default_factory=Scope)
+    open_files: tuple[OpenFile, ...] = ()
+    imports: Mapping[str, Import] = field(default_factory=dict)
+    """Local name → import."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A definition that a name may mean. ``commit`` is empty where it stands in unsaved text.
+
+    ``import_match`` says how well its file fits the import that brought the name in (0.0 without one).
+    """
+
+    repository: str
+    ref: str
+    commit: str
+    path: str
+    language: str
+    symbol: Symbol
+    score: float
+    import_match: float = 0.0
+    text: str | None = None
+    """The whole open document, for definitions in open documents."""
+
+    @property
+    def qualified_name(self) -> str:
+        """Name with its enclosing definitions."""
+        return f"{self.symbol.scope}.{self.symbol.name}" if self.symbol.scope else self.symbol.name
+
+
+class Resolver:
+    """Resolves names through imports, the symbol index and open documents; safe to call from several threads."""
+
+    def __init__(self, index: Index | None, parses: ParseCache | None = None) -> None:
+        self._index = index
+        self._parses = parses or ParseCache()
+
+    def origin(
+        self,
+        *,
+        path: str,
+        language: str,
+        text: str,
+        repository: str,
+        ref: str,
+        scope: Scope,
+        open_files: Sequence[OpenFile],
+        cursor_line: int = 0,
+    ) -> Origin:
+        """Parse the document and shadow it, and the other open ones, in the scope."""
+        parsed = self._parses.parse(text, language, cursor_line=cursor_line)
+        shadowed = {(file.repository or repository, file.path) for file in open_files} | {(repository, path)}
+        return Origin(
+            path=path,
+            language=language,
+            parsed=parsed,
+            repository=repository,
+            ref=ref,
+            scope=Scope(scope.repositories, scope.ref, scope.exclude | shadowed),
+            open_files=tuple(
+                file for file in open_files if (file.repository or repository, file.path) != (repository, path)
+            ),
+            imports=local_names(parsed.imports, language),
+        )
+
+    def resolve(self, use: NameUse, origin: Origin, *, own: bool = False, limit: int = 5) -> list[Definition]:
+        """Definitions of the name in ``use``, best first.
+
+        ``own`` includes those of the document itself (hover, explanations), which completions must not see. When the
+        name is imported and no file fits the import, the list is empty: the name comes from outside of the index.
+        """
+        brought_in = origin.imports.get(use.qualifier) if use.shape.is_member else origin.imports.get(use.name)
+        name = use.name
+        if brought_in is not None and not use.shape.is_member and brought_in.name:
+            name = brought_in.name
+        found: list[Definition] = []
+        if own:
+            found += self._in_document(name, origin)
+        found += self._in_open_files(name, origin)
+        found += self._in_index(name, origin)
+        scored = [self._score(definition, use, brought_in, origin) for definition in found]
+        local = any(
+            definition.path == origin.path and definition.repository == origin.repository for definition in scored
+        )
+        if brought_in is not None and not local and self._says_where(brought_in, use):
+            scored = [definition for definition in scored if definition.import_match >= POSSIBLE]
+        scored.sort(
+            key=lambda definition: (
+                -definition.score,
+                definition.repository,
+                definition.path,
+                definition.symbol.start_line,
+            )
+        )
+        return scored[:limit]
+
+    def _says_where(self, brought_in: Import, use: NameUse) -> bool:
+        """Whether the import settles where the name is defined: a member of an imported *object* may be anywhere."""
+        return not use.shape.is_member or not brought_in.name
+
+    def _in_document(self, name: str, origin: Origin) -> list[Definition]:
+        return [
+            Definition(origin.repository, origin.ref, "", origin.path, origin.language, symbol, 0.0, text="")
+            for symbol in origin.parsed.symbols
+            if symbol.name == name
+        ]
+
+    def _in_open_files(self, name: str, origin: Origin) -> list[Definition]:
+        found = []
+        for file in origin.open_files:
+            if name not in file.text:
+                continue
+            repository = file.repository or origin.repository
+            found += [
+                Definition(repository, origin.ref, "", file.path, file.language, symbol, 0.0, text=file.text)
+                for symbol in self._parses.parse(file.text, file.language).symbols
+                if symbol.name == name
+            ]
+        return found
+
+    def _in_index(self, name: str, origin: Origin) -> list[Definition]:
+        if self._index is None:
+            return []
+        hits = []
+        if origin.repository:
+            hits = self._index.definitions(name, origin.scope.only(origin.repository, origin.ref), _CANDIDATES)
+        if not hits:
+            hits = self._index.definitions(name, origin.scope, _CANDIDATES)
+        return [
+            Definition(hit.repository, hit.ref, hit.commit, hit.path, hit.language, hit.symbol, 0.0)
+            for hit in hits
+            if hit.symbol.kind is not SymbolKind.HEADING and (hit.repository, hit.path) not in origin.scope.exclude
+        ]
+
+    def _score(self, definition: Definition, use: NameUse, brought_in: Import | None, origin: Origin) -> Definition:
+        same_repository = definition.repository == origin.repository
+        same_file = same_repository and definition.path == origin.path
+        match = 0.0
+        if brought_in is not None and not same_file:
+            match = module_match(brought_in, origin.path, origin.language, definition.path, definition.repository)
+        score = 3.0 * match
+        # Without an import of the name itself, a file that is imported for anything is still the likelier place.
+        if match < CERTAIN and not same_file:
+            score += max(
+                (
+                    module_match(item, origin.path, origin.language, definition.path, definition.repository)
+                    for item in set(origin.imports.values())
+                ),
+                default=0.0,
+            )
+        score += (1.5 if same_repository else 0.0) + _nearness(origin.path, definition.path)
+        score += _kind_fit(use, definition.symbol.kind)
+        score -= 0.0 if _family(origin.language) == _family(definition.language) else 2.0
+        score -= 0.4 if _is_test(definition.path) and not _is_test(origin.path) else 0.0
+        if same_file:
+            score += 2.0 + _same_file_fit(use, definition.symbol, origin.parsed)
+        return Definition(
+            definition.repository, definition.ref, definition.commit, definition.path, definition.language,
+            definition.symbol, score, match, definition.text,
+        )  # fmt: skip
+
+
+def enclosing_symbols(parsed: ParsedFile, line: int) -> list[Symbol]:
+    """Definitions around ``line``, outermost first."""
+    around = [symbol for symbol in parsed.symbols if symbol.start_line <= line <= symbol.end_line]
+    return sorted(around, key=lambda symbol: (symbol.start_line, -symbol.end_line))
+
+
+def _same_file_fit(use: NameUse, symbol: Symbol, parsed: ParsedFile) -> float:
+    if symbol.start_line == use.line:
+        return 3.0
+    around = enclosing_symbols(parsed, use.line)
+    classes = {outer.name for outer in around if outer.kind in _TYPE_KINDS}
+    owner = symbol.scope.rpartition(".")[2]
+    if use.qualifier in {"self", "this", "cls", "Self", "super"}:
+        return 2.0 if owner in classes else -1.0
+    return 1.0 if use.qualifier and use.qualifier == owner else 0.0
+
+
+def _kind_fit(use: NameUse, kind: SymbolKind) -> float:
+    if use.shape is UseShape.CALL:
+        return 0.8 if kind is SymbolKind.FUNCTION or kind in _TYPE_KINDS else 0.2 if kind in _CALLABLE_KINDS else 0.0
+    if use.shape is UseShape.MEMBER_CALL:
+        return 0.8 if kind in _CALLABLE_KINDS else 0.3 if kind in _TYPE_KINDS else 0.0
+    if use.shape is UseShape.MEMBER:
+        return 0.8 if kind in _MEMBER_KINDS else 0.4
+    if use.shape is UseShape.TYPE:
+        return 1.0 if kind in _TYPE_KINDS else 0.0
+    return 0.3 if kind not in _MEMBER_KINDS else 0.0
+
+
+def _nearness(origin: str, path: str) -> float:
+    """0.0 to 1.0: the share of directories that both paths have in common; 1.0 within one directory."""
+    left, right = posixpath.dirname(origin).split("/"), posixpath.dirname(path).split("/")
+    common = 0
+    for one, other in zip(left, right, strict=False):
+        if one != other:
+            break
+        common += 1
+    return common / max(len(left), len(right))
+
+
+def _family(language: str) -> str:
+    return _FAMILIES.get(language, language)
+
+
+def _is_test(path: str) -> bool:
+    return any(part.startswith(("test", "spec", "__tests__")) or "_test." in part for part in path.lower().split("/"))
