@@ -166,6 +166,28 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt as a model reads it, with what ends its answer.
+
+    ``stop`` has at most 4 strings (the most that OpenAI-compatible servers take); ``dropped_snippets`` counts what did
+    not fit the budget.
+    """
+
+    text: str
+    stop: tuple[str, ...] = ()
+    stop_token_ids: tuple[int, ...] = ()
+    dropped_snippets: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One message of a conversation with a chat model. ``role`` is ``"system"`` or ``"user"``."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
 class EngineHealth:
     """Whether an engine can answer now; ``detail`` is a sentence for people."""
 
