@@ -2,12 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from indexer.api import Index
+from indexer.types import Hit, Scope
 from server.config import ContextConfig
+from server.context.candidates import Candidate, DefinitionReader
+from server.context.documents import ParseCache
+from server.context.modules import CERTAIN, module_match
+from server.context.resolution import Definition, Origin, Resolver
+from server.context.selection import select
+from server.context.surroundings import NearName, Surroundings, look_around
 from server.context.values import GatheredContext, RecentEdit
-from server.types import CompletionRequest
+from server.context.windows import SimilarWindows
+from server.syntax import NameUse, UseShape
+from server.types import CompletionRequest, Snippet, SnippetReason
+
+_LOG = logging.getLogger(__name__)
+_DOCUMENTS_REMEMBERED = 256
+_SEARCH_THREADS = 2
+_SEARCH_HITS = 20
+_MAX_NAMES = 24
+_MAX_IMPORTED = 48
+
+# How much each source counts at best. Chosen with `python -m benchmarks.context`.
+_IMPORTED_NEAR = 1.0
+_IMPORTED_UNUSED = 0.55
+_IMPORTED_ELSEWHERE = 0.3
+_DEFINITION = 0.8
+_SEARCH = 0.5
+_SEARCH_IN_IMPORTED_FILE = 0.25
+_OPEN_FILE = 0.6
+_RECENT_EDIT = 0.75
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is kept of one document between two calls."""
+
+    snippets: tuple[Snippet, ...] = ()
+    generation: int = -1
+    search: Future[list[Hit]] | None = None
+    """A search that came too late for the call that started it."""
+    late_hits: tuple[Hit, ...] = field(default=())
 
 
 class ContextGatherer:
@@ -21,6 +66,13 @@ class ContextGatherer:
     def __init__(self, index: Index | None, config: ContextConfig | None = None) -> None:
         self._index = index
         self._config = config or ContextConfig()
+        self._parses = ParseCache()
+        self._resolver = Resolver(index, self._parses)
+        self._reader = DefinitionReader(index)
+        self._windows = SimilarWindows()
+        self._lock = threading.Lock()
+        self._memories: OrderedDict[tuple[str, str, str], _Memory] = OrderedDict()
+        self._threads = ThreadPoolExecutor(_SEARCH_THREADS, thread_name_prefix="hearth-context")
 
     def gather(
         self,
@@ -41,10 +93,191 @@ class ContextGatherer:
             deadline_ms: Milliseconds after which what was found so far is returned; ``0`` waits for everything.
             session: Tells users of one server apart, so that one's earlier snippets never steer another's.
         """
-        return GatheredContext()
+        clock = _Clock(self._config.deadline_ms if deadline_ms is None else deadline_ms)
+        origin = self._resolver.origin(
+            path=request.path,
+            language=request.language,
+            text=request.prefix + request.suffix,
+            repository=request.repository,
+            ref=request.ref,
+            scope=request.scope,
+            open_files=request.open_files,
+            cursor_line=request.prefix.count("\n") + 1,
+        )
+        around = look_around(request.prefix, request.suffix, request.language, origin.parsed)
+        clock.stage("read")
+        memory = self._memory(session, request)
+        search = self._start_search(around, origin, memory)
+        candidates = list(self._similar(around, origin, recent_edits))
+        clock.stage("open")
+        candidates += self._imported(around, origin, clock)
+        clock.stage("imports")
+        candidates += self._used(around, origin, clock)
+        clock.stage("definitions")
+        hits = self._finish_search(search, memory, origin, clock)
+        candidates += _from_hits(hits, origin)
+        clock.stage("search")
+        candidates = [candidate for candidate in candidates if _allowed(candidate, origin)]
+        selection = select(candidates, self._config, self._still_valid(memory, origin))
+        with self._lock:
+            memory.snippets = selection.snippets
+            memory.generation = self._index.generation() if self._index is not None else -1
+        clock.stage("select")
+        return GatheredContext(selection.snippets, selection.dropped, MappingProxyType(clock.stages))
 
     def forget(self, path: str, *, repository: str = "", session: str = "") -> None:
         """Drop what is remembered of a document that was closed."""
+        with self._lock:
+            self._memories.pop((session, repository, path), None)
 
     def close(self) -> None:
         """Stop the gatherer's threads. Idempotent."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _similar(self, around: Surroundings, origin: Origin, recent_edits: Sequence[RecentEdit]) -> Iterator[Candidate]:
+        files = origin.open_files[: self._config.open_files]
+        yield from self._windows.in_open_files(around.words, files, origin.repository, _OPEN_FILE)
+        yield from self._windows.in_edits(around.words, recent_edits, _RECENT_EDIT)
+
+    def _imported(self, around: Surroundings, origin: Origin, clock: _Clock) -> Iterator[Candidate]:
+        """Definitions of the names that the document imports: used nearby, not used yet, used elsewhere."""
+        near = {name.use.name: name for name in around.names if not name.use.shape.is_member}
+        weighted: list[tuple[float, NameUse]] = []
+        for local, item in origin.imports.items():
+            # Modules are resolved through their members, except those that are a definition (`import a.b.Class`).
+            if not item.name and local not in near and not local[:1].isupper():
+                continue
+            if local in near:
+                use = near[local].use
+                weight = _IMPORTED_NEAR * (0.45 + 0.55 * near[local].nearness)
+            else:
+                shape = UseShape.TYPE if local[:1].isupper() else UseShape.PLAIN
+                use = NameUse(local, shape, around.line, 0)
+                # Once for the import itself: a name that is used nowhere yet is likely to be used now.
+                weight = _IMPORTED_UNUSED if around.everywhere.get(local, 0) <= 1 else _IMPORTED_ELSEWHERE
+            if around.partial and local.startswith(around.partial):
+                weight = _IMPORTED_NEAR
+            weighted.append((weight, use))
+        weighted.sort(key=lambda pair: (-pair[0], pair[1].name))
+        for weight, use in weighted[:_MAX_IMPORTED]:
+            if clock.is_over():
+                return
+            for definition in self._resolver.resolve(use, origin, limit=1):
+                found = self._reader.candidate(
+                    definition, weight * (0.4 + 0.6 * definition.import_match), SnippetReason.IMPORTED
+                )
+                if found is not None:
+                    yield found
+
+    def _used(self, around: Surroundings, origin: Origin, clock: _Clock) -> Iterator[Candidate]:
+        """Definitions of the other names near the cursor: members, and what is visible without an import."""
+        names = [near for near in around.names if near.use.shape.is_member or near.use.name not in origin.imports]
+        for near in names[:_MAX_NAMES]:
+            if clock.is_over():
+                return
+            definitions = self._resolver.resolve(near.use, origin, limit=8)
+            for rank, definition in enumerate(definitions[:2]):
+                weight = _definition_weight(near, definition, rank, len(definitions))
+                found = self._reader.candidate(definition, weight, SnippetReason.DEFINITION)
+                if found is not None:
+                    yield found
+
+    def _start_search(self, around: Surroundings, origin: Origin, memory: _Memory) -> Future[list[Hit]] | None:
+        index = self._index
+        if index is None or not around.query.strip():
+            return None
+        with self._lock:
+            if memory.search is not None and not memory.search.done():
+                # The one before still runs: a second would only make both late.
+                return memory.search
+            scope = origin.scope.only(origin.repository, origin.ref) if origin.repository else origin.scope
+            memory.search = self._threads.submit(index.search, around.query, scope, _SEARCH_HITS)
+            return memory.search
+
+    def _finish_search(
+        self, search: Future[list[Hit]] | None, memory: _Memory, origin: Origin, clock: _Clock
+    ) -> Sequence[Hit]:
+        if search is None:
+            return ()
+        try:
+            hits = tuple(search.result(clock.remaining()))
+        except TimeoutError:
+            clock.stages["search-late"] = 1.0
+            return memory.late_hits
+        except Exception:  # noqa: BLE001 - a dispatch boundary: a completion goes on without the search
+            _LOG.exception("the search for context failed")
+            return ()
+        memory.late_hits = hits
+        return hits
+
+    def _memory(self, session: str, request: CompletionRequest) -> _Memory:
+        key = (session, request.repository, request.path)
+        with self._lock:
+            memory = self._memories.setdefault(key, _Memory())
+            self._memories.move_to_end(key)
+            if len(self._memories) > _DOCUMENTS_REMEMBERED:
+                self._memories.popitem(last=False)
+            return memory
+
+    def _still_valid(self, memory: _Memory, origin: Origin) -> tuple[Snippet, ...]:
+        """Earlier snippets that may still be shown: same index, readable, not shadowed by an open document."""
+        if self._index is None or memory.generation != self._index.generation():
+            return ()
+        return tuple(snippet for snippet in memory.snippets if snippet.commit and _allowed(snippet, origin))
+
+
+class _Clock:
+    """Measures stages and knows the deadline. A deadline of 0 never passes."""
+
+    def __init__(self, deadline_ms: float) -> None:
+        self._last = time.perf_counter()
+        self._deadline = self._last + deadline_ms / 1000 if deadline_ms else math.inf
+        self.stages: dict[str, float] = {}
+
+    def stage(self, name: str) -> None:
+        now = time.perf_counter()
+        self.stages[name] = (now - self._last) * 1000
+        self._last = now
+
+    def is_over(self) -> bool:
+        return time.perf_counter() > self._deadline
+
+    def remaining(self) -> float | None:
+        """Seconds left, None without a deadline."""
+        return None if self._deadline == math.inf else max(0.0, self._deadline - time.perf_counter())
+
+
+def _definition_weight(near: NearName, definition: Definition, rank: int, alternatives: int) -> float:
+    """A name with one definition says more than `get` with eight; one in an imported file more than another."""
+    specificity = 1.0 / (1.0 + 0.5 * math.log(alternatives)) * 0.6**rank
+    trust = min(1.0, max(0.0, definition.score / 4.0))
+    return _DEFINITION * near.nearness * specificity * trust
+
+
+def _from_hits(hits: Sequence[Hit], origin: Origin) -> Iterator[Candidate]:
+    best = max((hit.score for hit in hits), default=0.0)
+    if best <= 0.0:
+        return
+    imports = set(origin.imports.values())
+    for hit in hits:
+        weight = _SEARCH * hit.score / best
+        if any(
+            module_match(item, origin.path, origin.language, hit.path, hit.repository) >= CERTAIN for item in imports
+        ):
+            weight += _SEARCH_IN_IMPORTED_FILE
+        reason = SnippetReason.LEXICAL if hit.lexical >= hit.dense else SnippetReason.DENSE
+        yield Candidate(
+            hit.repository, hit.path, hit.commit, hit.language, hit.start_line, hit.end_line, hit.text, weight, reason,
+            f"{hit.scope}.{hit.symbol}" if hit.scope and hit.symbol else hit.symbol,
+        )  # fmt: skip
+
+
+def _allowed(piece: Candidate | Snippet, origin: Origin) -> bool:
+    if (piece.repository, piece.path) == (origin.repository, origin.path):
+        return False
+    if not piece.commit:
+        # Text of an open document or a recent edit: it is the user's own.
+        return True
+    scope: Scope = origin.scope
+    readable = scope.repositories is None or piece.repository in scope.repositories
+    return readable and (piece.repository, piece.path) not in scope.exclude

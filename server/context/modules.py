@@ -38,7 +38,7 @@ def local_names(imports: Iterable[Import], language: str) -> dict[str, Import]:
 
 
 def module_match(item: Import, importer: str, language: str, path: str, repository: str = "") -> float:
-    """How well ``path`` of ``repository`` fits what ``importer`` imports by ``item``: 0.0 (not at all) to 1.0 (exactly).
+    """How well ``path`` of ``repository`` fits what ``importer`` imports by ``item``, 0.0 (not at all) to 1.0.
 
     Paths are relative to one repository and use slashes. Below 1.0 stand re-exports by a package (0.6) and modules of
     which only a part of the name is found (up to 0.5).

@@ -38,7 +38,7 @@ class SimilarWindows:
     def in_open_files(
         self, words: frozenset[str], files: Sequence[OpenFile], repository: str, weight: float
     ) -> Iterator[Candidate]:
-        """Up to two windows of each file, weighted by their likeness to ``words`` and how recently the file was used."""
+        """Up to two windows a file, weighted by likeness to ``words`` and by how recently the file was used."""
         for rank, file in enumerate(files):
             if len(file.text) > _MAX_DOCUMENT_CHARACTERS:
                 continue
