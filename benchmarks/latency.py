@@ -190,7 +190,7 @@ def _print(result: dict[str, Any], path: Path) -> None:
     console.print(table)
     console.print(
         f"{result['keys']} keys, {result['requests']} requests: {result['completed']} answered "
-        f"({result['silent']} of them silent), {result['cancelled']} overtaken by the next key, {result['failed']} failed"
+        f"({result['silent']} of them silent), {result['cancelled']} overtaken by a key, {result['failed']} failed"
     )
     console.print(
         f"{result['exactly_right']} suggestions were exactly what came next; "
