@@ -1,0 +1,232 @@
+"""Completions and explanations from a model server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+from server.config import ExplainConfig, VllmConfig
+from server.engine.vllm.client import Deadlines, ModelServerClient
+from server.engine.vllm.failures import from_status
+from server.errors import EngineError, EngineProtocolError, EngineRefused
+from server.types import ChatMessage, CompletionRequest, Delta, EngineHealth, ExplainRequest, Prompt, Rung
+
+PromptWriter = Callable[[CompletionRequest, str], Prompt]
+"""``(request, model)`` → the prompt, within the model's context length. Raises ``EngineRefused`` for an unknown model."""
+
+ExplanationWriter = Callable[[ExplainRequest], tuple[ChatMessage, ...]]
+"""``request`` → the conversation that asks for an explanation."""
+
+_HEALTH_SECONDS = 3.0
+_MAX_STOP_STRINGS = 4
+
+
+class VllmEngine:
+    """An :class:`server.types.Engine` over ``/v1/completions`` and ``/v1/chat/completions``.
+
+    Args:
+        config: Addresses, models and deadlines.
+        explain: How long explanations may be.
+        write_prompt: Lays out the prompt of a completion.
+        write_explanation: Lays out the conversation of an explanation.
+        environment: Where the API key is looked up.
+    """
+
+    def __init__(
+        self,
+        config: VllmConfig,
+        explain: ExplainConfig,
+        *,
+        write_prompt: PromptWriter,
+        write_explanation: ExplanationWriter,
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._config = config
+        self._explain_config = explain
+        self._write_prompt = write_prompt
+        self._write_explanation = write_explanation
+        self._api_key = environment.get(config.api_key_env, "") if config.api_key_env else ""
+        self._completions = self._client(config.url, config.uds)
+        self._chat = self._client(config.chat_url, "") if config.chat_url else self._completions
+        self._model = config.model
+        self._chat_model = config.chat_model or ("" if config.chat_url else config.model)
+
+    @property
+    def name(self) -> str:
+        """``"vllm"``."""
+        return Rung.VLLM.value
+
+    @asynccontextmanager
+    async def complete(self, request: CompletionRequest) -> AsyncIterator[AsyncIterator[Delta]]:
+        """Stream the text to insert at the cursor.
+
+        Raises:
+            EngineError: The server could not answer; see :mod:`server.engine.vllm.failures`.
+        """
+        self._require_key()
+        model = self._model or await self._first_model(self._completions)
+        self._model = model
+        prompt = self._write_prompt(request, model)
+        payload: dict[str, Any] = {
+            "model": model,
+            "prompt": prompt.text,
+            "max_tokens": request.max_tokens,
+            "temperature": self._config.temperature,
+            "stream": True,
+            "stream_options": {"include_usage": True, "continuous_usage_stats": True},
+        }
+        if prompt.stop:
+            payload["stop"] = list(prompt.stop[:_MAX_STOP_STRINGS])
+        if prompt.stop_token_ids:
+            payload["stop_token_ids"] = list(prompt.stop_token_ids)
+        deadlines = Deadlines(
+            self._config.first_token_seconds, self._config.between_tokens_seconds, self._config.total_seconds
+        )
+        async with self._completions.stream("/v1/completions", payload, deadlines) as events:
+            async with aclosing(_deltas(events, _completion_text, self._completions.server)) as deltas:
+                yield deltas
+
+    @asynccontextmanager
+    async def explain(self, request: ExplainRequest) -> AsyncIterator[AsyncIterator[Delta]]:
+        """Stream an explanation in Markdown.
+
+        Raises:
+            EngineError: The server could not answer.
+        """
+        self._require_key()
+        model = self._chat_model or await self._first_model(self._chat)
+        self._chat_model = model
+        payload = {
+            "model": model,
+            "messages": [{"role": item.role, "content": item.content} for item in self._write_explanation(request)],
+            "max_tokens": self._explain_config.max_tokens,
+            "temperature": self._config.explain_temperature,
+            "stream": True,
+            "stream_options": {"include_usage": True, "continuous_usage_stats": True},
+        }
+        deadlines = Deadlines(
+            self._config.explain_first_token_seconds,
+            self._config.between_tokens_seconds,
+            self._config.explain_total_seconds,
+        )
+        async with self._chat.stream("/v1/chat/completions", payload, deadlines) as events:
+            async with aclosing(_deltas(events, _chat_text, self._chat.server)) as deltas:
+                yield deltas
+
+    async def health(self) -> EngineHealth:
+        """Ask whether the server is up and has the model. Never raises for the server's sake."""
+        try:
+            self._require_key()
+            # vLLM answers /v1/models even when its engine has died; only /health tells. Other servers may lack it.
+            status, _ = await self._completions.get_json("/health", timeout_seconds=_HEALTH_SECONDS)
+            if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                return EngineHealth(
+                    available=False, detail=f"The model server at {self._completions.server} says it is not well"
+                )
+            models = await self._models(self._completions)
+        except EngineError as error:
+            return EngineHealth(available=False, detail=error.message, model=self._model)
+        if self._model and self._model not in models:
+            listed = ", ".join(models[:5]) or "none"
+            return EngineHealth(
+                available=False,
+                detail=f"The model server at {self._completions.server} has no model {self._model}; it has: {listed}",
+                model=self._model,
+            )
+        return EngineHealth(
+            available=True,
+            detail=f"The model server at {self._completions.server} is up",
+            model=self._model or next(iter(models), ""),
+        )
+
+    async def close(self) -> None:
+        """Close all connections. Idempotent."""
+        await asyncio.gather(self._completions.close(), self._chat.close())
+
+    def _client(self, url: str, uds: str) -> ModelServerClient:
+        return ModelServerClient(
+            url,
+            uds=uds,
+            api_key=self._api_key,
+            connect_seconds=self._config.connect_seconds,
+            connections=self._config.connections,
+            use_proxy=self._config.use_proxy,
+        )
+
+    def _require_key(self) -> None:
+        if self._config.api_key_env and not self._api_key:
+            raise EngineRefused(
+                f"The environment variable {self._config.api_key_env}, named by [engine.vllm] api_key_env, is not set",
+                advice="Set it to the API key of the model server before Hearth starts.",
+            )
+
+    async def _first_model(self, client: ModelServerClient) -> str:
+        models = await self._models(client)
+        if not models:
+            raise EngineRefused(
+                f"The model server at {client.server} lists no model",
+                advice="Load one, or name it in [engine.vllm] model.",
+            )
+        return models[0]
+
+    async def _models(self, client: ModelServerClient) -> list[str]:
+        status, document = await client.get_json("/v1/models", timeout_seconds=_HEALTH_SECONDS)
+        if status != HTTPStatus.OK:
+            raise from_status(status, json.dumps(document).encode(), {}, server=client.server, secret=self._api_key)
+        entries = document.get("data") if isinstance(document, dict) else None
+        if not isinstance(entries, list):
+            raise EngineProtocolError(
+                f"What answers at {client.server} does not list its models as the OpenAI API does",
+                advice="Check `url` in [engine.vllm] of hearth.toml.",
+            )
+        return [str(entry["id"]) for entry in entries if isinstance(entry, dict) and "id" in entry]
+
+
+async def _deltas(
+    events: AsyncIterator[dict[str, Any]], text_of: Callable[[dict[str, Any]], object], server: str
+) -> AsyncGenerator[Delta]:
+    """Turn events into deltas.
+
+    Raises:
+        EngineProtocolError: An event has not the expected shape, or the stream ends before the answer does.
+    """
+    finished = False
+    tokens_so_far = 0
+    async for event in events:
+        usage = event.get("usage")
+        tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
+        new_tokens = max(0, tokens - tokens_so_far) if isinstance(tokens, int) else 0
+        tokens_so_far += new_tokens
+        choices = event.get("choices")
+        if not choices:
+            continue  # the report on usage at the end
+        choice = choices[0] if isinstance(choices, list) else None
+        text = text_of(choice) if isinstance(choice, dict) else None
+        if not isinstance(choice, dict) or not isinstance(text, str):
+            raise EngineProtocolError(
+                f"The model server at {server} sent an event without text", advice="Is it a server of the OpenAI API?"
+            )
+        finished = finished or choice.get("finish_reason") is not None
+        if text:
+            yield Delta(text, new_tokens)
+    if not finished:
+        raise EngineProtocolError(
+            f"The model server at {server} ended its answer in the middle", advice="See the model server's own log."
+        )
+
+
+def _completion_text(choice: dict[str, Any]) -> object:
+    return choice.get("text")
+
+
+def _chat_text(choice: dict[str, Any]) -> object:
+    delta = choice.get("delta")
+    if not isinstance(delta, dict):
+        return None
+    # The first and the last event carry a role or a reason and no content, or null.
+    return delta.get("content") or ""
