@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from indexer.diff.history import line_history
 from indexer.diff.ignore import IGNORE_FILE, IgnoreRules
-from indexer.diff.mirror import is_url, open_source
+from indexer.diff.mirror import is_url, open_source, public_url
 from indexer.diff.paths import file_path_text, path_text
 from indexer.diff.source import MISSING_SIZE, GitSource
 
@@ -18,4 +18,5 @@ __all__ = [
     "line_history",
     "open_source",
     "path_text",
+    "public_url",
 ]

@@ -1,4 +1,4 @@
-"""Runs git on repositories that nobody vouches for: it asks nothing, fetches nothing and starts no configured program."""
+"""Runs git on repositories that nobody vouches for: it asks nothing, fetches nothing, runs no configured program."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""What the index keeps: metadata in SQLite, words in tantivy, vectors in FAISS."""

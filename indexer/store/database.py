@@ -1,0 +1,238 @@
+"""The SQLite file of the index: its tables, how it is opened, and what its errors mean.
+
+**Invariant**: a row of ``blob`` exists only when its lexical documents are committed and its vectors are in a segment
+named in ``segment``. A row of ``file`` or ``skip`` belongs to a publication that was made in one transaction.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from indexer.errors import DataDirectoryError, DiskFull, IndexBusy, IndexCorrupt, IndexerError
+
+DATABASE = "hearth.sqlite"
+SCHEMA_VERSION = 1
+REBUILD_ADVICE = "Build it again with: hearth index --rebuild REPO"
+
+_BUSY_MS = 10_000
+_TABLES = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE repository (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  source TEXT NOT NULL,
+  identity TEXT NOT NULL UNIQUE,
+  root TEXT NOT NULL,
+  git_dir TEXT NOT NULL,
+  default_ref TEXT NOT NULL
+);
+CREATE TABLE ref (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  repository_id INTEGER NOT NULL REFERENCES repository (id),
+  name TEXT NOT NULL,
+  commit_id TEXT NOT NULL DEFAULT '',
+  options TEXT NOT NULL DEFAULT '',
+  state TEXT NOT NULL,
+  files INTEGER NOT NULL DEFAULT 0,
+  chunks INTEGER NOT NULL DEFAULT 0,
+  skipped INTEGER NOT NULL DEFAULT 0,
+  indexed_at REAL NOT NULL DEFAULT 0,
+  error TEXT NOT NULL DEFAULT '',
+  corpus TEXT NOT NULL DEFAULT '',
+  version INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (repository_id, name)
+);
+CREATE TABLE blob (
+  id INTEGER PRIMARY KEY,
+  oid BLOB NOT NULL,
+  hint TEXT NOT NULL,
+  options TEXT NOT NULL,
+  language TEXT NOT NULL,
+  size INTEGER NOT NULL,
+  first_chunk INTEGER NOT NULL,
+  chunk_count INTEGER NOT NULL,
+  skip_reason TEXT NOT NULL DEFAULT '',
+  skip_detail TEXT NOT NULL DEFAULT '',
+  UNIQUE (oid, hint, options)
+);
+CREATE TABLE content (blob_id INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE chunk (
+  id INTEGER PRIMARY KEY,
+  blob_id INTEGER NOT NULL,
+  start_line INTEGER NOT NULL,
+  end_line INTEGER NOT NULL,
+  symbol TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  scope TEXT NOT NULL
+);
+CREATE TABLE symbol (
+  blob_id INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  lower TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  start_line INTEGER NOT NULL,
+  end_line INTEGER NOT NULL,
+  signature TEXT NOT NULL,
+  documentation TEXT NOT NULL,
+  PRIMARY KEY (blob_id, position)
+) WITHOUT ROWID;
+CREATE INDEX symbol_name ON symbol (name);
+CREATE INDEX symbol_lower ON symbol (lower);
+CREATE TABLE import (
+  blob_id INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  module TEXT NOT NULL,
+  name TEXT NOT NULL,
+  alias TEXT NOT NULL,
+  PRIMARY KEY (blob_id, position)
+) WITHOUT ROWID;
+CREATE TABLE file (
+  ref_id INTEGER NOT NULL,
+  path TEXT NOT NULL,
+  blob_id INTEGER NOT NULL,
+  PRIMARY KEY (ref_id, path)
+) WITHOUT ROWID;
+CREATE INDEX file_blob ON file (blob_id, ref_id);
+CREATE TABLE skip (
+  ref_id INTEGER NOT NULL,
+  path TEXT NOT NULL,
+  blob_id INTEGER,
+  reason TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  PRIMARY KEY (ref_id, path)
+) WITHOUT ROWID;
+CREATE INDEX skip_blob ON skip (blob_id) WHERE blob_id IS NOT NULL;
+-- The repositories that the lexical documents of a blob are tagged with.
+CREATE TABLE tag (
+  blob_id INTEGER NOT NULL,
+  repository_id INTEGER NOT NULL,
+  PRIMARY KEY (blob_id, repository_id)
+) WITHOUT ROWID;
+CREATE TABLE segment (
+  name TEXT PRIMARY KEY,
+  embedder TEXT NOT NULL,
+  vectors INTEGER NOT NULL
+) WITHOUT ROWID;
+-- Blob ids whose lexical documents may exist though no row of ``blob`` does.
+CREATE TABLE pending (first_blob INTEGER PRIMARY KEY, last_blob INTEGER NOT NULL);
+-- Blobs that no publication may refer to any more, and since when.
+CREATE TABLE candidate (blob_id INTEGER PRIMARY KEY, since REAL NOT NULL);
+"""
+
+
+def connect_writer(data: Path) -> sqlite3.Connection:
+    """Open or create the database for the one process that writes. Raises the errors of :func:`translated`."""
+    path = data / DATABASE
+    with translated(data):
+        connection = sqlite3.connect(path, timeout=_BUSY_MS / 1000, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            # A publication must survive a power cut, and everything it names was fsynced before.
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA cache_size = -65536")
+            connection.execute("PRAGMA temp_store = MEMORY")
+            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+                connection.executescript(f"BEGIN; {_TABLES}")
+                values = {"schema": SCHEMA_VERSION, "generation": 1, "next_blob": 1, "next_chunk": 1}
+                connection.executemany("INSERT INTO meta VALUES (?, ?)", values.items())
+                connection.execute("COMMIT")
+            check_version(connection, data)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def connect_reader(data: Path) -> sqlite3.Connection | None:
+    """Open the database for reading; ``None`` while nothing was ever indexed there."""
+    path = data / DATABASE
+    with translated(data):
+        if not path.exists():
+            return None
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro",
+            uri=True,
+            timeout=_BUSY_MS / 1000,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            connection.execute("PRAGMA cache_size = -32768")
+            connection.execute("PRAGMA mmap_size = 1073741824")
+            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+                connection.close()  # The first run was killed before it made the tables.
+                return None
+            check_version(connection, data)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def check_version(connection: sqlite3.Connection, data: Path) -> None:
+    """Raise IndexCorrupt unless the tables are those of this version of Hearth."""
+    try:
+        row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise
+        row = None
+    if row is None or row[0] != SCHEMA_VERSION:
+        found = "no version" if row is None else f"version {row[0]}"
+        raise IndexCorrupt(
+            f"{data / DATABASE} has tables of {found}, this Hearth needs version {SCHEMA_VERSION}",
+            advice=REBUILD_ADVICE,
+        )
+
+
+@contextlib.contextmanager
+def translated(data: Path) -> Iterator[None]:
+    """Turn errors of SQLite and the file system below ``data`` into ours.
+
+    Raises:
+        DiskFull: No space, or a quota or file size limit was reached.
+        IndexCorrupt: The file is damaged or not a database.
+        IndexBusy: Another process holds the database for too long.
+        DataDirectoryError: Anything else that the file system refuses.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _translated_sqlite(error, data) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise _disk_full(data, str(error.strerror)) from error
+        raise DataDirectoryError(
+            f"the data directory {data} cannot be used: {error.strerror or error}",
+            advice="Check its permissions, or choose another with --data DIR.",
+        ) from error
+
+
+def _translated_sqlite(error: sqlite3.Error, data: Path) -> IndexerError:
+    text = str(error)
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return _disk_full(data, text)
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return IndexCorrupt(f"{data / DATABASE} is damaged: {text}", advice=REBUILD_ADVICE)
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return IndexBusy(f"{data / DATABASE} is in use by another process", advice="Try again when it has finished.")
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR):
+        return DataDirectoryError(
+            f"{data / DATABASE} cannot be used: {text}",
+            advice="Check the directory's permissions and free space, or choose another with --data DIR.",
+        )
+    return IndexCorrupt(f"{data / DATABASE} does not have the expected tables: {text}", advice=REBUILD_ADVICE)
+
+
+def _disk_full(data: Path, reason: str) -> DiskFull:
+    return DiskFull(
+        f"the index in {data} could not be written: {reason}",
+        advice="Make room, then run the command again; it goes on where it stopped.",
+    )
