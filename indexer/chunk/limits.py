@@ -1,0 +1,25 @@
+"""How large chunks are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkLimits:
+    """Sizes in characters, and lines.
+
+    Attributes:
+        max_chars: A definition up to this size is one chunk; larger ones are cut inside.
+        max_lines: The same in lines.
+        merge_chars: Neighbours are joined while the result stays below this size.
+        small_chars: A definition below this size may be joined with its neighbours.
+    """
+
+    max_chars: int = 2000
+    max_lines: int = 70
+    merge_chars: int = 1200
+    small_chars: int = 350
+
+
+DEFAULT_LIMITS = ChunkLimits()

@@ -1,0 +1,23 @@
+"""From bytes to syntax: languages, decoding, what to leave out, trees, definitions and imports."""
+
+from indexer.parse.decoding import decode
+from indexer.parse.definitions import Definition, Outline, outline
+from indexer.parse.grammar import parse
+from indexer.parse.languages import LanguageSpec, detect_language, language_spec, languages
+from indexer.parse.skips import BlobSkip, IgnoreRules, skip_content, skip_path
+
+__all__ = [
+    "BlobSkip",
+    "Definition",
+    "IgnoreRules",
+    "LanguageSpec",
+    "Outline",
+    "decode",
+    "detect_language",
+    "language_spec",
+    "languages",
+    "outline",
+    "parse",
+    "skip_content",
+    "skip_path",
+]

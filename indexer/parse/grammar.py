@@ -1,0 +1,73 @@
+"""Parsers and queries of tree-sitter, made once a thread and language, and bounded in time."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import threading
+import time
+from importlib import resources
+
+from tree_sitter import Language, Parser, Query, Tree
+
+from indexer.parse.languages import LanguageSpec, language_spec
+
+PARSE_SECONDS = 5.0
+"""A parse that takes longer is given up: the file is then cut as plain text."""
+
+_WATCHED_BYTES = 65_536
+"""Smaller sources cannot take long; larger ones are parsed with a callback that watches the clock."""
+
+_local = threading.local()
+
+
+def parse(source: bytes, language: str, *, seconds: float = PARSE_SECONDS) -> Tree | None:
+    """Parse UTF-8 ``source``; None for a language without a grammar, or when ``seconds`` were not enough.
+
+    Sources with syntax errors give a tree in which the broken parts are ERROR nodes.
+    """
+    spec = language_spec(language)
+    if spec is None or not spec.grammar:
+        return None
+    parser = _parser(spec)
+    if len(source) <= _WATCHED_BYTES:
+        return parser.parse(source)
+    deadline = time.monotonic() + seconds
+
+    def read(offset: int, _point: object) -> bytes:
+        return source[offset : offset + _WATCHED_BYTES]
+
+    def out_of_time(_offset: int, _has_error: bool) -> bool:
+        return time.monotonic() > deadline
+
+    try:
+        return parser.parse(read, progress_callback=out_of_time)
+    except ValueError:
+        # The only failure that a parse with a language can have is the callback's stop.
+        parser.reset()
+        return None
+
+
+@functools.cache
+def query(language: str) -> Query | None:
+    """Return the compiled queries of ``language``, or None when it has no grammar."""
+    spec = language_spec(language)
+    if spec is None or not spec.grammar:
+        return None
+    folder = resources.files("indexer.parse").joinpath("queries")
+    source = "\n".join(folder.joinpath(f"{name}.scm").read_text(encoding="utf-8") for name in spec.queries)
+    return Query(_language(spec), source)
+
+
+@functools.cache
+def _language(spec: LanguageSpec) -> Language:
+    module = importlib.import_module(spec.grammar)
+    return Language(getattr(module, spec.function)())
+
+
+def _parser(spec: LanguageSpec) -> Parser:
+    # A Parser must not be used by two threads at once.
+    parsers: dict[str, Parser] = _local.__dict__.setdefault("parsers", {})
+    if spec.name not in parsers:
+        parsers[spec.name] = Parser(_language(spec))
+    return parsers[spec.name]
