@@ -17,7 +17,7 @@ from server.errors import EngineError, EngineProtocolError, EngineRefused
 from server.types import ChatMessage, CompletionRequest, Delta, EngineHealth, ExplainRequest, Prompt, Rung
 
 PromptWriter = Callable[[CompletionRequest, str], Prompt]
-"""``(request, model)`` → the prompt, within the model's context length. Raises ``EngineRefused`` for an unknown model."""
+"""``(request, model)`` → the prompt, within the model's context. Raises ``EngineRefused`` for an unknown model."""
 
 ExplanationWriter = Callable[[ExplainRequest], tuple[ChatMessage, ...]]
 """``request`` → the conversation that asks for an explanation."""
@@ -87,9 +87,11 @@ class VllmEngine:
         deadlines = Deadlines(
             self._config.first_token_seconds, self._config.between_tokens_seconds, self._config.total_seconds
         )
-        async with self._completions.stream("/v1/completions", payload, deadlines) as events:
-            async with aclosing(_deltas(events, _completion_text, self._completions.server)) as deltas:
-                yield deltas
+        async with (
+            self._completions.stream("/v1/completions", payload, deadlines) as events,
+            aclosing(_deltas(events, _completion_text, self._completions.server)) as deltas,
+        ):
+            yield deltas
 
     @asynccontextmanager
     async def explain(self, request: ExplainRequest) -> AsyncIterator[AsyncIterator[Delta]]:
@@ -114,9 +116,11 @@ class VllmEngine:
             self._config.between_tokens_seconds,
             self._config.explain_total_seconds,
         )
-        async with self._chat.stream("/v1/chat/completions", payload, deadlines) as events:
-            async with aclosing(_deltas(events, _chat_text, self._chat.server)) as deltas:
-                yield deltas
+        async with (
+            self._chat.stream("/v1/chat/completions", payload, deadlines) as events,
+            aclosing(_deltas(events, _chat_text, self._chat.server)) as deltas,
+        ):
+            yield deltas
 
     async def health(self) -> EngineHealth:
         """Ask whether the server is up and has the model. Never raises for the server's sake."""
