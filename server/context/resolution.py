@@ -35,6 +35,7 @@ class Origin:
 
     path: str
     language: str
+    text: str
     parsed: ParsedFile
     repository: str = ""
     ref: str = ""
@@ -93,6 +94,7 @@ class Resolver:
         return Origin(
             path=path,
             language=language,
+            text=text,
             parsed=parsed,
             repository=repository,
             ref=ref,
@@ -140,7 +142,7 @@ class Resolver:
 
     def _in_document(self, name: str, origin: Origin) -> list[Definition]:
         return [
-            Definition(origin.repository, origin.ref, "", origin.path, origin.language, symbol, 0.0, text="")
+            Definition(origin.repository, origin.ref, "", origin.path, origin.language, symbol, 0.0, text=origin.text)
             for symbol in origin.parsed.symbols
             if symbol.name == name
         ]

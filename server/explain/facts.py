@@ -1,0 +1,385 @@
+"""Collects what is known about a piece of code; every citation is checked before it is handed out."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterator
+
+from indexer.api import Index
+from indexer.types import Hit, Scope, Symbol, SymbolKind
+from server.config import ExplainConfig
+from server.context.modules import POSSIBLE, local_names, module_match
+from server.context.resolution import Definition, Origin, Resolver
+from server.explain.subject import Subject, find_subject
+from server.explain.values import ExplainTarget
+from server.syntax import NameUse, UseShape, bound_names, lex, name_uses, parameters
+from server.types import Citation, ExplainRequest, Fact, FactKind
+
+_MAX_MEMBERS = 12
+_MAX_USES = 8
+_MAX_CALLERS = 5
+_MAX_COMMITS = 4
+_MAX_RELATED = 3
+_REFERENCES_ASKED = 100
+_MAX_DOCUMENTATION = 1500
+_MAX_NAMES_RESOLVED = 40
+_SELVES = frozenset({"self", "this", "Self", "cls"})
+_CONTAINERS = frozenset(
+    {SymbolKind.CLASS, SymbolKind.STRUCT, SymbolKind.INTERFACE, SymbolKind.ENUM, SymbolKind.TRAIT, SymbolKind.MODULE}
+)
+_PROSE = frozenset({"markdown", "text", "rst", "plaintext", "asciidoc"})
+_EVERYWHERE = frozenset(
+    """
+    add all append apply call clear clone close contains copy count delete each encode decode equals error extend filter
+    find first format get index insert items join keys last length list map match name new next open parse pop print
+    push put read remove replace reset run send set size sort split start stop string strip test toString trim type
+    unwrap update value values wait write
+    """.split()
+)
+"""Members that every library has: the one definition in the index is probably not the one that is called."""
+
+
+class FactFinder:
+    """Finds facts for explanations; safe to call from several threads."""
+
+    def __init__(self, index: Index | None, resolver: Resolver, config: ExplainConfig) -> None:
+        self._index = index
+        self._resolver = resolver
+        self._config = config
+
+    def find(self, target: ExplainTarget) -> ExplainRequest:
+        """Decide what ``target`` means and collect the facts, most telling first, at most ``max_facts``."""
+        origin = self._resolver.origin(
+            path=target.path,
+            language=target.language,
+            text=target.text,
+            repository=target.repository,
+            ref=target.ref,
+            scope=target.scope,
+            open_files=target.open_files,
+        )
+        subject = find_subject(target, origin.parsed, self._index)
+        facts = _Unique(self._config.max_facts, _Check(self._index, target, origin))
+        facts.extend(_own(target, subject))
+        facts.extend(_members(target, subject, origin))
+        facts.extend(self._uses(subject, origin))
+        if subject.symbol is not None and subject.symbol.kind is not SymbolKind.HEADING:
+            facts.extend(self._callers(target, subject.symbol, subject, origin))
+        facts.extend(self._history(target, subject))
+        facts.extend(self._related(target, subject, origin))
+        symbol = subject.symbol
+        return ExplainRequest(
+            path=target.path,
+            language=target.language,
+            text=subject.text,
+            start_line=subject.start_line,
+            end_line=subject.end_line,
+            repository=target.repository,
+            ref=target.ref,
+            symbol=qualified(symbol) if symbol else "",
+            facts=tuple(facts.kept),
+            question=target.question,
+        )
+
+    def _uses(self, subject: Subject, origin: Origin) -> Iterator[Fact]:
+        """Definitions of what the subject calls and mentions, in the order of the text."""
+        tokens = lex(subject.text, origin.language, first_line=subject.start_line)
+        local = set(bound_names(tokens))
+        own = subject.symbol or subject.enclosing
+        if own is not None:
+            local |= {parameter.name for parameter in parameters(own.signature, own.name, origin.language)}
+        seen: set[tuple[str, str]] = set()
+        places: set[tuple[str, str, int]] = set()
+        found = 0
+        for use in name_uses(tokens):
+            if (use.name, use.qualifier) in seen or use.shape is UseShape.DEFINITION:
+                continue
+            if use.name in local and not use.shape.is_member:
+                continue
+            seen.add((use.name, use.qualifier))
+            if found >= _MAX_USES or len(seen) > _MAX_NAMES_RESOLVED:
+                return
+            definition = self._sure(use, subject, origin)
+            if definition is None or _place(definition) in places:
+                continue
+            places.add(_place(definition))
+            found += 1
+            yield definition_fact(definition)
+
+    def _sure(self, use: NameUse, subject: Subject, origin: Origin) -> Definition | None:
+        """The definition of ``use`` when there is good reason to believe that it is this one."""
+        found = self._resolver.resolve(use, origin, own=True)
+        found = [definition for definition in found if definition.symbol.kind is not SymbolKind.HEADING]
+        if not found:
+            return None
+        best = found[0]
+        if _is_in(best, origin):
+            inside = subject.start_line <= best.symbol.start_line <= subject.end_line
+            ambiguous = use.shape.is_member and use.qualifier not in _SELVES and len(found) > 1
+            return None if inside or ambiguous else best
+        if best.import_match >= POSSIBLE:
+            return best
+        beside = best.repository == origin.repository and _directory(best.path) == _directory(origin.path)
+        if use.shape.is_member:
+            believable = len(found) == 1 and use.name not in _EVERYWHERE and len(use.name) > 5
+            believable = believable and best.language == origin.language
+        else:
+            clear = beside or len(found) == 1 or best.score > found[1].score + 0.5
+            believable = clear and (beside or use.name not in _EVERYWHERE)
+        return best if believable else None
+
+    def _callers(self, target: ExplainTarget, symbol: Symbol, subject: Subject, origin: Origin) -> Iterator[Fact]:
+        """Where the definition is used: first how often, then the places."""
+        places = list(self._places(symbol, subject, origin))
+        if not places:
+            return
+        files = len({(place.repository, place.path) for place, _ in places})
+        more = "at least " if len(places) >= _REFERENCES_ASKED else ""
+        yield Fact(
+            FactKind.CALLER,
+            f"{more}{len(places)} {_plural(len(places), 'place')} in {files} {_plural(files, 'file')}",
+            "",
+        )
+        seen: set[str] = set()
+        ordered = [pair for pair in places if not _again(pair[0].path, seen)]
+        ordered += [pair for pair in places if pair not in ordered]
+        for place, line in ordered[:_MAX_CALLERS]:
+            yield Fact(FactKind.CALLER, place.title, line, place)
+
+    def _places(self, symbol: Symbol, subject: Subject, origin: Origin) -> Iterator[tuple[Citation, str]]:
+        """Lines that use ``symbol``: in the document itself, then in the index, own repository first."""
+        definitions = self._resolver.resolve(
+            NameUse(symbol.name, UseShape.PLAIN, subject.start_line, 0), origin, own=True, limit=20
+        )
+        shared = len(definitions) > 1
+        yield from _own_uses(symbol.name, origin, subject)
+        if self._index is None:
+            return
+        scope = origin.scope
+        hits = self._index.references(symbol.name, scope, _REFERENCES_ASKED)
+        hits = sorted(hits, key=lambda hit: hit.repository != origin.repository)
+        pattern = re.compile(rf"(?<![\w$]){re.escape(symbol.name)}(?![\w$])")
+        for hit in hits:
+            if hit.language in _PROSE or hit.symbol == symbol.name:
+                continue
+            if shared and not self._may_mean(hit, origin):
+                continue
+            for offset, line in enumerate(hit.text.split("\n")):
+                if pattern.search(line) and not line.lstrip().startswith(("import ", "from ", "use ", "#", "//", "*")):
+                    at = hit.start_line + offset
+                    inside = f"{hit.scope}.{hit.symbol}" if hit.scope and hit.symbol else hit.symbol
+                    title = f"{inside} in {hit.path}" if inside else hit.path
+                    yield Citation(hit.repository, hit.path, at, at, hit.commit, title), line.strip()[:160]
+                    break
+
+    def _may_mean(self, hit: Hit, origin: Origin) -> bool:
+        """Whether a use of a name that several definitions share may mean the document's: imported, or near."""
+        if hit.repository == origin.repository and hit.path.rpartition("/")[0] == origin.path.rpartition("/")[0]:
+            return True
+        if self._index is None:
+            return False
+        imports = local_names(self._index.imports_of(hit.repository, hit.ref, hit.path), hit.language).values()
+        return any(
+            module_match(item, hit.path, hit.language, origin.path, origin.repository) > POSSIBLE for item in imports
+        )
+
+    def _history(self, target: ExplainTarget, subject: Subject) -> Iterator[Fact]:
+        if self._index is None or subject.indexed_lines is None:
+            return
+        start, end = subject.indexed_lines
+        history = self._index.history(target.repository, target.path, start, end, _MAX_COMMITS, ref=target.ref)
+        for entry in history:
+            date = datetime.datetime.fromtimestamp(entry.author_date, datetime.UTC).date().isoformat()
+            yield Fact(FactKind.HISTORY, f"{date} {entry.commit[:10]}", entry.subject)
+
+    def _related(self, target: ExplainTarget, subject: Subject, origin: Origin) -> Iterator[Fact]:
+        """Code and prose that share the subject's name or, without one, its words."""
+        if self._index is None:
+            return
+        symbol = subject.symbol
+        query = f"{symbol.name}\n{symbol.documentation[:300]}" if symbol else subject.text[:1000]
+        scope: Scope = origin.scope
+        found = 0
+        for hit in self._index.search(query, scope, 12):
+            if found >= _MAX_RELATED:
+                return
+            if symbol is not None and not re.search(rf"(?<![\w$]){re.escape(symbol.name)}(?![\w$])", hit.text):
+                continue
+            if not any(character.isalnum() for character in hit.text):
+                continue
+            found += 1
+            title = f"{hit.scope}.{hit.symbol}" if hit.scope and hit.symbol else hit.symbol
+            first = next((line.strip() for line in hit.text.split("\n") if line.strip()), "")
+            yield Fact(
+                FactKind.RELATED,
+                title or hit.path.rpartition("/")[2],
+                first[:160],
+                Citation(hit.repository, hit.path, hit.start_line, hit.end_line, hit.commit, title),
+            )
+
+
+class _Check:
+    """Says whether a citation exists: those lines, in the open document or in the indexed file at that commit."""
+
+    def __init__(self, index: Index | None, target: ExplainTarget, origin: Origin) -> None:
+        self._index = index
+        self._open = {
+            (file.repository or target.repository, file.path): file.text.count("\n") + 1 for file in origin.open_files
+        }
+        self._open[target.repository, target.path] = target.text.count("\n") + 1
+        self._lengths: dict[tuple[str, str], int] = {}
+
+    def __call__(self, citation: Citation) -> bool:
+        place = (citation.repository, citation.path)
+        if not 1 <= citation.start_line <= citation.end_line:
+            return False
+        if place in self._open:
+            return citation.end_line <= self._open[place]
+        if self._index is None or not citation.commit:
+            return False
+        if place not in self._lengths:
+            # A commit is a ref to the index; it knows only those that are published, which is what is to be checked.
+            text = self._index.file_text(citation.repository, citation.commit, citation.path)
+            self._lengths[place] = len((text or "").splitlines())
+        return citation.end_line <= self._lengths[place]
+
+
+class _Unique:
+    """Keeps facts whose citation exists and was not cited for the same kind of fact before."""
+
+    def __init__(self, limit: int, exists: _Check) -> None:
+        self.kept: list[Fact] = []
+        self._limit = limit
+        self._exists = exists
+        self._places: set[tuple[str, str, int, int]] = set()
+
+    def extend(self, facts: Iterator[Fact]) -> None:
+        for fact in facts:
+            if len(self.kept) >= self._limit:
+                return
+            cited = fact.citation
+            if cited is not None:
+                place = (cited.repository, cited.path, cited.start_line, cited.end_line)
+                if place in self._places or not self._exists(cited):
+                    continue
+                self._places.add(place)
+            self.kept.append(fact)
+
+
+def definition_fact(definition: Definition) -> Fact:
+    """What a definition is: its kind and name, its signature, the first sentence of its documentation."""
+    symbol = definition.symbol
+    text = symbol.signature
+    if symbol.documentation:
+        text += f"\n{first_sentence(symbol.documentation)}"
+    return Fact(
+        FactKind.USES,
+        f"{symbol.kind.value} {definition.qualified_name}",
+        text,
+        Citation(
+            definition.repository, definition.path, symbol.start_line, symbol.end_line, definition.commit,
+            definition.qualified_name,
+        ),
+    )  # fmt: skip
+
+
+def qualified(symbol: Symbol) -> str:
+    """The symbol's name with its enclosing definitions."""
+    return f"{symbol.scope}.{symbol.name}" if symbol.scope else symbol.name
+
+
+def first_sentence(documentation: str) -> str:
+    """The first sentence, on one line, at most about 200 characters."""
+    paragraph = " ".join(documentation.strip().split("\n\n")[0].split())
+    match = re.match(r".{8,200}?[.!?](?=\s|$)", paragraph)
+    if match:
+        return match.group()
+    return paragraph if len(paragraph) <= 200 else paragraph[:197].rsplit(" ", 1)[0] + " …"
+
+
+def _own(target: ExplainTarget, subject: Subject) -> Iterator[Fact]:
+    """The definition itself, or the one around the lines."""
+    symbol = subject.symbol or subject.enclosing
+    if symbol is None:
+        return
+    title = f"{symbol.kind.value} {qualified(symbol)}"
+    if subject.symbol is None:
+        title = f"inside {title}"
+    yield Fact(
+        FactKind.SIGNATURE,
+        title,
+        symbol.signature,
+        Citation(target.repository, target.path, symbol.start_line, symbol.end_line, subject.commit, qualified(symbol)),
+    )
+    if symbol.documentation:
+        yield Fact(FactKind.DOCUMENTATION, title, symbol.documentation[:_MAX_DOCUMENTATION])
+
+
+def _members(target: ExplainTarget, subject: Subject, origin: Origin) -> Iterator[Fact]:
+    outer = subject.symbol
+    if outer is None or outer.kind not in _CONTAINERS | {SymbolKind.HEADING}:
+        return
+    wanted = qualified(outer)
+    inside = [
+        symbol
+        for symbol in origin.parsed.symbols
+        if outer.start_line <= symbol.start_line <= outer.end_line and symbol is not outer and symbol.scope == wanted
+    ]
+    for symbol in inside[:_MAX_MEMBERS]:
+        text = symbol.signature + (f"\n{first_sentence(symbol.documentation)}" if symbol.documentation else "")
+        yield Fact(
+            FactKind.MEMBER,
+            f"{symbol.kind.value} {symbol.name}",
+            text,
+            Citation(
+                target.repository, target.path, symbol.start_line, symbol.end_line, subject.commit, qualified(symbol)
+            ),
+        )
+    if len(inside) > _MAX_MEMBERS:
+        yield Fact(FactKind.MEMBER, f"{len(inside) - _MAX_MEMBERS} more", "")
+
+
+def _own_uses(name: str, origin: Origin, subject: Subject) -> Iterator[tuple[Citation, str]]:
+    for repository, path, language, text, commit in _open_texts(origin, subject):
+        if name not in text:
+            continue
+        lines = text.split("\n")
+        seen: set[int] = set()
+        for use in name_uses(lex(text, language)):
+            own = path == origin.path and subject.start_line <= use.line <= subject.end_line
+            if use.name != name or own or use.line in seen or use.shape is UseShape.DEFINITION:
+                continue
+            if lines[use.line - 1].lstrip().startswith(("import ", "from ", "use ")):
+                continue
+            seen.add(use.line)
+            yield Citation(repository, path, use.line, use.line, commit, path), lines[use.line - 1].strip()[:160]
+
+
+def _open_texts(origin: Origin, subject: Subject) -> Iterator[tuple[str, str, str, str, str]]:
+    yield origin.repository, origin.path, origin.language, origin.text, subject.commit
+    for file in origin.open_files:
+        yield file.repository or origin.repository, file.path, file.language, file.text, ""
+
+
+def _place(definition: Definition) -> tuple[str, str, int]:
+    return definition.repository, definition.path, definition.symbol.start_line
+
+
+def _is_in(definition: Definition, origin: Origin) -> bool:
+    return (definition.repository, definition.path) == (origin.repository, origin.path)
+
+
+def _directory(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _again(path: str, seen: set[str]) -> bool:
+    if path in seen:
+        return True
+    seen.add(path)
+    return False
+
+
+def _plural(count: int, noun: str) -> str:
+    return noun if count == 1 else f"{noun}s"
