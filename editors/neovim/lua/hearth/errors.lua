@@ -1,0 +1,85 @@
+--- What can go wrong for the user, each with a code, a level and advice.
+local M = {}
+
+---@alias hearth.ErrorCode
+---| "bad_config"
+---| "not_executable"
+---| "start_failed"
+---| "gave_up"
+---| "no_server"
+---| "request_failed"
+---| "nothing_to_explain"
+---| "nothing_shown"
+---| "forgotten"
+---| "not_here"
+---| "no_hits"
+
+---@class (exact) hearth.ErrorKind
+---@field level integer One of `vim.log.levels`.
+---@field message string Format of the message.
+---@field advice? string What to do about it.
+
+---@type table<hearth.ErrorCode, hearth.ErrorKind>
+M.kinds = {
+  bad_config = {
+    level = vim.log.levels.ERROR,
+    message = "configuration: %s",
+    advice = "See :help hearth-configuration.",
+  },
+  not_executable = {
+    level = vim.log.levels.ERROR,
+    message = "the server command %q is not executable.",
+    advice = "Install Hearth, or set `cmd` in require('hearth').setup{}; :checkhealth hearth tells more.",
+  },
+  start_failed = {
+    level = vim.log.levels.ERROR,
+    message = "the server did not start: %s",
+    advice = "See :checkhealth hearth.",
+  },
+  gave_up = {
+    level = vim.log.levels.ERROR,
+    message = "the server stopped %d times in a row (%s); not starting it again.",
+    advice = "Look into :lua vim.cmd.edit(vim.lsp.log.get_filename()), then :HearthRestart.",
+  },
+  no_server = {
+    level = vim.log.levels.WARN,
+    message = "the server is not running (%s).",
+    advice = ":HearthRestart starts it, :HearthStatus shows its state.",
+  },
+  request_failed = { level = vim.log.levels.ERROR, message = "%s failed: %s" },
+  nothing_to_explain = {
+    level = vim.log.levels.WARN,
+    message = "this buffer is not known to the server (%s).",
+    advice = ":HearthEnable buffer shows it to the server.",
+  },
+  nothing_shown = {
+    level = vim.log.levels.INFO,
+    message = "no suggestion has been shown yet.",
+  },
+  forgotten = {
+    level = vim.log.levels.INFO,
+    message = "the server no longer remembers this suggestion.",
+  },
+  not_here = {
+    level = vim.log.levels.INFO,
+    message = "%s %s:%d at commit %s is not in an open workspace folder.",
+  },
+  no_hits = { level = vim.log.levels.INFO, message = "nothing found for %q." },
+}
+
+---@param code hearth.ErrorCode
+---@param ... any
+---@return string
+function M.text(code, ...)
+  local kind = M.kinds[code]
+  local message = kind.message:format(...)
+  return kind.advice and ("%s %s"):format(message, kind.advice) or message
+end
+
+---@param code hearth.ErrorCode
+---@param ... any
+function M.notify(code, ...)
+  vim.notify("Hearth: " .. M.text(code, ...), M.kinds[code].level, { title = "Hearth" })
+end
+
+return M

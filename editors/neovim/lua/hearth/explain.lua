@@ -1,0 +1,241 @@
+--- `:HearthExplain`: an explanation that streams into a Markdown buffer, with citations to jump to.
+local client = require("hearth.client")
+local config = require("hearth.config")
+local errors = require("hearth.errors")
+local panel = require("hearth.panel")
+local places = require("hearth.places")
+local policy = require("hearth.policy")
+
+local M = {}
+
+local api = vim.api
+
+--- Milliseconds between two additions to the buffer.
+local FLUSH_MS = 40
+
+---@class (exact) hearth.Explaining
+---@field panel hearth.Panel
+---@field what string
+---@field request? hearth.Request
+---@field text string What has come.
+---@field shown integer Bytes of it that are in the buffer.
+---@field timer uv.uv_timer_t
+---@field citations table<integer, hearth.Citation> By number.
+---@field rows table<integer, integer> Number of the citation listed in a row, counted from 1.
+
+---@type hearth.Explaining?
+local current
+
+---@param job hearth.Explaining
+local function flush(job)
+  if job.shown < #job.text then
+    local bufnr = job.panel.bufnr
+    local win = vim.fn.bufwinid(bufnr)
+    local follows = win ~= -1
+      and api.nvim_win_get_cursor(win)[1] == api.nvim_buf_line_count(bufnr)
+      and api.nvim_get_current_win() ~= win
+    panel.append(bufnr, job.text:sub(job.shown + 1))
+    job.shown = #job.text
+    if follows then
+      api.nvim_win_set_cursor(win, { api.nvim_buf_line_count(bufnr), 0 })
+    end
+  end
+end
+
+---@param job hearth.Explaining
+---@param citations hearth.Citation[]
+local function list_citations(job, citations)
+  if #citations == 0 then
+    return
+  end
+  local bufnr = job.panel.bufnr
+  local lines = { "", "", "---" }
+  for _, each in ipairs(citations) do
+    job.citations[each.number] = each
+    table.insert(
+      lines,
+      ("- [%d] `%s` %s:%d-%d %s@%s"):format(
+        each.number,
+        each.title,
+        each.path,
+        each.startLine,
+        each.endLine,
+        each.repository,
+        each.commit:sub(1, 12)
+      )
+    )
+    job.rows[api.nvim_buf_line_count(bufnr) + #lines - 1] = each.number
+  end
+  panel.append(bufnr, table.concat(lines, "\n"))
+end
+
+---@param job hearth.Explaining
+---@param state string
+local function finish(job, state)
+  job.request = nil
+  job.timer:stop()
+  flush(job)
+  panel.title(job.panel, ("Hearth: %s — %s"):format(job.what, state))
+end
+
+---@param job hearth.Explaining
+---@param err? lsp.ResponseError
+---@param result? hearth.Explanation
+local function on_end(job, err, result)
+  if current ~= job then
+    return
+  end
+  if err then
+    finish(job, err.code == vim.lsp.protocol.ErrorCodes.RequestCancelled and "stopped" or "failed")
+    if err.code ~= vim.lsp.protocol.ErrorCodes.RequestCancelled then
+      errors.notify("request_failed", "hearth.explain", err.message)
+    end
+    return
+  end
+  if result then
+    if result.markdown ~= job.text and job.shown <= #job.text then
+      -- Parts may be missing when the server sends none: the result has all of it.
+      flush(job)
+      panel.set_lines(job.panel.bufnr, vim.split(result.markdown:gsub("\r\n", "\n"), "\n", { plain = true }))
+      job.text, job.shown = result.markdown, #result.markdown
+    end
+    flush(job)
+    list_citations(job, result.citations or {})
+  end
+  finish(job, result and result.engine or "nothing to say")
+end
+
+--- Stop the explanation that is being written; what has come stays.
+function M.stop()
+  local job = current
+  if job and job.request then
+    client.cancel(job.request)
+    finish(job, "stopped")
+  end
+end
+
+--- The citation under the cursor: `[3]` in the text, or a line of the list.
+---@return hearth.Citation?
+local function citation_here()
+  if not current then
+    return nil
+  end
+  local position = api.nvim_win_get_cursor(0)
+  local line, col = api.nvim_get_current_line(), position[2] + 1
+  local nearest, distance ---@type integer?, integer?
+  for first, number, stop in line:gmatch("()%[(%d+)%]()") do
+    local away = col < first and first - col or col >= stop and col - stop + 1 or 0
+    if not distance or away < distance then
+      nearest, distance = tonumber(number), away
+    end
+  end
+  local number = current.rows[position[1]] or nearest
+  return number and current.citations[number] or nil
+end
+
+--- Go to the file and line that the citation under the cursor names.
+function M.follow()
+  local found = citation_here()
+  if found then
+    places.open_citation(found)
+  end
+end
+
+---@param bufnr integer
+local function map_keys(bufnr)
+  for _, lhs in ipairs({ "<CR>", "gf", "gd" }) do
+    vim.keymap.set("n", lhs, M.follow, { buffer = bufnr, desc = "Hearth: open the citation" })
+  end
+  vim.keymap.set("n", "<C-c>", M.stop, { buffer = bufnr, desc = "Hearth: stop the explanation" })
+  vim.keymap.set("n", "q", function()
+    M.stop()
+    vim.cmd.close()
+  end, { buffer = bufnr, desc = "Hearth: stop and close" })
+end
+
+--- Explain a place of a document that the server knows.
+---@param argument {uri: string, range: lsp.Range, question?: string}
+function M.run(argument)
+  M.stop()
+  local source = vim.uri_to_bufnr(argument.uri)
+  local server = client.for_buffer(source)
+  if not server then
+    local allowed, reason = policy.allows(source)
+    if allowed then
+      errors.notify("no_server", client.connection().detail)
+    else
+      errors.notify("nothing_to_explain", reason)
+    end
+    return
+  end
+  local first, last = argument.range.start.line + 1, argument.range["end"].line + 1
+  local what = ("%s:%d%s"):format(
+    vim.fs.basename(api.nvim_buf_get_name(source)),
+    first,
+    last > first and ("-%d"):format(last) or ""
+  )
+  local shown = panel.open("explanation", "markdown", config.current.explain.view)
+  pcall(vim.treesitter.start, shown.bufnr, "markdown")
+  map_keys(shown.bufnr)
+  ---@type hearth.Explaining
+  local job = {
+    panel = shown,
+    what = what,
+    text = "",
+    shown = 0,
+    timer = current and current.timer or assert(vim.uv.new_timer()),
+    citations = {},
+    rows = {},
+  }
+  current = job
+  panel.title(shown, ("Hearth: %s — writing (<C-c> stops)"):format(what))
+  job.request = client.stream(server, "workspace/executeCommand", {
+    command = "hearth.explain",
+    arguments = { argument },
+  }, source, function(value)
+    if current == job and type(value) == "table" and type(value.delta) == "string" then
+      job.text = job.text .. value.delta
+      if not job.timer:is_active() then
+        job.timer:start(
+          FLUSH_MS,
+          0,
+          vim.schedule_wrap(function()
+            flush(job)
+          end)
+        )
+      end
+    end
+  end, function(err, result)
+    on_end(job, err, result)
+  end)
+end
+
+--- Explain lines of the current buffer, or the symbol at the cursor.
+---@param range? {first: integer, last: integer} 1-based, inclusive.
+---@param question? string
+function M.here(range, question)
+  local bufnr = api.nvim_get_current_buf()
+  local server = client.for_buffer(bufnr)
+  local encoding = server and server.offset_encoding or "utf-16"
+  local start, stop ---@type lsp.Position, lsp.Position
+  if range then
+    local last = api.nvim_buf_get_lines(bufnr, range.last - 1, range.last, true)[1]
+    start = { line = range.first - 1, character = 0 }
+    stop = { line = range.last - 1, character = vim.str_utfindex(last, encoding, #last, false) }
+  else
+    local position = api.nvim_win_get_cursor(0)
+    local line = api.nvim_get_current_line()
+    start = {
+      line = position[1] - 1,
+      character = vim.str_utfindex(line, encoding, position[2], false),
+    }
+    stop = start
+  end
+  M.run({
+    uri = vim.uri_from_bufnr(bufnr),
+    range = { start = start, ["end"] = stop },
+    question = question ~= "" and question or nil,
+  })
+end
+
+return M

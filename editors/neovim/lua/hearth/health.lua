@@ -1,0 +1,87 @@
+--- `:checkhealth hearth`
+local client = require("hearth.client")
+local config = require("hearth.config")
+local errors = require("hearth.errors")
+local policy = require("hearth.policy")
+
+local M = {}
+
+local health = vim.health
+
+--- What a program prints, or nil when it fails or takes longer than five seconds.
+---@param command string[]
+---@return string?
+local function output_of(command)
+  local started, job = pcall(vim.system, command, { text = true, timeout = 5000 })
+  if not started then
+    return nil
+  end
+  local done = job:wait()
+  return done.code == 0 and vim.trim(done.stdout) or nil
+end
+
+local function check_command()
+  local program = config.current.cmd[1]
+  if vim.fn.executable(program) == 0 then
+    health.error(errors.text("not_executable", program))
+    return
+  end
+  health.ok(("`%s` is %s"):format(program, vim.fn.exepath(program)))
+  local version = output_of({ program, "--version" })
+  if version then
+    health.info(version)
+  end
+end
+
+local function check_server()
+  local connection = client.connection()
+  local phase = connection.phase
+  if phase == "running" then
+    health.ok("the server is running")
+  elseif phase == "off" or phase == "starting" then
+    health.info(("the server is not running: %s"):format(connection.detail))
+  else
+    health.warn(("the server is not running: %s"):format(connection.detail), {
+      ("Its last words are in %s"):format(vim.lsp.log.get_filename()),
+      ":HearthRestart starts it again.",
+    })
+  end
+  local status = connection.status
+  if status then
+    health.info(("engine: %s %s"):format(status.engine.rung, status.engine.detail or ""))
+    health.info(("index: %s"):format(status.index.state))
+  end
+end
+
+local function check_keys()
+  for name, lhs in vim.spairs(config.current.keymaps) do
+    if lhs then
+      health.info(("%s: %s"):format(lhs, name:gsub("_", " ")))
+    end
+  end
+  if vim.o.paste then
+    health.warn("'paste' is set: no suggestions while it is.", { ":set nopaste" })
+  end
+end
+
+function M.check()
+  health.start("Hearth")
+  if vim.fn.has("nvim-0.11") == 1 then
+    health.ok(("Neovim %s"):format(tostring(vim.version())))
+  else
+    health.error("Hearth needs Neovim 0.11 or newer.")
+    return
+  end
+  if vim.fn.exists(":HearthStatus") == 0 then
+    health.warn("setup() was not called.", { "Put require('hearth').setup{} into your init.lua." })
+  elseif not policy.is_on() then
+    health.warn("Hearth is switched off.", { ":HearthEnable" })
+  end
+  health.start("Hearth: server")
+  check_command()
+  check_server()
+  health.start("Hearth: keys while a suggestion is visible")
+  check_keys()
+end
+
+return M

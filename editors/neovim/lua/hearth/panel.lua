@@ -1,0 +1,135 @@
+--- Scratch buffers in a window of their own: explanations, reasons, status.
+local config = require("hearth.config")
+
+local M = {}
+
+local api = vim.api
+
+---@class (exact) hearth.Panel
+---@field bufnr integer
+---@field win integer
+
+---@type table<string, integer> Buffers by name; each is used again.
+local buffers = {}
+
+---@param name string
+---@param filetype string
+---@return integer
+local function scratch(name, filetype)
+  local bufnr = buffers[name]
+  if bufnr and api.nvim_buf_is_loaded(bufnr) then
+    M.set_lines(bufnr, {})
+    return bufnr
+  end
+  bufnr = api.nvim_create_buf(false, true)
+  buffers[name] = bufnr
+  vim.bo[bufnr].bufhidden = "hide"
+  vim.bo[bufnr].swapfile = false
+  vim.bo[bufnr].modifiable = false
+  -- A buffer of this name may be left from an earlier session file.
+  pcall(api.nvim_buf_set_name, bufnr, "hearth://" .. name)
+  vim.bo[bufnr].filetype = filetype
+  vim.keymap.set("n", "q", "<Cmd>close<CR>", { buffer = bufnr, desc = "Hearth: close" })
+  return bufnr
+end
+
+---@param bufnr integer
+---@param view "split"|"vsplit"|"float"
+---@return integer
+local function open_window(bufnr, view)
+  local size = config.current.explain.size
+  if view == "float" then
+    local width = math.max(40, math.floor(vim.o.columns * math.max(size, 0.6)))
+    local height = math.max(8, math.floor(vim.o.lines * math.max(size, 0.6)))
+    return api.nvim_open_win(bufnr, true, {
+      relative = "editor",
+      width = math.min(width, vim.o.columns - 4),
+      height = math.min(height, vim.o.lines - 4),
+      row = math.max(0, math.floor((vim.o.lines - height) / 2) - 1),
+      col = math.max(0, math.floor((vim.o.columns - width) / 2)),
+      border = "rounded",
+    })
+  end
+  local vertical = view == "vsplit"
+  return api.nvim_open_win(bufnr, true, {
+    split = vertical and "right" or "below",
+    win = -1,
+    width = vertical and math.floor(vim.o.columns * size) or nil,
+    height = not vertical and math.floor(vim.o.lines * size) or nil,
+  })
+end
+
+--- Show a scratch buffer, in the window that shows it already if there is one.
+---@param name string
+---@param filetype string
+---@param view? "split"|"vsplit"|"float"
+---@return hearth.Panel
+function M.open(name, filetype, view)
+  local bufnr = scratch(name, filetype)
+  local win = vim.fn.bufwinid(bufnr)
+  if win ~= -1 then
+    api.nvim_set_current_win(win)
+  else
+    win = open_window(bufnr, view or config.current.explain.view)
+  end
+  for option, value in pairs({
+    wrap = true,
+    linebreak = true,
+    number = false,
+    relativenumber = false,
+    signcolumn = "no",
+    spell = false,
+    conceallevel = 2,
+  }) do
+    vim.wo[win][0][option] = value
+  end
+  return { bufnr = bufnr, win = win }
+end
+
+---@param bufnr integer
+---@param change fun()
+local function unlocked(bufnr, change)
+  vim.bo[bufnr].modifiable = true
+  change()
+  vim.bo[bufnr].modifiable = false
+  vim.bo[bufnr].modified = false
+end
+
+---@param bufnr integer
+---@param lines string[]
+function M.set_lines(bufnr, lines)
+  if api.nvim_buf_is_valid(bufnr) then
+    unlocked(bufnr, function()
+      api.nvim_buf_set_lines(bufnr, 0, -1, false, lines)
+    end)
+  end
+end
+
+---@param bufnr integer
+---@param text string
+function M.append(bufnr, text)
+  if api.nvim_buf_is_valid(bufnr) and text ~= "" then
+    local lines = vim.split(text:gsub("\r\n", "\n"), "\n", { plain = true })
+    unlocked(bufnr, function()
+      local last = api.nvim_buf_line_count(bufnr) - 1
+      local column = #api.nvim_buf_get_lines(bufnr, last, last + 1, true)[1]
+      api.nvim_buf_set_text(bufnr, last, column, last, column, lines)
+    end)
+  end
+end
+
+--- Say what is going on in the bar above the text.
+---@param panel hearth.Panel
+---@param text string
+function M.title(panel, text)
+  if api.nvim_win_is_valid(panel.win) and api.nvim_win_get_buf(panel.win) == panel.bufnr then
+    local shown = text:gsub("%%", "%%%%")
+    if api.nvim_win_get_config(panel.win).relative == "" then
+      vim.wo[panel.win][0].winbar = shown
+    else
+      api.nvim_win_set_config(panel.win, { title = " " .. text .. " " })
+    end
+  end
+end
+
+return M
