@@ -29,8 +29,7 @@ _CONTAINERS = frozenset(
     {SymbolKind.CLASS, SymbolKind.STRUCT, SymbolKind.INTERFACE, SymbolKind.ENUM, SymbolKind.TRAIT, SymbolKind.MODULE}
 )
 _PROSE = frozenset({"markdown", "text", "rst", "plaintext", "asciidoc"})
-_EVERYWHERE = frozenset(
-    """
+_EVERYWHERE_TEXT = """
     add all append apply call clear clone close contains copy count delete each encode decode equals error extend filter
     find first format get index insert items join keys last length list map match name new next open parse pop print
     push put read remove replace reset run send set size sort split start stop string strip test toString trim type
