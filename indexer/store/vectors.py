@@ -1,0 +1,449 @@
+"""Vectors of chunks in FAISS: the only module that knows FAISS.
+
+A segment is two ``.npy`` files, written once and never changed: ids int64[n] and vectors float16[n, d] (half precision
+moves an inner product of unit vectors by less than 0.001). A reader maps the segments that are published and searches
+all of them exactly, with an inner product, on the GPU when there is one and on the CPU otherwise.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import logging
+import os
+import threading
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from indexer.errors import DataDirectoryError, DiskFull, IndexCorrupt, IndexerError
+
+_log = logging.getLogger(__name__)
+
+Ids = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.float32]
+
+_GPU_OVERFETCH = 4
+"""A filtered search on the GPU asks for this many times k first, and for more until k allowed ones are found."""
+_GPU_MAX_K = 2048
+"""FAISS's limit for k on a GPU."""
+_SMALL_SELECTION = 0.02
+"""A selection of less than this share of all rows is scored by itself."""
+
+
+class FaissInstallation(IndexerError):
+    """FAISS is missing, or installed twice."""
+
+    exit_code = 12
+    code = "faiss-installation"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The rows of a reader that a search may see: made by :meth:`VectorReader.select`, valid until the next refresh.
+
+    ``rows`` is int64[m], ascending; ``bitmap`` uint8[ceil(n / 8)], least significant bit first.
+    """
+
+    generation: int
+    rows: Ids
+    bitmap: npt.NDArray[np.uint8] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def write_segment(directory: Path, chunk_ids: Ids, vectors: Scores) -> str:
+    """Write one segment durably; it is found by readers once its name is published.
+
+    Args:
+        directory: Made when absent.
+        chunk_ids: int64[n], each id once.
+        vectors: float32[n, d], L2-normalised.
+
+    Returns:
+        The segment's name.
+
+    Raises:
+        DiskFull: No space was left; nothing with the segment's name exists.
+        DataDirectoryError: The directory cannot be written.
+    """
+    if vectors.ndim != 2 or len(chunk_ids) != len(vectors):
+        message = f"{len(chunk_ids)} ids do not fit vectors of shape {vectors.shape}"
+        raise ValueError(message)
+    name = f"seg-{uuid.uuid4().hex[:16]}"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        _write_array(directory / f"{name}.ids.npy", np.ascontiguousarray(chunk_ids, np.int64))
+        _write_array(directory / f"{name}.vec.npy", np.ascontiguousarray(vectors, np.float16))
+        _sync_directory(directory)
+    except OSError as error:
+        for part in ("ids", "vec"):
+            (directory / f"{name}.{part}.npy").unlink(missing_ok=True)
+        if error.errno == 28:
+            raise DiskFull(
+                f"{directory} could not be written: no space is left", advice="Free some space and index again"
+            ) from error
+        raise DataDirectoryError(
+            f"{directory} cannot be written: {error.strerror or error}",
+            advice="Make it writable, or pass another --data",
+        ) from error
+    return name
+
+
+def read_segment(directory: Path, name: str) -> tuple[Ids, npt.NDArray[np.float16]]:
+    """Map one segment: ids int64[n] and vectors float16[n, d].
+
+    Raises:
+        IndexCorrupt: A file is missing, cut short or of another shape.
+    """
+    try:
+        ids = np.load(directory / f"{name}.ids.npy", mmap_mode="r", allow_pickle=False)
+        vectors = np.load(directory / f"{name}.vec.npy", mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise IndexCorrupt(
+            f"vector segment {name} in {directory} cannot be read: {error}",
+            advice="Run `hearth index` again for the repositories; the segment is then made anew",
+        ) from error
+    if ids.ndim != 1 or vectors.ndim != 2 or len(ids) != len(vectors) or vectors.dtype != np.float16:
+        raise IndexCorrupt(
+            f"vector segment {name} in {directory} has {ids.shape} ids and {vectors.shape} vectors of {vectors.dtype}",
+            advice="Run `hearth index` again for the repositories; the segment is then made anew",
+        )
+    return ids, vectors
+
+
+def remove_segments(directory: Path, keep: Iterable[str]) -> int:
+    """Delete every segment that is not in ``keep``, and what a killed writer left; return how many files went."""
+    kept = set(keep)
+    removed = 0
+    for path in directory.glob("seg-*"):
+        if path.name.partition(".")[0] not in kept:
+            path.unlink(missing_ok=True)
+            removed += 1
+    return removed
+
+
+class VectorReader:
+    """Exact search over the published segments. Safe for many threads.
+
+    Args:
+        directory: Where segments are.
+        use_gpu: None to use a GPU when FAISS finds one.
+
+    Raises:
+        FaissInstallation: FAISS is missing or installed twice.
+    """
+
+    def __init__(self, directory: Path, *, use_gpu: bool | None = None) -> None:
+        self._directory = directory
+        self._faiss = load_faiss()
+        self._lock = threading.Lock()
+        self._segments: tuple[str, ...] = ()
+        self._state = _State(0, np.empty(0, np.int64), None, {})
+        self._gpu: _Gpu | None = None
+        if use_gpu or (use_gpu is None and gpu_count(self._faiss) > 0):
+            self._gpu = _Gpu(self._faiss)
+
+    @property
+    def device(self) -> str:
+        """``"gpu"`` or ``"cpu"``: where the next search runs."""
+        return "gpu" if self._gpu is not None else "cpu"
+
+    @property
+    def generation(self) -> int:
+        """Changes with every refresh that changed what is searched; selections of another one are refused."""
+        return self._state.generation
+
+    @property
+    def ids(self) -> Ids:
+        """Chunk ids by row, int64[n]."""
+        return self._state.ids
+
+    def refresh(self, segments: Sequence[str]) -> None:
+        """Search exactly ``segments``: new ones are added; when one vanished, all are read again.
+
+        Raises:
+            IndexCorrupt: A segment cannot be read; what was searched before stays.
+        """
+        with self._lock:
+            wanted = tuple(dict.fromkeys(segments))
+            if wanted == self._segments:
+                return
+            fresh = not self._segments or wanted[: len(self._segments)] != self._segments
+            added = wanted if fresh else wanted[len(self._segments) :]
+            parts = [read_segment(self._directory, name) for name in added]
+            parts = [(ids, vectors) for ids, vectors in parts if len(ids)]
+            old = self._state
+            index = None if fresh else old.index
+            dimensions = {vectors.shape[1] for _, vectors in parts} | ({index.d} if index is not None else set())
+            if len(dimensions) > 1:
+                raise IndexCorrupt(
+                    f"vector segments of {sorted(dimensions)} dimensions stand side by side in {self._directory}",
+                    advice="Run `hearth index` again for every repository after a change of the embedder",
+                )
+            if parts:
+                # Searches that run now keep the index they have: new rows go to a copy.
+                index = self._extended(index, dimensions.pop(), [vectors for _, vectors in parts])
+            ids = (
+                np.concatenate([*([] if fresh else [old.ids]), *(np.asarray(ids) for ids, _ in parts)])
+                if (parts or not fresh)
+                else np.empty(0, np.int64)
+            )
+            self._state = _State(old.generation + 1, ids.astype(np.int64, copy=False), index, {})
+            self._segments = wanted
+            if self._gpu is not None:
+                self._gpu.forget()
+
+    def select(self, chunk_ids: Ids) -> Selection:
+        """Turn chunk ids into the rows that a search may see; ids without a vector are left out."""
+        state = self._state
+        order = state.order(self._lock)
+        sorted_ids = state.ids[order]
+        found = np.searchsorted(sorted_ids, chunk_ids)
+        found[found == len(sorted_ids)] = 0
+        hit = sorted_ids[found] == chunk_ids if len(sorted_ids) else np.zeros(len(chunk_ids), bool)
+        rows = np.unique(order[found[hit]]) if len(sorted_ids) else np.empty(0, np.int64)
+        mask = np.zeros(len(state.ids), bool)
+        mask[rows] = True
+        return Selection(state.generation, rows.astype(np.int64), np.packbits(mask, bitorder="little"))
+
+    def search(self, query: Scores, allowed: Selection | None, k: int) -> tuple[Ids, Scores]:
+        """Find the chunks whose vectors have the greatest inner product with ``query``.
+
+        Args:
+            query: float32[d], L2-normalised.
+            allowed: What may be seen; None for everything.
+            k: At most this many.
+
+        Returns:
+            Chunk ids int64[n] and scores float32[n], best first; n is k, or everything allowed when that is less.
+
+        Raises:
+            ValueError: ``allowed`` was made before the last refresh.
+        """
+        state = self._state
+        if allowed is not None and allowed.generation != state.generation:
+            message = "the selection is of another generation of the vectors"
+            raise ValueError(message)
+        available = len(state.ids) if allowed is None else len(allowed)
+        k = min(k, available)
+        if state.index is None or k < 1:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        vector = np.ascontiguousarray(query, np.float32).reshape(1, -1)
+        if vector.shape[1] != state.index.d:
+            message = f"the query has {vector.shape[1]} dimensions, the index {state.index.d}"
+            raise ValueError(message)
+        if allowed is not None and available < _SMALL_SELECTION * len(state.ids):
+            return self._search_rows(state, vector, allowed.rows, k)
+        if (gpu := self._gpu) is not None:
+            try:
+                return gpu.search(state, vector, allowed, k)
+            except _BeyondGpu:
+                # The GPU is well, the CPU answers this one search.
+                pass
+            except Exception as error:  # noqa: BLE001 (FAISS raises RuntimeError, AssertionError or what CUDA raised)
+                self._lose_gpu(gpu, error)
+        rows, scores = self._search_cpu(state, vector, allowed, k)
+        return state.ids[rows], scores
+
+    def scores(self, query: Scores, chunk_ids: Ids) -> Scores:
+        """Return the inner products of ``query`` with given chunks, float32[n]; 0 for a chunk without a vector."""
+        state = self._state
+        result = np.zeros(len(chunk_ids), np.float32)
+        if state.index is None or not len(chunk_ids):
+            return result
+        order = state.order(self._lock)
+        sorted_ids = state.ids[order]
+        found = np.searchsorted(sorted_ids, chunk_ids)
+        found[found == len(sorted_ids)] = 0
+        hit = np.flatnonzero(sorted_ids[found] == chunk_ids)
+        if len(hit):
+            result[hit] = self._vectors(state, order[found[hit]]) @ np.asarray(query, np.float32)
+        return result
+
+    def _search_rows(self, state: _State, vector: Scores, rows: Ids, k: int) -> tuple[Ids, Scores]:
+        scores = self._vectors(state, rows) @ vector[0]
+        best = np.argsort(-scores, kind="stable")[:k]
+        return state.ids[rows[best]], scores[best].astype(np.float32)
+
+    def _search_cpu(self, state: _State, vector: Scores, allowed: Selection | None, k: int) -> tuple[Ids, Scores]:
+        faiss = self._faiss
+        if allowed is None:
+            scores, rows = state.index.search(vector, k)
+        else:
+            # The constructor takes the number of rows; it reads the bitmap, which this frame keeps alive.
+            selector = faiss.IDSelectorBitmap(len(state.ids), faiss.swig_ptr(allowed.bitmap))
+            parameters = faiss.SearchParameters(sel=selector)
+            scores, rows = state.index.search(vector, k, params=parameters)
+        found = rows[0] >= 0
+        return rows[0][found], scores[0][found]
+
+    def _vectors(self, state: _State, rows: Ids) -> Scores:
+        batch: Scores = state.index.reconstruct_batch(np.ascontiguousarray(rows, np.int64))
+        return batch
+
+    def _extended(self, index: Any, dimensions: int, added: Sequence[npt.NDArray[np.float16]]) -> Any:
+        faiss = self._faiss
+        if index is None:
+            index = faiss.IndexScalarQuantizer(dimensions, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT)
+        else:
+            index = faiss.clone_index(index)
+        for vectors in added:
+            for start in range(0, len(vectors), 65_536):
+                index.add(np.ascontiguousarray(vectors[start : start + 65_536], np.float32))
+        return index
+
+    def _lose_gpu(self, gpu: _Gpu, error: Exception) -> None:
+        with self._lock:
+            if self._gpu is not gpu:
+                return
+            self._gpu = None
+        _log.warning(
+            "the GPU failed (%s: %s); vectors are searched on the CPU from now on", type(error).__name__, error
+        )
+
+
+def load_faiss() -> Any:
+    """Import FAISS after making sure that exactly one distribution provides it.
+
+    Raises:
+        FaissInstallation: None or both of faiss-cpu and faiss-gpu are installed.
+    """
+    installed = [name for name in ("faiss-cpu", "faiss-gpu") if _is_installed(name)]
+    if len(installed) > 1:
+        raise FaissInstallation(
+            "faiss-cpu and faiss-gpu are both installed and overwrite each other's files",
+            advice="Run `pip uninstall -y faiss-cpu faiss-gpu`, then install the one for this machine",
+        )
+    try:
+        return importlib.import_module("faiss")
+    except ImportError as error:
+        raise FaissInstallation(
+            f"FAISS cannot be imported: {error}",
+            advice="Run `pip install --force-reinstall faiss-cpu`, or faiss-gpu on a machine with CUDA",
+        ) from error
+
+
+def gpu_count(faiss: Any) -> int:
+    """Count the GPUs that this FAISS can use; 0 for a CPU build or a broken driver."""
+    try:
+        return int(faiss.get_num_gpus()) if hasattr(faiss, "StandardGpuResources") else 0
+    except Exception as error:  # noqa: BLE001 (a driver that is half installed raises anything)
+        _log.warning("FAISS could not count the GPUs (%s); vectors are searched on the CPU", error)
+        return 0
+
+
+class _State:
+    """What one generation searches. Replaced as a whole, so that a search never sees two generations."""
+
+    __slots__ = ("_cache", "generation", "ids", "index")
+
+    def __init__(self, generation: int, ids: Ids, index: Any, cache: dict[str, Ids]) -> None:
+        self.generation = generation
+        self.ids = ids
+        self.index = index
+        self._cache = cache
+
+    def order(self, lock: threading.Lock) -> Ids:
+        """Return the rows in the order of their chunk ids."""
+        order = self._cache.get("order")
+        if order is None:
+            with lock:
+                order = self._cache.setdefault("order", np.argsort(self.ids, kind="stable"))
+        return order
+
+
+class _BeyondGpu(Exception):
+    """A search that needs more results than FAISS returns from a GPU."""
+
+
+class _Gpu:
+    """The same search on a GPU. Its index is copied there at the first search of a generation."""
+
+    def __init__(self, faiss: Any) -> None:
+        self._faiss = faiss
+        self._lock = threading.Lock()
+        self._resources: Any = None
+        self._index: Any = None
+        self._generation = -1
+
+    def forget(self) -> None:
+        """Let go of the copy."""
+        with self._lock:
+            self._index, self._generation = None, -1
+
+    def search(self, state: _State, vector: Scores, allowed: Selection | None, k: int) -> tuple[Ids, Scores]:
+        # One search at a time: StandardGpuResources is not safe for several threads.
+        with self._lock:
+            if self._generation != state.generation or self._index is None:
+                self._copy(state)
+            total = len(state.ids)
+            if allowed is None:
+                wanted = min(k, total)
+                if wanted > _GPU_MAX_K:
+                    raise _BeyondGpu
+                scores, rows = self._index.search(vector, wanted)
+                return state.ids[rows[0]], scores[0]
+            return self._search_filtered(state, vector, allowed, k)
+
+    def _search_filtered(self, state: _State, vector: Scores, allowed: Selection, k: int) -> tuple[Ids, Scores]:
+        # FAISS's flat GPU index takes no selector: ask for more until k allowed rows are among them.
+        total = len(state.ids)
+        mask = np.unpackbits(allowed.bitmap, count=total, bitorder="little").astype(bool)
+        fetch = min(total, max(64, int(_GPU_OVERFETCH * k * total / max(1, len(allowed)))))
+        while True:
+            if fetch > _GPU_MAX_K:
+                raise _BeyondGpu
+            scores, found = self._index.search(vector, fetch)
+            keep = (found[0] >= 0) & mask[found[0]]
+            if int(keep.sum()) >= k or fetch >= total:
+                return state.ids[found[0][keep][:k]], scores[0][keep][:k]
+            fetch = min(total, fetch * 4)
+
+    def _copy(self, state: _State) -> None:
+        faiss = self._faiss
+        if self._resources is None:
+            self._resources = faiss.StandardGpuResources()
+        options = faiss.GpuClonerOptions()
+        options.useFloat16 = True
+        flat = faiss.IndexFlatIP(state.index.d)
+        for start in range(0, len(state.ids), 65_536):
+            rows = np.arange(start, min(start + 65_536, len(state.ids)), dtype=np.int64)
+            flat.add(state.index.reconstruct_batch(rows))
+        self._index = faiss.index_cpu_to_gpu(self._resources, 0, flat, options)
+        self._generation = state.generation
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    temporary = path.with_name(f"{path.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
