@@ -11,7 +11,7 @@ import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from typer.exceptions import TyperException
@@ -38,7 +38,7 @@ app = typer.Typer(
 config_app = typer.Typer(no_args_is_help=True, help="Check and show the settings of hearth.toml.")
 
 EngineOption = Annotated[
-    Rung | None,
+    Literal["vllm", "embedded"] | None,
     typer.Option("--engine", help="Ask this engine only, instead of the first that is up.", show_default=False),
 ]
 
@@ -159,16 +159,21 @@ def complete(
     `{"id", "completions": [{"text", "confidence", "source"}], "ms"}`, best first; a confidence of -1 means that the
     engine has none to give.
     """
-    from server.cli import complete as command  # noqa: PLC0415  # start-up time
+    from server.cli.complete import complete_cases, complete_place  # noqa: PLC0415  # start-up time
 
     if (place is None) == (cases is None):
         raise typer.BadParameter("give either FILE:LINE:COL or --cases FILE")
     if cases is not None:
-        command.complete_cases(
-            cases, _load(data, config), only=engine, floor=floor, keep_going=keep_going, as_json=as_json
+        complete_cases(
+            cases,
+            _load(data, config),
+            only=Rung(engine) if engine else None,
+            floor=floor,
+            keep_going=keep_going,
+            as_json=as_json,
         )
     elif place is not None:
-        command.complete_place(place, _load(data, config), only=engine, as_json=as_json)
+        complete_place(place, _load(data, config), only=Rung(engine) if engine else None, as_json=as_json)
 
 
 @app.command(rich_help_panel="Code")
@@ -193,9 +198,9 @@ def explain(
 
     `hearth explain billing:invoice.go:33 --question "Why is this retried?"`
     """
-    from server.cli import explain as command  # noqa: PLC0415  # start-up time
+    from server.cli.explain import explain_place  # noqa: PLC0415  # start-up time
 
-    command.explain_place(place, _load(data, config), only=engine, question=question, as_json=as_json)
+    explain_place(place, _load(data, config), only=Rung(engine) if engine else None, question=question, as_json=as_json)
 
 
 @app.command(rich_help_panel="Service")
@@ -214,9 +219,9 @@ def lsp(
     Point any editor that speaks the Language Server Protocol at `hearth lsp`. Standard output carries the protocol and
     nothing else; the log goes to `logs/lsp.log` in the data directory.
     """
-    from server.cli import language_server as command  # noqa: PLC0415  # start-up time
+    from server.cli.language_server import serve  # noqa: PLC0415  # start-up time
 
-    command.serve(_load(data, config), log_file=log_file, auto_index=auto_index)
+    raise typer.Exit(serve(_load(data, config), log_file=log_file, auto_index=auto_index))
 
 
 @app.command(rich_help_panel="Service")
@@ -226,9 +231,9 @@ def doctor(data: DataOption = None, config: ConfigOption = None, as_json: JsonOp
     Every line is ok, a warning (something works less well than it could) or a failure. The exit code is 1 when
     something fails.
     """
-    from server.cli import doctor as command  # noqa: PLC0415  # start-up time
+    from server.cli.doctor import examine  # noqa: PLC0415  # start-up time
 
-    raise typer.Exit(command.examine(config, data, as_json=as_json))
+    raise typer.Exit(examine(config, data, as_json=as_json))
 
 
 @app.command(rich_help_panel="Service")
@@ -237,9 +242,9 @@ def models(as_json: JsonOption = False) -> None:
 
     A model is recognised by its name; `format` in the table `[engine.vllm]` of hearth.toml settles it otherwise.
     """
-    from server.cli import models as command  # noqa: PLC0415  # start-up time
+    from server.cli.models import show  # noqa: PLC0415  # start-up time
 
-    command.show(as_json=as_json)
+    show(as_json=as_json)
 
 
 @config_app.command("check")
@@ -248,17 +253,17 @@ def config_check(config: ConfigOption = None, as_json: JsonOption = False) -> No
 
     The exit code is 2 when something is.
     """
-    from server.cli import configuration as command  # noqa: PLC0415  # start-up time
+    from server.cli.configuration import check_file  # noqa: PLC0415  # start-up time
 
-    raise typer.Exit(command.check_file(config, as_json=as_json))
+    raise typer.Exit(check_file(config, as_json=as_json))
 
 
 @config_app.command("show")
 def config_show(data: DataOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Print every setting in force, from hearth.toml and by default, as TOML."""
-    from server.cli import configuration as command  # noqa: PLC0415  # start-up time
+    from server.cli.configuration import show  # noqa: PLC0415  # start-up time
 
-    command.show(config, data, as_json=as_json)
+    show(config, data, as_json=as_json)
 
 
 app.add_typer(config_app, name="config", rich_help_panel="Service")

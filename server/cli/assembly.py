@@ -1,0 +1,138 @@
+"""The one place where the program is put together: settings in, parts that know each other out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from indexer.api import Index
+from indexer.errors import IndexerError
+from server.completion import CompletionService
+from server.config import HearthConfig
+from server.context import ContextGatherer
+from server.engine.embedded import EmbeddedEngine
+from server.engine.ladder import Ladder
+from server.engine.vllm import VllmEngine
+from server.errors import EngineUnavailable
+from server.explain import Explainer
+from server.prompt import Budget, FormatRegistry, explanation_messages, render
+from server.types import ChatMessage, CompletionRequest, Engine, ExplainRequest, Prompt, Rung
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """All parts of a running Hearth, for one user.
+
+    Attributes:
+        config: All settings in force.
+        index: The read side of the index; None when it cannot be opened.
+        ladder: The engines, best first.
+        embedded: The engine made from the index; None when ``[engine] order`` leaves it out.
+        gatherer: Finds context for completions.
+        completion: Streams suggestions as the editor shows them.
+        explainer: Streams explanations.
+        problem: What could not be started, for people; empty when all is well.
+    """
+
+    config: HearthConfig
+    index: Index | None
+    ladder: Ladder
+    embedded: EmbeddedEngine | None
+    gatherer: ContextGatherer
+    completion: CompletionService
+    explainer: Explainer
+    problem: str = ""
+
+    async def close(self) -> None:
+        """End what the parts started, in the reverse order of how they depend on each other. Idempotent."""
+        self.completion.close()
+        await asyncio.to_thread(self.gatherer.close)
+        await self.ladder.close()
+        if self.index is not None:
+            self.index.close()
+
+
+def assemble(config: HearthConfig, *, only: Rung | None = None, tolerant: bool = False) -> Program:
+    """Put the program together. Reads files, so call it off the event loop or before there is one.
+
+    Args:
+        config: All settings.
+        only: Use this engine alone; None means those of ``[engine] order``.
+        tolerant: Go on without an index that cannot be opened and say so in ``problem``.
+
+    Raises:
+        IndexerError: The index cannot be opened, and ``tolerant`` is off.
+        EngineUnavailable: ``only`` names an engine that is not configured.
+    """
+    index, problem = _open_index(config, tolerant=tolerant)
+    embedded: EmbeddedEngine | None = None
+    engines: list[tuple[Rung, Engine]] = []
+    for rung in config.engine.order if only is None else (only,):
+        if rung is Rung.VLLM and config.engine.vllm.configured:
+            engines.append((rung, make_vllm(config)))
+        elif rung is Rung.EMBEDDED:
+            embedded = EmbeddedEngine(index, config.engine.embedded)
+            engines.append((rung, embedded))
+    if only is not None and not engines:
+        if index is not None:
+            index.close()
+        raise EngineUnavailable(
+            "No model server is configured",
+            advice="Set `url` in [engine.vllm] of hearth.toml, or use --engine embedded.",
+        )
+    ladder = Ladder(engines, config.engine)
+    gatherer = ContextGatherer(index, config.context)
+    return Program(
+        config=config,
+        index=index,
+        ladder=ladder,
+        embedded=embedded,
+        gatherer=gatherer,
+        completion=CompletionService(gatherer, ladder, config.completion, config.context),
+        explainer=Explainer(index, ladder, config.explain),
+        problem=problem,
+    )
+
+
+@asynccontextmanager
+async def running(config: HearthConfig, *, only: Rung | None = None) -> AsyncIterator[Program]:
+    """Put the program together for the length of a context.
+
+    Raises:
+        IndexerError: As :func:`assemble`.
+    """
+    program = await asyncio.to_thread(assemble, config, only=only)
+    try:
+        yield program
+    finally:
+        await program.close()
+
+
+def make_vllm(config: HearthConfig) -> VllmEngine:
+    """Make the engine that asks a model server, with the prompts of its model's family."""
+    settings = config.engine.vllm
+    formats = FormatRegistry.built_in()
+    budget = Budget(context=settings.context_tokens, snippets=config.context.tokens)
+
+    def write_prompt(request: CompletionRequest, model: str) -> Prompt:
+        return render(request, formats.find(model, settings.format), budget)
+
+    def write_explanation(request: ExplainRequest) -> tuple[ChatMessage, ...]:
+        return explanation_messages(request, config.explain.context_tokens)
+
+    return VllmEngine(settings, config.explain, write_prompt=write_prompt, write_explanation=write_explanation)
+
+
+def _open_index(config: HearthConfig, *, tolerant: bool) -> tuple[Index | None, str]:
+    try:
+        return Index.open(config.data.directory, config.index), ""
+    except IndexerError as error:
+        if not tolerant:
+            raise
+        _log.error("the index cannot be opened: %s", error)
+        return None, str(error)

@@ -1,0 +1,160 @@
+"""``hearth complete``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from indexer.types import Scope
+from server.cli.assembly import Program, running
+from server.cli.cases import Line, read_cases, request_for
+from server.cli.output import error_object, print_json
+from server.cli.places import parse_cursor
+from server.completion import wants_several_lines
+from server.completion.postprocess import cursor_of, settle
+from server.config import CompletionConfig, HearthConfig
+from server.engine.embedded import EmbeddedEngine
+from server.errors import InvalidCaseFile
+from server.types import Completion, CompletionRequest, Rung
+
+
+def complete_place(place: str, config: HearthConfig, *, only: Rung | None, as_json: bool) -> None:
+    """Complete at ``FILE:LINE:COL``: growing on a terminal, as plain text elsewhere, or as JSON.
+
+    Raises:
+        IndexerError: The place does not exist, or the index cannot be read.
+    """
+    asyncio.run(_complete_place(place, config, only=only, as_json=as_json))
+
+
+def complete_cases(
+    file: Path, config: HearthConfig, *, only: Rung | None, floor: float, keep_going: bool, as_json: bool
+) -> None:
+    """Complete every case of a file, one line of output for each, in order.
+
+    Raises:
+        InvalidCaseFile: A line is not usable, unless ``keep_going``.
+        IndexerError: The index cannot be read.
+    """
+    asyncio.run(_complete_cases(file, config, only=only, floor=floor, keep_going=keep_going, as_json=as_json))
+
+
+async def _complete_place(place: str, config: HearthConfig, *, only: Rung | None, as_json: bool) -> None:
+    async with running(config, only=only) as program:
+        cursor = await asyncio.to_thread(parse_cursor, place, program.index)
+        document = cursor.document
+        own = {(document.repository, document.path)} if document.repository else set()
+        request = CompletionRequest(
+            path=document.path,
+            language=document.language,
+            prefix=document.text[: cursor.offset],
+            suffix=document.text[cursor.offset :],
+            repository=document.repository,
+            scope=Scope(exclude=frozenset(own)),
+        )
+        started = time.perf_counter()
+        if as_json or not sys.stdout.isatty():
+            update = await program.completion.complete(request)
+            text, engine, confidence = update.text, update.engine, update.confidence
+        else:
+            text, engine, confidence = await _on_terminal(program, request)
+        milliseconds = (time.perf_counter() - started) * 1000
+    if as_json:
+        completions = [_as_object(Completion(text, confidence, engine))] if text else []
+        print_json({"completions": completions, "engine": engine, "ms": round(milliseconds, 3)})
+    elif not text:
+        sys.stderr.write("Nothing to suggest here: no engine is sure enough.\n")
+    elif not sys.stdout.isatty():
+        sys.stdout.write(text + "\n")
+    else:
+        sys.stderr.write(f"{engine}, {milliseconds:.0f} ms\n")
+
+
+async def _on_terminal(program: Program, request: CompletionRequest) -> tuple[str, str, float]:
+    """Show the line at the cursor with the suggestion growing in it."""
+    before = request.prefix.rpartition("\n")[2]
+    after = request.suffix.partition("\n")[0].removesuffix("\r")
+    text, engine, confidence = "", "", -1.0
+    with Live(console=Console(highlight=False), auto_refresh=False, vertical_overflow="visible") as live:
+        async with program.completion.stream(request) as updates:
+            async for update in updates:
+                text, engine, confidence = update.text, update.engine, update.confidence
+                live.update(Text.assemble(before, (text, "cyan"), (after, "dim")), refresh=True)
+    return text, engine, confidence
+
+
+async def _complete_cases(
+    file: Path, config: HearthConfig, *, only: Rung | None, floor: float, keep_going: bool, as_json: bool
+) -> None:
+    async with running(config, only=only) as program:
+        for line in read_cases(file):
+            try:
+                answer = await _complete_case(line, file, program, floor)
+            except InvalidCaseFile as error:
+                if not keep_going:
+                    raise
+                answer = {"id": line.id, "error": error_object(error)}
+            if as_json:
+                print_json(answer)
+            else:
+                _print_case(answer)
+
+
+async def _complete_case(line: Line, file: Path, program: Program, floor: float) -> dict[str, Any]:
+    if line.case is None:
+        raise line.error or InvalidCaseFile(f"{file}:{line.number}: not a case")
+    request = request_for(line, line.case, file, program.index)
+    started = time.perf_counter()
+    if program.embedded is not None and program.ladder.rung is Rung.EMBEDDED:
+        completions = _alternatives(program.embedded, request, program.config.completion, floor)
+    else:
+        update = await program.completion.complete(request)
+        completions = [Completion(update.text, update.confidence, update.engine)] if update.text else []
+    milliseconds = (time.perf_counter() - started) * 1000
+    return {
+        "id": line.id,
+        "completions": [_as_object(completion) for completion in completions],
+        "ms": round(milliseconds, 3),
+    }
+
+
+def _alternatives(
+    engine: EmbeddedEngine, request: CompletionRequest, config: CompletionConfig, floor: float
+) -> list[Completion]:
+    """Return what the embedded engine proposes, made to fit as in the editor, without repetitions, surest first."""
+    line_before = request.prefix.rpartition("\n")[2]
+    line_after = request.suffix.partition("\n")[0]
+    multiline = config.multiline and wants_several_lines(line_before, line_after)
+    request = replace(request, multiline=multiline, max_tokens=config.max_tokens)
+    cursor = cursor_of(request, max_lines=config.max_lines)
+    settled: dict[str, Completion] = {}
+    for completion in engine.suggest(request, floor):
+        text = settle(completion.text, cursor, final=True).text
+        if text and (text not in settled or settled[text].confidence < completion.confidence):
+            settled[text] = replace(completion, text=text)
+    return sorted(settled.values(), key=lambda completion: -completion.confidence)
+
+
+def _as_object(completion: Completion) -> dict[str, Any]:
+    return {
+        "text": completion.text,
+        "confidence": round(completion.confidence, 4),
+        "source": completion.source,
+    }
+
+
+def _print_case(answer: dict[str, Any]) -> None:
+    if "error" in answer:
+        sys.stdout.write(f"{answer['id']}\t{answer['error']['message']}\n")
+    else:
+        best = answer["completions"][0]["text"] if answer["completions"] else ""
+        sys.stdout.write(f"{answer['id']}\t{answer['ms']:.1f} ms\t{best!r}\n")
+    sys.stdout.flush()

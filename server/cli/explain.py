@@ -1,0 +1,90 @@
+"""``hearth explain``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.live import Live
+from rich.markdown import Markdown
+
+from server.cli.assembly import running
+from server.cli.output import print_json
+from server.cli.places import parse_lines
+from server.config import HearthConfig
+from server.explain import Explainer, ExplainTarget, Explanation
+from server.types import Rung
+
+
+def explain_place(place: str, config: HearthConfig, *, only: Rung | None, question: str, as_json: bool) -> None:
+    """Explain ``FILE:LINE[-LINE]``: as it is written on a terminal, as plain Markdown elsewhere, or as JSON.
+
+    Raises:
+        IndexerError: The place does not exist, or no engine could answer.
+    """
+    asyncio.run(_explain(place, config, only=only, question=question, as_json=as_json))
+
+
+async def _explain(place: str, config: HearthConfig, *, only: Rung | None, question: str, as_json: bool) -> None:
+    async with running(config, only=only) as program:
+        lines = await asyncio.to_thread(parse_lines, place, program.index)
+        target = ExplainTarget(
+            path=lines.document.path,
+            language=lines.document.language,
+            text=lines.document.text,
+            start_line=lines.start_line,
+            end_line=lines.end_line,
+            whole_symbol=lines.one_line,
+            repository=lines.document.repository,
+            question=question,
+        )
+        if as_json:
+            explanation = await _silently(program.explainer, target)
+            citations = [{"number": item.number, **asdict(item.citation)} for item in explanation.citations]
+            print_json({"markdown": explanation.markdown, "engine": explanation.engine, "citations": citations})
+        elif sys.stdout.isatty():
+            _list_sources(await _on_terminal(program.explainer, target))
+        else:
+            _list_sources(await _as_plain_text(program.explainer, target))
+
+
+async def _silently(explainer: Explainer, target: ExplainTarget) -> Explanation:
+    async with explainer.stream(target) as stream:
+        async for _ in stream:
+            pass
+        return stream.result
+
+
+async def _on_terminal(explainer: Explainer, target: ExplainTarget) -> Explanation:
+    text = ""
+    console = Console()
+    async with explainer.stream(target) as stream:
+        with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
+            async for delta in stream:
+                text += delta
+                live.update(Markdown(text), refresh=True)
+            live.update(Markdown(stream.result.markdown), refresh=True)
+        return stream.result
+
+
+async def _as_plain_text(explainer: Explainer, target: ExplainTarget) -> Explanation:
+    async with explainer.stream(target) as stream:
+        async for delta in stream:
+            sys.stdout.write(delta)
+            sys.stdout.flush()
+        sys.stdout.write("\n")
+        return stream.result
+
+
+def _list_sources(explanation: Explanation) -> None:
+    if explanation.citations:
+        sys.stdout.write("\nSources\n")
+    for item in explanation.citations:
+        place = item.citation
+        where = f"{place.repository}:{place.path}:{place.start_line}-{place.end_line}"
+        commit = f" @ {place.commit[:12]}" if place.commit else ""
+        title = f"  {place.title}" if place.title else ""
+        sys.stdout.write(f"  [{item.number}] {where}{commit}{title}\n")
+    sys.stdout.flush()

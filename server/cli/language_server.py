@@ -1,0 +1,79 @@
+"""``hearth lsp``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from indexer import worker
+from indexer.types import IndexJob, IndexReport, Progress
+from server.cli.assembly import assemble
+from server.config import HearthConfig, load
+from server.lsp.server import create_server
+from server.lsp.services import Services, StartOptions
+from server.lsp.stdio import run_stdio
+
+_LOG_BYTES = 5_000_000
+_LOG_FILES = 3
+
+
+def serve(config: HearthConfig, *, log_file: Path | None, auto_index: bool) -> int:
+    """Serve one client on standard input and output until it leaves; return the exit code.
+
+    Args:
+        config: The settings of the command line; the client's own options may name others.
+        log_file: Where to log; None means what the configuration says.
+        auto_index: Whether repositories of the workspace are indexed without being asked.
+    """
+    _start_log(config, log_file)
+
+    def services(options: StartOptions) -> Services:
+        chosen = config
+        if options.config is not None or options.data is not None:
+            chosen = load(options.config, data=options.data or config.data.directory).config
+        program = assemble(chosen, tolerant=True)
+
+        def run_index_job(job: IndexJob) -> AsyncIterator[Progress | IndexReport]:
+            return worker.spawn_async(job, chosen.data.directory, chosen.index)
+
+        return Services(
+            config=chosen,
+            index=program.index,
+            completion=program.completion,
+            explainer=program.explainer,
+            ladder=program.ladder,
+            run_index_job=run_index_job,
+            close=program.close,
+            auto_index=auto_index if options.auto_index is None else options.auto_index,
+            problem=program.problem,
+        )
+
+    return run_stdio(create_server(services))
+
+
+def _start_log(config: HearthConfig, log_file: Path | None) -> None:
+    """Log to a file, or to standard error when it cannot be written; standard output belongs to the protocol."""
+    configured = Path(config.log.file).expanduser() if config.log.file else config.data.directory / "logs" / "lsp.log"
+    target = log_file or configured
+    handler: logging.Handler
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handler = RotatingFileHandler(
+            target, maxBytes=_LOG_BYTES, backupCount=_LOG_FILES, encoding="utf-8", delay=False
+        )
+    except OSError as error:
+        handler = logging.StreamHandler(sys.stderr)
+        sys.stderr.write(f"hearth: {target}: cannot be written ({error.strerror}); logging to standard error\n")
+    level = "DEBUG" if os.environ.get("HEARTH_DEBUG") else config.log.level.upper()
+    logging.basicConfig(
+        level=level,
+        handlers=[handler],
+        format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s",
+        force=True,
+    )
+    # pygls logs whole messages at these levels, and with them the text of files.
+    logging.getLogger("pygls").setLevel(logging.WARNING)
