@@ -1,0 +1,36 @@
+"""What completions cost and yield, for Prometheus. No label carries text, paths or users."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Histogram
+
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0)
+
+STAGE_SECONDS = Histogram(
+    "hearth_completion_stage_seconds", "Time of one stage of a completion.", ["stage"], buckets=_SECONDS
+)
+FIRST_TEXT_SECONDS = Histogram(
+    "hearth_completion_first_text_seconds",
+    "Time from the request to the first text that can be shown.",
+    ["engine"],
+    buckets=_SECONDS,
+)
+COMPLETIONS = Counter(
+    "hearth_completions_total",
+    "Completions by how their making ended: suggested, empty, cancelled or failed.",
+    ["engine", "outcome"],
+)
+GENERATED_TOKENS = Counter(
+    "hearth_completion_tokens_total", "Tokens that engines generated for completions.", ["engine"]
+)
+WASTED_TOKENS = Counter(
+    "hearth_completion_wasted_tokens_total",
+    "Tokens of completions that nobody could see: cancelled, withdrawn or failed.",
+    ["engine", "reason"],
+)
+SHOWN = Counter("hearth_suggestions_shown_total", "Suggestions that an editor reported as shown.", ["engine"])
+ACCEPTED = Counter("hearth_suggestions_accepted_total", "Suggestions taken, wholly or in part.", ["engine", "extent"])
+REJECTED = Counter("hearth_suggestions_rejected_total", "Suggestions that were shown and turned down.", ["engine"])
+ACCEPTED_CHARACTERS = Counter(
+    "hearth_suggestions_accepted_characters_total", "Characters of suggestions that were taken.", ["engine"]
+)

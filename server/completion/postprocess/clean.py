@@ -1,0 +1,87 @@
+"""Steps that take out what is not code of this file: special tokens, foreign line ends and indentation, blanks."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from server.completion.postprocess.cursor import Cursor
+from server.completion.postprocess.draft import Draft
+
+_LEADING = re.compile(r"[ \t]*")
+
+
+def drop_markers(draft: Draft, cursor: Cursor) -> Draft:
+    """End at the first leaked special token; hold back an end that may become one."""
+    text = draft.text
+    first = min((at for at in (text.find(marker) for marker in cursor.markers) if at >= 0), default=-1)
+    if first >= 0:
+        return draft.cut(first)
+    if draft.settled:
+        return draft
+    held = max((_overlap(text, marker) for marker in cursor.markers), default=0)
+    return draft.hold(len(text) - held)
+
+
+def unify_line_ends(draft: Draft, cursor: Cursor) -> Draft:
+    r"""Make every line end ``\n``; the file's own is put back by :func:`restore_line_ends`."""
+    text = draft.text
+    if not draft.settled and text.endswith("\r"):
+        text = text[:-1]
+    return replace(draft, text=text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def fit_indentation(draft: Draft, cursor: Cursor) -> Draft:
+    """Indent with tabs or spaces as the file does."""
+    if cursor.tabs is None:
+        return draft
+    lines = draft.text.split("\n")
+    if not draft.settled and len(lines) > 1 and not lines[-1].strip():
+        lines[-1] = ""  # Its indentation is still growing.
+    first = 0 if not cursor.line_before.strip() else 1
+    unit = _unit_of(lines[first:]) if cursor.tabs else cursor.indent_width
+    for number in range(first, len(lines)):
+        blank = _LEADING.match(lines[number])
+        indent = blank.group() if blank else ""
+        lines[number] = _convert(indent, unit, tabs=cursor.tabs) + lines[number][len(indent) :]
+    return replace(draft, text="\n".join(lines))
+
+
+def trim_blanks(draft: Draft, cursor: Cursor) -> Draft:
+    """Drop blanks at the end, and suggestions that are nothing else."""
+    text = draft.text
+    if not text.strip():
+        return replace(draft, text="")
+    if draft.settled and cursor.rest:
+        # A space before what follows on the line is part of the suggestion.
+        return replace(draft, text=text.rstrip("\n"))
+    return replace(draft, text=text.rstrip())
+
+
+def restore_line_ends(draft: Draft, cursor: Cursor) -> Draft:
+    """Give lines the end that the file uses."""
+    return draft if cursor.eol == "\n" else replace(draft, text=draft.text.replace("\n", cursor.eol))
+
+
+def _overlap(text: str, marker: str) -> int:
+    """Length of the longest end of ``text`` that begins ``marker``, short of all of it."""
+    for length in range(min(len(text), len(marker) - 1), 0, -1):
+        if text.endswith(marker[:length]):
+            return length
+    return 0
+
+
+def _unit_of(lines: list[str]) -> int:
+    """Columns of one level in text indented with spaces, told by its first indented line."""
+    for line in lines:
+        spaces = len(line) - len(line.lstrip(" "))
+        if spaces and line.strip():
+            return next(unit for unit in (4, 2, 3, spaces) if spaces % unit == 0)
+    return 4
+
+
+def _convert(indent: str, unit: int, *, tabs: bool) -> str:
+    if not tabs:
+        return indent.replace("\t", " " * unit)
+    columns = len(indent.expandtabs(unit))
+    return "\t" * (columns // unit) + " " * (columns % unit)

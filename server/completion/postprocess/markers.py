@@ -1,0 +1,51 @@
+"""Special tokens that models leak into their text."""
+
+from __future__ import annotations
+
+_BAR = "\N{FULLWIDTH VERTICAL LINE}"
+
+MARKERS: tuple[str, ...] = (
+    "<|fim_prefix|>",
+    "<|fim_suffix|>",
+    "<|fim_middle|>",
+    "<|fim_pad|>",
+    "<|fim_begin|>",
+    "<|fim_hole|>",
+    "<|fim_end|>",
+    "<|repo_name|>",
+    "<|file_sep|>",
+    "<|file_separator|>",
+    "<|cursor|>",
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|end_of_text|>",
+    "<|begin_of_text|>",
+    "<|eot_id|>",
+    "<fim_prefix>",
+    "<fim_suffix>",
+    "<fim_middle>",
+    "<fim_pad>",
+    "<fim-prefix>",
+    "<fim-suffix>",
+    "<fim-middle>",
+    "<file_sep>",
+    f"<{_BAR}fim▁begin{_BAR}>",
+    f"<{_BAR}fim▁hole{_BAR}>",
+    f"<{_BAR}fim▁end{_BAR}>",
+    f"<{_BAR}begin▁of▁sentence{_BAR}>",
+    f"<{_BAR}end▁of▁sentence{_BAR}>",
+    "▁<PRE>",
+    "▁<SUF>",
+    "▁<MID>",
+    "▁<EOT>",
+    " <PRE>",
+    " <SUF>",
+    " <MID>",
+    " <EOT>",
+    "<EOT>",
+    "</s>",
+    "[SUFFIX]",
+    "[MIDDLE]",
+)
+"""Of Qwen, StarCoder, SantaCoder, DeepSeek, Code Llama, Codestral, CodeGemma, Granite, Llama and Mellum models."""

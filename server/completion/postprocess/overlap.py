@@ -1,0 +1,151 @@
+"""Steps that compare a suggestion with what stands around the cursor already, so that nothing is there twice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from server.completion.postprocess.cursor import Cursor
+from server.completion.postprocess.draft import Draft
+
+_PAIRS = {")": "(", "]": "[", "}": "{"}
+_QUOTES = "\"'`"
+_SIGNIFICANT = re.compile(r"\w.*\w.*\w", re.DOTALL)
+_MAX_EQUAL_LINES = 2
+
+
+def balance_brackets(draft: Draft, cursor: Cursor) -> Draft:
+    """End before a bracket that closes what was opened before the cursor, when the rest of the line closes it too."""
+    if not cursor.rest or cursor.rest[0] not in _PAIRS:
+        return draft
+    unmatched = _first_unmatched_closer(draft.text)
+    if unmatched >= 0 and draft.text[unmatched] == cursor.rest[0]:
+        return draft.cut(unmatched)
+    return draft
+
+
+def drop_rest_of_line(draft: Draft, cursor: Cursor) -> Draft:
+    """Drop an end that repeats what follows the cursor on its line; hold it back while it may become that."""
+    if not cursor.rest:
+        return draft
+    text = draft.text
+    longest = 0
+    for rest in (cursor.line_after.rstrip(), cursor.rest):
+        for length in range(min(len(rest), len(text)), 0, -1):
+            if text.endswith(rest[:length]) and (not draft.settled or _repeats(text, rest, length)):
+                longest = max(longest, length)
+                break
+    if not longest:
+        return draft
+    return draft.cut(len(text) - longest) if draft.settled else draft.hold(len(text) - longest)
+
+
+def drop_following_lines(draft: Draft, cursor: Cursor) -> Draft:
+    """End before lines that stand below the cursor already."""
+    if cursor.rest or not cursor.below:
+        return draft
+    lines = draft.text.split("\n")
+    lines[0] = cursor.line_before + lines[0]
+    below = [line.rstrip() for line in cursor.below]
+    complete = len(lines) if draft.settled else len(lines) - 1
+    for number in range(complete):
+        if lines[number].rstrip() == below[0] and _SIGNIFICANT.search(lines[number]):
+            return _cut_lines(draft, number)
+    if draft.settled:
+        repeated = _first_line_of_repeated_end(lines, below)
+        return draft if repeated is None else _cut_lines(draft, repeated)
+    # The last lines may turn out to repeat what is below; how many, depends on how far they agree so far.
+    for number in range(max(0, len(lines) - len(below)), len(lines)):
+        tail = [line.rstrip() for line in lines[number:] if line.strip()]
+        if tail and tail[:-1] == below[: len(tail) - 1] and below[len(tail) - 1].startswith(tail[-1]):
+            return draft.hold(_end_before_line(draft.text, number))
+    return draft
+
+
+def drop_repeated_lines(draft: Draft, cursor: Cursor) -> Draft:
+    """Propose nothing that only repeats the line above, and no line again and again."""
+    lines = draft.text.split("\n")
+    first = (cursor.line_before + lines[0]).strip()
+    above = next((line.strip() for line in cursor.above if line.strip()), "")
+    alone = not any(line.strip() for line in lines[1:])
+    if alone and not cursor.rest and above and _SIGNIFICANT.search(above):
+        if draft.settled and first == above:
+            return draft.withdraw()
+        if not draft.settled and above.startswith(first):
+            return draft.hold(0)
+    equal = 1
+    for number in range(1, len(lines) if draft.settled else len(lines) - 1):
+        same = lines[number] == lines[number - 1] and _SIGNIFICANT.search(lines[number])
+        equal = equal + 1 if same else 1
+        if equal > _MAX_EQUAL_LINES:
+            return _cut_lines(draft, number - _MAX_EQUAL_LINES + 1)
+    return draft
+
+
+def _repeats(text: str, rest: str, length: int) -> bool:
+    """Whether the last ``length`` characters, which begin ``rest`` too, are a repetition and not a coincidence."""
+    before, end = text[: len(text) - length], text[len(text) - length :]
+    if not end.strip() or _inside_word(rest, length) or _inside_word(before + end, len(before)):
+        return False
+    if any(quote in end and text.count(quote) % 2 for quote in _QUOTES):
+        return True
+    if any(character in _QUOTES or character in _PAIRS for character in end):
+        # Strings and brackets that the suggestion opened itself are its own, unless all that follows is repeated.
+        whole = length == len(rest) and _SIGNIFICANT.search(end) is not None
+        return whole or _first_unmatched_closer(text) >= 0
+    return True
+
+
+def _inside_word(text: str, at: int) -> bool:
+    """Whether ``at`` is between two characters of one word."""
+    return 0 < at < len(text) and all(character.isalnum() or character == "_" for character in text[at - 1 : at + 1])
+
+
+def _first_unmatched_closer(text: str) -> int:
+    """Index of the first bracket that closes nothing opened in ``text``, outside of strings; -1 if there is none."""
+    open_brackets: list[str] = []
+    at = 0
+    while at < len(text):
+        character = text[at]
+        if character in _QUOTES:
+            end = _end_of_string(text, at)
+            at = max(at, end)
+        elif character in "([{":
+            open_brackets.append(character)
+        elif character in _PAIRS and (not open_brackets or open_brackets.pop() != _PAIRS[character]):
+            return at
+        at += 1
+    return -1
+
+
+def _end_of_string(text: str, start: int) -> int:
+    """Index of the quote that closes the one at ``start`` on the same line; ``start`` itself if none does."""
+    at = start + 1
+    while at < len(text) and text[at] != "\n":
+        if text[at] == "\\":
+            at += 1
+        elif text[at] == text[start]:
+            return at
+        at += 1
+    return start
+
+
+def _first_line_of_repeated_end(lines: Sequence[str], below: Sequence[str]) -> int | None:
+    for number in range(max(0, len(lines) - 2 * len(below)), len(lines)):
+        tail = [line.rstrip() for line in lines[number:] if line.strip()]
+        if tail and tail == list(below[: len(tail)]):
+            return number
+    return None
+
+
+def _cut_lines(draft: Draft, number: int) -> Draft:
+    """Keep the lines before ``number``; nothing when that is the first."""
+    return draft.withdraw() if number == 0 else draft.cut(_end_before_line(draft.text, number))
+
+
+def _end_before_line(text: str, number: int) -> int:
+    """Index of the line end before line ``number``, 0 for the first line."""
+    end = 0
+    for _ in range(number):
+        end = text.index("\n", end) + 1
+    return max(0, end - 1)

@@ -1,0 +1,98 @@
+"""What is remembered of each suggestion: enough to say why it was made, and what became of it."""
+
+from __future__ import annotations
+
+import enum
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from server.completion import metrics
+from server.context import Dropped
+from server.types import Snippet
+
+MAX_RECORDS = 512
+
+
+class Outcome(enum.StrEnum):
+    """How the making of a suggestion ended."""
+
+    RUNNING = "running"
+    SUGGESTED = "suggested"
+    EMPTY = "empty"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class SuggestionRecord:
+    """One suggestion. ``stages`` holds milliseconds; the text itself is only counted."""
+
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    engine: str = ""
+    model: str = ""
+    outcome: Outcome = Outcome.RUNNING
+    snippets: tuple[Snippet, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+    stages: dict[str, float] = field(default_factory=dict)
+    confidence: float = -1.0
+    tokens: int = 0
+    characters: int = 0
+    shown: bool = False
+    accepted_characters: int = 0
+    rejected: bool = False
+
+
+class SuggestionRecords:
+    """The latest suggestions, and what editors report about them. Unknown ids are ignored: editors may be late.
+
+    Args:
+        limit: How many are kept.
+    """
+
+    def __init__(self, limit: int = MAX_RECORDS) -> None:
+        self._limit = limit
+        self._records: OrderedDict[str, SuggestionRecord] = OrderedDict()
+
+    def add(self, record: SuggestionRecord) -> None:
+        """Remember a suggestion, and forget the oldest beyond the limit."""
+        self._records[record.id] = record
+        while len(self._records) > self._limit:
+            self._records.popitem(last=False)
+
+    def get(self, identifier: str) -> SuggestionRecord | None:
+        """Return what is known of a suggestion, or ``None`` when it was forgotten."""
+        return self._records.get(identifier)
+
+    def note_shown(self, identifier: str) -> None:
+        """An editor has drawn it."""
+        record = self.get(identifier)
+        if record is not None and not record.shown:
+            record.shown = True
+            metrics.SHOWN.labels(record.engine).inc()
+
+    def note_accepted(self, identifier: str) -> None:
+        """The user took all of it. Editors may report this twice (notification and command); it counts once."""
+        record = self.get(identifier)
+        if record is not None and record.accepted_characters < record.characters:
+            metrics.ACCEPTED.labels(record.engine, "whole").inc()
+            self._accept(record, record.characters)
+
+    def note_partially_accepted(self, identifier: str, characters: int) -> None:
+        """The user took the first ``characters`` of it so far."""
+        record = self.get(identifier)
+        if record is not None and record.accepted_characters < min(characters, record.characters):
+            if record.accepted_characters == 0:
+                metrics.ACCEPTED.labels(record.engine, "part").inc()
+            self._accept(record, min(characters, record.characters))
+
+    def note_rejected(self, identifier: str) -> None:
+        """The user turned it down."""
+        record = self.get(identifier)
+        if record is not None and not record.rejected and record.accepted_characters == 0:
+            record.rejected = True
+            metrics.REJECTED.labels(record.engine).inc()
+
+    def _accept(self, record: SuggestionRecord, characters: int) -> None:
+        metrics.ACCEPTED_CHARACTERS.labels(record.engine).inc(characters - record.accepted_characters)
+        record.accepted_characters = characters

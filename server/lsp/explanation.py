@@ -1,0 +1,120 @@
+"""The command ``hearth.explain``: streams an explanation of a selection with the places it rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pygls.exceptions import JsonRpcInvalidParams
+
+from server.explain import ExplainTarget, Explanation, NumberedCitation
+from server.lsp.partial_results import PartialResults
+from server.lsp.session import HearthLanguageServer
+
+EXPLAIN_COMMAND = "hearth.explain"
+_MAX_QUESTION = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Arguments:
+    uri: str
+    start: tuple[int, int]
+    end: tuple[int, int]
+    question: str
+
+
+class Explanations:
+    """Runs ``hearth.explain``."""
+
+    def __init__(self, server: HearthLanguageServer) -> None:
+        self._server = server
+        server.protocol.commands[EXPLAIN_COMMAND] = self.explain
+
+    async def explain(self, arguments: list[Any], token: int | str | None) -> dict[str, Any]:
+        """Explain; see docs/protocol.md for the argument and the result."""
+        server = self._server
+        wanted = _arguments(arguments)
+        document, services = server.documents.get(wanted.uri), server.services
+        if document is None or services is None:
+            raise JsonRpcInvalidParams("the document is not open")
+        start, end = sorted((document.place(*wanted.start), document.place(*wanted.end)))
+        last_line = end.line - 1 if end.column == 0 and end.line > start.line else end.line
+        moment = server.places.moment(document)
+        around = await server.in_thread(server.places.surroundings, moment, services.index)
+        target = ExplainTarget(
+            path=around.address.path,
+            repository=around.address.repository,
+            language=around.language,
+            text=moment.current.text,
+            start_line=start.line + 1,
+            end_line=last_line + 1,
+            whole_symbol=start == end,
+            scope=around.scope,
+            open_files=around.open_files,
+            question=wanted.question,
+        )
+        partial = None
+        if token is not None:
+            partial = PartialResults(
+                lambda delta: server.progress(token, {"kind": "hearth/explanation", "delta": delta}),
+                merge=lambda waiting, delta: waiting + delta,
+                waiting_bytes=server.protocol.write_buffer_bytes,
+            )
+        try:
+            async with services.explainer.stream(target) as stream:
+                async for delta in stream:
+                    if partial is not None and delta:
+                        partial.push(delta)
+                if partial is not None:
+                    partial.flush()
+                return await self._result(stream.result)
+        finally:
+            if partial is not None:
+                partial.close()
+
+    async def _result(self, explanation: Explanation) -> dict[str, Any]:
+        uris = await self._server.in_thread(self._uris, explanation)
+        citations = [_citation(item, uri) for item, uri in zip(explanation.citations, uris, strict=True)]
+        return {"markdown": explanation.markdown, "engine": explanation.engine, "citations": citations}
+
+    def _uris(self, explanation: Explanation) -> list[str | None]:
+        return [
+            self._server.citation_uri(item.citation.repository, item.citation.path) for item in explanation.citations
+        ]
+
+
+def _citation(item: NumberedCitation, uri: str | None) -> dict[str, Any]:
+    citation = item.citation
+    value: dict[str, Any] = {
+        "number": item.number,
+        "repository": citation.repository,
+        "path": citation.path,
+        "startLine": citation.start_line,
+        "endLine": citation.end_line,
+        "commit": citation.commit,
+        "title": citation.title,
+    }
+    if uri is not None:
+        value["uri"] = uri
+    return value
+
+
+def _arguments(arguments: list[Any]) -> _Arguments:
+    """Check what the client sent.
+
+    Raises:
+        JsonRpcInvalidParams: It is not what docs/protocol.md says.
+    """
+    given = arguments[0] if arguments else None
+    if not isinstance(given, dict) or not isinstance(given.get("uri"), str):
+        raise JsonRpcInvalidParams("hearth.explain takes one argument with a uri and a range")
+    question = given.get("question")
+    if not isinstance(question, str | None):
+        raise JsonRpcInvalidParams("the question is not a string")
+    try:
+        points = [(given["range"][name]["line"], given["range"][name]["character"]) for name in ("start", "end")]
+    except (KeyError, TypeError) as error:
+        raise JsonRpcInvalidParams("the range is not an LSP range") from error
+    if not all(isinstance(number, int) for point in points for number in point):
+        raise JsonRpcInvalidParams("the range is not an LSP range")
+    return _Arguments(given["uri"], points[0], points[1], (question or "")[:_MAX_QUESTION])

@@ -1,0 +1,105 @@
+"""``textDocument/inlineCompletion``: one suggestion at a time for each document, streamed when a client asks for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from lsprotocol import types
+
+from server.completion import SuggestionUpdate
+from server.lsp.partial_results import PartialResults
+from server.lsp.protocol import InlineCompletionParams, Unless
+from server.lsp.requests import CursorText, cursor_text, prepare_completion
+from server.lsp.session import HearthLanguageServer
+
+log = logging.getLogger(__name__)
+
+ACCEPTED_COMMAND = "hearth.accepted"
+
+
+class InlineCompletions:
+    """Answers requests; a new one for a document, or a change of it, ends the one before."""
+
+    def __init__(self, server: HearthLanguageServer) -> None:
+        self._server = server
+        self._running: dict[str, asyncio.Task[Any]] = {}
+        server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(self.complete)
+
+    def supersede(self, uri: str) -> None:
+        """End the suggestion in the making for a document, down to the engine's connection."""
+        task = self._running.pop(uri, None)
+        if task is not None:
+            task.cancel()
+
+    async def complete(self, params: InlineCompletionParams) -> types.InlineCompletionList | Unless:
+        """Suggest what could be inserted at the cursor; an empty list when there is nothing to say."""
+        uri = params.text_document.uri
+        self.supersede(uri)
+        document, services = self._server.documents.get(uri), self._server.services
+        if document is None or services is None or not services.config.completion.enabled:
+            return _items(None, None)
+        task = asyncio.current_task()
+        if task is not None:
+            self._running[uri] = task
+        version = document.version
+        self._server.documents.touch(uri)
+
+        def outdated() -> bool:
+            return self._server.documents.get(uri) is not document or document.version != version
+
+        try:
+            moment = self._server.places.moment(document)
+            text = cursor_text(document, params.position, params.context.selected_completion_info)
+            prepared = await prepare_completion(self._server, moment, text)
+            automatic = params.context.trigger_kind is types.InlineCompletionTriggerKind.Automatic
+            partial = self._partial_results(params, outdated)
+            try:
+                async with services.completion.stream(
+                    prepared.request, recent_edits=prepared.recent_edits, automatic=automatic
+                ) as updates:
+                    final = await _forward(updates, partial, text)
+            finally:
+                if partial is not None:
+                    partial.close()
+            return Unless(_items(final, text), _items(None, None), outdated)
+        finally:
+            if self._running.get(uri) is task:
+                del self._running[uri]
+
+    def _partial_results(self, params: InlineCompletionParams, outdated: Any) -> PartialResults | None:
+        token = params.partial_result_token
+        if token is None:
+            return None
+        return PartialResults(
+            lambda value: self._server.progress(token, value),
+            outdated=outdated,
+            waiting_bytes=self._server.protocol.write_buffer_bytes,
+        )
+
+
+async def _forward(updates: Any, partial: PartialResults | None, text: CursorText) -> SuggestionUpdate | None:
+    """Send each update as a partial result; return the final one."""
+    final: SuggestionUpdate | None = None
+    shown = False
+    async for update in updates:
+        if update.final:
+            final = update
+        if partial is not None and (update.text or shown):
+            partial.push(_items(update, text))
+            shown = True
+    if partial is not None:
+        partial.flush()
+    return final
+
+
+def _items(update: SuggestionUpdate | None, text: CursorText | None) -> types.InlineCompletionList:
+    if update is None or text is None or not update.text:
+        return types.InlineCompletionList(items=[])
+    item = types.InlineCompletionItem(
+        insert_text=text.selected + update.text,
+        range=text.range,
+        command=types.Command(title="Accepted", command=ACCEPTED_COMMAND, arguments=[update.id]),
+    )
+    return types.InlineCompletionList(items=[item])

@@ -1,0 +1,207 @@
+"""What Hearth changes in pygls's protocol machinery, all in one place.
+
+* Partial result tokens: LSP's types for inline completion and commands have none, and pygls drops unknown fields.
+* Documents: kept by :mod:`server.lsp.documents`; pygls's own copy costs time in proportion to the file at each key.
+* Commands are ordinary coroutines, so that a cancelled one stops (pygls cancels only the outer of two futures).
+* A late answer to a request of ours that was given up is dropped (pygls raises ``InvalidStateError``).
+* ``shutdown`` and ``exit`` end tasks and processes first, and leave the exit status to :mod:`server.lsp.stdio`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import attrs
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
+from pygls.protocol import LanguageServerProtocol, default_converter
+
+log = logging.getLogger(__name__)
+
+Token = int | str
+
+
+@attrs.define
+class InlineCompletionParams:
+    """Parameters of ``textDocument/inlineCompletion`` with the token that asks for streaming."""
+
+    text_document: types.TextDocumentIdentifier
+    position: types.Position
+    context: types.InlineCompletionContext
+    partial_result_token: types.ProgressToken | None = None
+
+
+@attrs.define
+class InlineCompletionRequest:
+    """``textDocument/inlineCompletion`` as Hearth reads it."""
+
+    id: int | str
+    method: str
+    jsonrpc: str
+    params: InlineCompletionParams
+
+
+@attrs.define
+class ExecuteCommandParams:
+    """Parameters of ``workspace/executeCommand`` with the token that asks for streaming."""
+
+    command: str
+    arguments: list[Any] | None = None
+    partial_result_token: types.ProgressToken | None = None
+
+
+@attrs.define
+class ExecuteCommandRequest:
+    """``workspace/executeCommand`` as Hearth reads it."""
+
+    id: int | str
+    method: str
+    jsonrpc: str
+    params: ExecuteCommandParams
+
+
+@attrs.define
+class CustomRequest:
+    """A request of Hearth's own, read as plain JSON."""
+
+    id: int | str
+    method: str
+    jsonrpc: str
+    params: Any = None
+
+
+@attrs.define
+class CustomNotification:
+    """A notification of Hearth's own, read and written as plain JSON."""
+
+    method: str
+    jsonrpc: str
+    params: Any = None
+
+
+SEARCH = "hearth/search"
+WHY = "hearth/why"
+STATUS = "hearth/status"
+DID_SHOW = "hearth/didShowCompletion"
+DID_ACCEPT = "hearth/didAcceptCompletion"
+DID_PARTIALLY_ACCEPT = "hearth/didPartiallyAcceptCompletion"
+DID_REJECT = "hearth/didRejectCompletion"
+
+_REQUESTS: dict[str, type[Any]] = {
+    types.TEXT_DOCUMENT_INLINE_COMPLETION: InlineCompletionRequest,
+    types.WORKSPACE_EXECUTE_COMMAND: ExecuteCommandRequest,
+    SEARCH: CustomRequest,
+    WHY: CustomRequest,
+    STATUS: CustomRequest,
+}
+_NOTIFICATIONS = frozenset({DID_SHOW, DID_ACCEPT, DID_PARTIALLY_ACCEPT, DID_REJECT})
+
+
+@dataclass(frozen=True, slots=True)
+class Unless:
+    """A result that is replaced by another if it is outdated at the very moment it is sent."""
+
+    value: Any
+    otherwise: Any
+    outdated: Callable[[], bool]
+
+
+Command = Callable[[list[Any], Token | None], Awaitable[Any]]
+"""``(arguments, partial result token) -> result``."""
+
+
+class HearthProtocol(LanguageServerProtocol):
+    """pygls's protocol with the changes that the module's text lists."""
+
+    def __init__(self, server: Any, converter: Any) -> None:
+        self.commands: dict[str, Command] = {}
+        self.exit_requested = asyncio.Event()
+        super().__init__(server, converter)
+        self._replace_builtin_handlers()
+
+    @property
+    def shutdown_requested(self) -> bool:
+        """Whether the client asked for ``shutdown`` before now."""
+        return self._shutdown
+
+    def read_message(self, data: Any) -> None:
+        """Handle one decoded JSON-RPC message; a request that cannot be understood is answered so."""
+        try:
+            message = self.structure_message(data)
+        except JsonRpcException as error:
+            if isinstance(data, dict) and "method" in data and "id" in data:
+                self._send_response(data["id"], error=error.to_response_error())
+            return
+        if isinstance(message, dict):
+            log.warning("a message that is not JSON-RPC was ignored")
+            return
+        self.handle_message(message)
+
+    def structure_message(self, data: Any) -> Any:
+        """Turn JSON into the types of this module or of lsprotocol."""
+        if isinstance(data, dict) and "jsonrpc" in data:
+            method = data.get("method")
+            if method in _REQUESTS and "id" in data:
+                return self._converter.structure(data, _REQUESTS[method])
+            if method in _NOTIFICATIONS:
+                return self._converter.structure(data, CustomNotification)
+        return super().structure_message(data)
+
+    def write_buffer_bytes(self) -> int:
+        """Bytes that wait because the client does not read."""
+        transport = getattr(self.writer, "transport", None)
+        return transport.get_write_buffer_size() if transport is not None else 0
+
+    def _replace_builtin_handlers(self) -> None:
+        for method in (types.TEXT_DOCUMENT_DID_OPEN, types.TEXT_DOCUMENT_DID_CHANGE, types.TEXT_DOCUMENT_DID_CLOSE):
+            self.fm.add_builtin_feature(method, functools.partial(self._pass_on, method))
+        self.fm.add_builtin_feature(types.WORKSPACE_EXECUTE_COMMAND, self._execute_command)
+        self.fm.add_builtin_feature(types.SHUTDOWN, self._shut_down)
+        self.fm.add_builtin_feature(types.EXIT, self._exit)
+
+    def _pass_on(self, method: str, params: Any) -> None:
+        handler = self.fm.features.get(method)
+        if handler is not None:
+            handler(params)
+
+    async def _execute_command(self, params: ExecuteCommandParams) -> Any:
+        command = self.commands.get(params.command)
+        if command is None:
+            raise JsonRpcInvalidParams(f"there is no command {params.command!r}")
+        return await command(params.arguments or [], params.partial_result_token)
+
+    async def _shut_down(self, _: Any) -> None:
+        """End all work before answering."""
+        this: Any = asyncio.current_task()
+        for future in list(self._request_futures.values()):
+            if future is not this and not future.done():
+                future.cancel()
+        handler = self.fm.features.get(types.SHUTDOWN)
+        if handler is not None:
+            await handler(None)
+        self._shutdown = True
+
+    def _exit(self, _: Any) -> None:
+        self.exit_requested.set()
+
+    def _send_response(self, msg_id: Any, result: Any = None, error: Any = None) -> None:
+        if isinstance(result, Unless):
+            result = result.otherwise if result.outdated() else result.value
+        super()._send_response(msg_id, result, error)
+
+    def _handle_response(self, msg_id: Any, result: Any = None, error: Any = None) -> None:
+        future = self._request_futures.get(msg_id)
+        if future is not None and future.done():
+            self._request_futures.pop(msg_id, None)
+            return
+        super()._handle_response(msg_id, result, error)
+
+
+def make_converter() -> Any:
+    """Make the converter between JSON and the types of the protocol."""
+    return default_converter()  # type: ignore[no-untyped-call]  # pygls does not annotate it.

@@ -1,0 +1,127 @@
+"""Serves one client on standard input and output, and ends when the client does.
+
+The loop reads a message, handles it, and lets every task that the message started run to its first wait before it
+reads the next one. Handlers therefore see documents exactly as they were when the client sent the request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from server.lsp.server import HearthLanguageServer
+
+log = logging.getLogger(__name__)
+
+MAX_MESSAGE_BYTES = 256 * 1024 * 1024
+_MAX_HEADER_BYTES = 16 * 1024
+
+
+def run_stdio(server: HearthLanguageServer) -> int:
+    """Serve until the client ends, and return the exit status: 0 after an orderly ``shutdown``, 1 otherwise."""
+    stdin, stdout = _claim_standard_streams()
+    return asyncio.run(serve(server, stdin, stdout))
+
+
+async def serve(server: HearthLanguageServer, stdin: BinaryIO, stdout: BinaryIO) -> int:
+    """Serve a client on two binary streams; all work of the server has ended on return."""
+    loop = asyncio.get_running_loop()
+    reader = await _reader(stdin)
+    writer = await _writer(stdout)
+    server.protocol.set_writer(writer)
+    reading = asyncio.ensure_future(_read_messages(server, reader))
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, reading.cancel)
+    try:
+        with suppress(asyncio.CancelledError):
+            await reading
+    finally:
+        await server.stop()
+        await _flush(writer)
+    return 0 if server.protocol.shutdown_requested else 1
+
+
+async def _read_messages(server: HearthLanguageServer, reader: asyncio.StreamReader) -> None:
+    protocol = server.protocol
+    while not protocol.exit_requested.is_set():
+        try:
+            header = await reader.readuntil(b"\r\n\r\n")
+            length = _content_length(header)
+            body = await reader.readexactly(length)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        except (asyncio.LimitOverrunError, ValueError) as error:
+            log.error("the client does not speak the protocol: %s", error)
+            return
+        try:
+            data = json.loads(body)
+        except ValueError as error:
+            log.error("a message that is not JSON was ignored: %s", error)
+            continue
+        try:
+            protocol.read_message(data)
+        except Exception:
+            # One message that nobody expected must not end the session.
+            log.exception("a message could not be handled")
+        await asyncio.sleep(0)
+
+
+def _content_length(header: bytes) -> int:
+    for line in header.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"content-length":
+            length = int(value)
+            if 0 <= length <= MAX_MESSAGE_BYTES:
+                return length
+            raise ValueError(f"a message of {length} bytes; the limit is {MAX_MESSAGE_BYTES}")
+    raise ValueError("a message without Content-Length")
+
+
+def _claim_standard_streams() -> tuple[BinaryIO, BinaryIO]:
+    """Take the two streams for the protocol alone: whatever else prints goes to standard error."""
+    stdin = os.fdopen(os.dup(0), "rb", buffering=0)
+    stdout = os.fdopen(os.dup(1), "wb", buffering=0)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    return stdin, stdout  # type: ignore[return-value]  # Unbuffered files are raw; asyncio needs only their descriptor.
+
+
+async def _reader(stdin: BinaryIO) -> asyncio.StreamReader:
+    reader = asyncio.StreamReader(limit=_MAX_HEADER_BYTES)
+    protocol = asyncio.StreamReaderProtocol(reader)
+    try:
+        await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, stdin)
+    except (ValueError, PermissionError):
+        # A regular file: read it as a whole, a session recorded for debugging is small.
+        reader.feed_data(await asyncio.to_thread(stdin.read))
+        reader.feed_eof()
+    return reader
+
+
+async def _writer(stdout: BinaryIO) -> Any:
+    loop = asyncio.get_running_loop()
+    try:
+        transport, protocol = await loop.connect_write_pipe(
+            lambda: asyncio.StreamReaderProtocol(asyncio.StreamReader()), stdout
+        )
+    except (ValueError, PermissionError):
+        return stdout
+    return asyncio.StreamWriter(transport, protocol, None, loop)
+
+
+async def _flush(writer: Any) -> None:
+    if isinstance(writer, asyncio.StreamWriter):
+        with suppress(ConnectionError, TimeoutError):
+            async with asyncio.timeout(1):
+                writer.close()
+                await writer.wait_closed()

@@ -1,0 +1,55 @@
+"""Keeps the open documents as the editor has them."""
+
+from __future__ import annotations
+
+from lsprotocol import types
+
+from server.lsp.documents import Edit
+from server.lsp.indexing import Indexing
+from server.lsp.inline_completion import InlineCompletions
+from server.lsp.session import HearthLanguageServer
+
+
+class Synchronization:
+    """``didOpen``, ``didChange``, ``didSave`` and ``didClose``."""
+
+    def __init__(self, server: HearthLanguageServer, inline: InlineCompletions, indexing: Indexing) -> None:
+        self._server = server
+        self._documents = server.documents
+        self._inline = inline
+        self._indexing = indexing
+        server.feature(types.TEXT_DOCUMENT_DID_OPEN)(self.did_open)
+        server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(self.did_change)
+        server.feature(types.TEXT_DOCUMENT_DID_SAVE)(self.did_save)
+        server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(self.did_close)
+
+    def did_open(self, params: types.DidOpenTextDocumentParams) -> None:
+        """Take a document over."""
+        item = params.text_document
+        self._inline.supersede(item.uri)
+        self._documents.open(
+            item.uri, str(getattr(item.language_id, "value", item.language_id)), item.version, item.text
+        )
+
+    def did_change(self, params: types.DidChangeTextDocumentParams) -> None:
+        """Apply changes; a suggestion for the older text is given up."""
+        identifier = params.text_document
+        self._inline.supersede(identifier.uri)
+        self._documents.change(identifier.uri, identifier.version, [_edit(item) for item in params.content_changes])
+
+    def did_save(self, params: types.DidSaveTextDocumentParams) -> None:
+        """A save often comes before a commit: look at the repositories soon."""
+        self._indexing.look_soon()
+
+    def did_close(self, params: types.DidCloseTextDocumentParams) -> None:
+        """The file on disk, as indexed, counts again."""
+        uri = params.text_document.uri
+        self._inline.supersede(uri)
+        self._documents.close(uri)
+
+
+def _edit(change: types.TextDocumentContentChangeEvent) -> Edit:
+    if isinstance(change, types.TextDocumentContentChangePartial):
+        start, end = change.range.start, change.range.end
+        return Edit(change.text, (start.line, start.character), (end.line, end.character))
+    return Edit(change.text)

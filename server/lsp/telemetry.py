@@ -1,0 +1,54 @@
+"""What editors report about suggestions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server.completion import SuggestionRecords
+from server.lsp import protocol
+from server.lsp.inline_completion import ACCEPTED_COMMAND
+from server.lsp.session import HearthLanguageServer
+
+
+class Telemetry:
+    """Shown, accepted, partly accepted, rejected. Reports that make no sense are ignored."""
+
+    def __init__(self, server: HearthLanguageServer) -> None:
+        self._server = server
+        server.feature(protocol.DID_SHOW)(self.shown)
+        server.feature(protocol.DID_ACCEPT)(self.accepted)
+        server.feature(protocol.DID_PARTIALLY_ACCEPT)(self.partially_accepted)
+        server.feature(protocol.DID_REJECT)(self.rejected)
+        server.protocol.commands[ACCEPTED_COMMAND] = self.accepted_command
+
+    def shown(self, params: Any) -> None:
+        """``hearth/didShowCompletion``."""
+        self._records().note_shown(_identifier(params))
+
+    def accepted(self, params: Any) -> None:
+        """``hearth/didAcceptCompletion``."""
+        self._records().note_accepted(_identifier(params))
+
+    def partially_accepted(self, params: Any) -> None:
+        """``hearth/didPartiallyAcceptCompletion``."""
+        length = params.get("acceptedLength") if isinstance(params, dict) else None
+        if isinstance(length, int) and length > 0:
+            self._records().note_partially_accepted(_identifier(params), length)
+
+    def rejected(self, params: Any) -> None:
+        """``hearth/didRejectCompletion``."""
+        self._records().note_rejected(_identifier(params))
+
+    async def accepted_command(self, arguments: list[Any], _: Any) -> None:
+        """The command of every item, run by editors that know nothing of the notifications."""
+        if arguments and isinstance(arguments[0], str):
+            self._records().note_accepted(arguments[0])
+
+    def _records(self) -> SuggestionRecords:
+        services = self._server.services
+        return services.completion.records if services is not None else SuggestionRecords()
+
+
+def _identifier(params: Any) -> str:
+    identifier = params.get("id") if isinstance(params, dict) else None
+    return identifier if isinstance(identifier, str) else ""

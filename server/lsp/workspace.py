@@ -1,0 +1,191 @@
+"""Where documents belong: workspace folders, repositories, and what a request may read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexer.api import Index, detect_language
+from indexer.types import Scope
+from server.context import RecentEdit
+from server.lsp.documents import Document, Documents, file_path
+from server.types import OpenFile
+
+_MAX_OPEN_FILES = 16
+_MAX_OPEN_CHARACTERS = 400_000
+_MAX_EDIT_LINES = 40
+_EDIT_MARGIN = 3
+_PLAIN = "text"
+
+_LANGUAGES = {
+    "typescriptreact": "tsx",
+    "javascriptreact": "javascript",
+    "shellscript": "bash",
+    "sh": "bash",
+    "zsh": "bash",
+    "cs": "csharp",
+    "objective-c": "objectivec",
+    "plaintext": "text",
+    "proto": "protobuf",
+    "proto3": "protobuf",
+    "make": "makefile",
+    "viml": "vim",
+    "dockercompose": "yaml",
+}
+"""Editors' names of languages where the index has another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a document is. ``path`` is relative to ``repository``, or absolute (or a URI) outside of one."""
+
+    repository: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenText:
+    """An open document, taken down at one moment."""
+
+    uri: str
+    file: Path | None
+    language: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class EditedText:
+    """A recently edited region, taken down at one moment; ``start_line`` is 1-based."""
+
+    uri: str
+    file: Path | None
+    language: str
+    start_line: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What the editor shows at the time of a request: taken on the event loop, used in a thread."""
+
+    current: OpenText
+    others: tuple[OpenText, ...]
+    closed_off: tuple[tuple[str, Path | None], ...]
+    """All open documents, also those too large to pass on: their indexed text is outdated."""
+    edits: tuple[EditedText, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """A moment with every document located."""
+
+    address: Address
+    language: str
+    scope: Scope
+    open_files: tuple[OpenFile, ...]
+    recent_edits: tuple[RecentEdit, ...]
+
+
+class Workspace:
+    """The folders of the editor and the documents in them.
+
+    Args:
+        documents: What is open.
+    """
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+        self.folders: dict[str, Path] = {}
+        self._addresses: dict[Path, Address | None] = {}
+
+    def moment(self, document: Document) -> Moment:
+        """Take down what the editor shows now. On the event loop only; costs no more than copying what changed."""
+        others: list[OpenText] = []
+        room = _MAX_OPEN_CHARACTERS
+        for other in self._documents:
+            if other is document or len(others) >= _MAX_OPEN_FILES:
+                continue
+            room -= other.length
+            if room < 0:
+                break
+            others.append(_taken(other))
+        return Moment(
+            _taken(document),
+            tuple(others),
+            tuple((other.uri, other.path) for other in self._documents),
+            tuple(self._edits()),
+        )
+
+    def surroundings(self, moment: Moment, index: Index | None) -> Surroundings:
+        """Locate every document of ``moment``. Reads the index: call it in a thread."""
+        locate = _Locator(self._addresses, index)
+        exclude = {locate(uri, file) for uri, file in moment.closed_off}
+        return Surroundings(
+            address=locate(moment.current.uri, moment.current.file),
+            language=moment.current.language,
+            scope=Scope(exclude=frozenset((item.repository, item.path) for item in exclude if item.repository)),
+            open_files=tuple(_open_file(item, locate(item.uri, item.file)) for item in moment.others),
+            recent_edits=tuple(_recent_edit(item, locate(item.uri, item.file)) for item in moment.edits),
+        )
+
+    def forget_addresses(self) -> None:
+        """Look documents up again: repositories were added or removed."""
+        self._addresses.clear()
+
+    def holds(self, uri: str) -> bool:
+        """Whether a file is below one of the folders."""
+        file = file_path(uri)
+        return file is not None and any(file.is_relative_to(folder) for folder in self.folders.values())
+
+    def _edits(self) -> Iterable[EditedText]:
+        for region in self._documents.recent_edits():
+            document = self._documents.get(region.uri)
+            if document is None:
+                continue
+            start = max(0, region.start - _EDIT_MARGIN)
+            end = min(len(document.lines), region.end + _EDIT_MARGIN, start + _MAX_EDIT_LINES)
+            text = "".join(document.lines[start:end])
+            if text.strip():
+                yield EditedText(document.uri, document.path, language(document), start + 1, text)
+
+
+class _Locator:
+    def __init__(self, known: dict[Path, Address | None], index: Index | None) -> None:
+        self._known = known
+        self._index = index
+
+    def __call__(self, uri: str, file: Path | None) -> Address:
+        if file is None:
+            return Address("", uri)
+        if file not in self._known:
+            found = self._index.locate(file) if self._index is not None else None
+            self._known[file] = Address(*found) if found else None
+        return self._known[file] or Address("", str(file))
+
+
+def language(document: Document) -> str:
+    """The document's language as the index names it: by its path, else by what the editor says."""
+    named = _LANGUAGES.get(document.language_id, document.language_id)
+    if document.path is None:
+        return named
+    detected = detect_language(document.path.name, document.lines[0][:256].encode("utf-8", "replace"))
+    return detected if detected != _PLAIN else named or _PLAIN
+
+
+def _taken(document: Document) -> OpenText:
+    return OpenText(document.uri, document.path, language(document), document.text)
+
+
+def _open_file(item: OpenText, address: Address) -> OpenFile:
+    return OpenFile(path=address.path, language=item.language, text=item.text, repository=address.repository)
+
+
+def _recent_edit(item: EditedText, address: Address) -> RecentEdit:
+    return RecentEdit(
+        path=address.path,
+        language=item.language,
+        start_line=item.start_line,
+        text=item.text,
+        repository=address.repository,
+    )
