@@ -132,11 +132,11 @@ def complete(
     ] = None,
     engine: EngineOption = None,
     floor: Annotated[
-        float,
+        float | None,
         typer.Option(
-            "--floor", min=0.0, max=1.0, help="With --cases: least confidence of what the embedded engine may list."
+            "--floor", min=0.0, max=1.0, help="With --cases: least confidence of what the embedded engine lists."
         ),
-    ] = 0.0,
+    ] = None,
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="With --cases: report a case that is not usable and go on.")
     ] = False,
@@ -231,9 +231,9 @@ def doctor(data: DataOption = None, config: ConfigOption = None, as_json: JsonOp
     Every line is ok, a warning (something works less well than it could) or a failure. The exit code is 1 when
     something fails.
     """
-    from server.cli.doctor import examine  # noqa: PLC0415  # start-up time
+    from server.cli.doctor import examine_installation  # noqa: PLC0415  # start-up time
 
-    raise typer.Exit(examine(config, data, as_json=as_json))
+    raise typer.Exit(examine_installation(config, data, as_json=as_json))
 
 
 @app.command(rich_help_panel="Service")

@@ -36,7 +36,7 @@ def complete_place(place: str, config: HearthConfig, *, only: Rung | None, as_js
 
 
 def complete_cases(
-    file: Path, config: HearthConfig, *, only: Rung | None, floor: float, keep_going: bool, as_json: bool
+    file: Path, config: HearthConfig, *, only: Rung | None, floor: float | None, keep_going: bool, as_json: bool
 ) -> None:
     """Complete every case of a file, one line of output for each, in order.
 
@@ -92,7 +92,7 @@ async def _on_terminal(program: Program, request: CompletionRequest) -> tuple[st
 
 
 async def _complete_cases(
-    file: Path, config: HearthConfig, *, only: Rung | None, floor: float, keep_going: bool, as_json: bool
+    file: Path, config: HearthConfig, *, only: Rung | None, floor: float | None, keep_going: bool, as_json: bool
 ) -> None:
     async with running(config, only=only) as program:
         for line in read_cases(file):
@@ -108,7 +108,7 @@ async def _complete_cases(
                 _print_case(answer)
 
 
-async def _complete_case(line: Line, file: Path, program: Program, floor: float) -> dict[str, Any]:
+async def _complete_case(line: Line, file: Path, program: Program, floor: float | None) -> dict[str, Any]:
     if line.case is None:
         raise line.error or InvalidCaseFile(f"{file}:{line.number}: not a case")
     request = request_for(line, line.case, file, program.index)
@@ -127,7 +127,7 @@ async def _complete_case(line: Line, file: Path, program: Program, floor: float)
 
 
 def _alternatives(
-    engine: EmbeddedEngine, request: CompletionRequest, config: CompletionConfig, floor: float
+    engine: EmbeddedEngine, request: CompletionRequest, config: CompletionConfig, floor: float | None
 ) -> list[Completion]:
     """Return what the embedded engine proposes, made to fit as in the editor, without repetitions, surest first."""
     line_before = request.prefix.rpartition("\n")[2]
@@ -136,7 +136,7 @@ def _alternatives(
     request = replace(request, multiline=multiline, max_tokens=config.max_tokens)
     cursor = cursor_of(request, max_lines=config.max_lines)
     settled: dict[str, Completion] = {}
-    for completion in engine.suggest(request, floor):
+    for completion in engine.suggest(request, floor=floor):
         text = settle(completion.text, cursor, final=True).text
         if text and (text not in settled or settled[text].confidence < completion.confidence):
             settled[text] = replace(completion, text=text)

@@ -1,0 +1,113 @@
+"""``hearth doctor``."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from indexer.cli_doctor import Finding, Level, examine, examine_index, examine_libraries
+from indexer.errors import ConfigError
+from server.cli.assembly import make_vllm
+from server.cli.output import print_json
+from server.config import HearthConfig, check, default_data_directory, find
+from server.prompt import FormatRegistry
+from server.types import EngineHealth, Rung
+
+_OLDEST_PYTHON = (3, 11)
+_MARKS = {Level.OK: ("ok  ", "green"), Level.WARN: ("warn", "yellow"), Level.FAIL: ("FAIL", "bold red")}
+
+
+def examine_installation(explicit_config: Path | None, data: Path | None, *, as_json: bool) -> int:
+    """Look at everything Hearth needs, print each finding as it is made, and return the exit code.
+
+    A configuration with mistakes is one finding; the rest is then examined with the default settings.
+    """
+    console = Console(highlight=False)
+    findings: list[Finding] = []
+    for finding in _findings(explicit_config, data):
+        findings.append(finding)
+        if not as_json:
+            _print(console, finding)
+    failures = sum(finding.level is Level.FAIL for finding in findings)
+    warnings = sum(finding.level is Level.WARN for finding in findings)
+    if as_json:
+        checks = [
+            {"level": item.level.value, "name": item.name, "message": item.message, "advice": item.advice}
+            for item in findings
+        ]
+        print_json({"ok": not failures, "failures": failures, "warnings": warnings, "checks": checks})
+    else:
+        verdict = "Everything works." if not failures else f"{failures} of {len(findings)} checks failed."
+        console.print(f"\n{verdict}" + (f" {warnings} warnings." if warnings else ""))
+    return 1 if failures else 0
+
+
+def _findings(explicit_config: Path | None, data: Path | None) -> Iterator[Finding]:
+    yield from _versions()
+    config = HearthConfig()
+    try:
+        file = find(explicit_config)
+        found, problems = check(file) if file else (config, ())
+    except ConfigError as error:
+        yield Finding(Level.FAIL, "configuration", error.message, error.advice)
+    else:
+        for problem in problems:
+            yield Finding(Level.FAIL, "configuration", str(problem), problem.advice)
+        if found is not None:
+            config = found
+            yield Finding(Level.OK, "configuration", str(file) if file else "no hearth.toml; defaults are in force")
+    yield from examine_libraries()
+    yield from examine_index((data or config.data.directory or default_data_directory()).absolute(), config.index)
+    yield from examine("model server", lambda: _model_server(config))
+
+
+def _versions() -> Iterator[Finding]:
+    text = f"Hearth {version('hearth')}, Python {platform.python_version()} ({sys.executable}), {platform.platform()}"
+    if sys.version_info < _OLDEST_PYTHON:
+        yield Finding(Level.FAIL, "version", text, "Install Python 3.11 or later and Hearth in it.")
+    else:
+        yield Finding(Level.OK, "version", text)
+    parts = ("pygls", "lsprotocol", "tree-sitter", "aiohttp")
+    yield Finding(Level.OK, "libraries", ", ".join(f"{name} {version(name)}" for name in parts))
+
+
+def _model_server(config: HearthConfig) -> Iterator[Finding]:
+    name = "model server"
+    settings = config.engine.vllm
+    if Rung.VLLM not in config.engine.order or not settings.configured:
+        yield Finding(Level.OK, name, "none configured; completions come from the embedded engine")
+        return
+    health = asyncio.run(_health(config))
+    if not health.available:
+        yield Finding(
+            Level.FAIL,
+            name,
+            health.detail,
+            "Start it, or correct [engine.vllm] in hearth.toml; until then the embedded engine stands in.",
+        )
+        return
+    yield Finding(Level.OK, name, f"{health.detail} with {health.model}")
+    family = FormatRegistry.built_in().find(health.model, settings.format)
+    yield Finding(Level.OK, "prompt format", f"{family.name} ({family.licence})")
+
+
+async def _health(config: HearthConfig) -> EngineHealth:
+    engine = make_vllm(config)
+    try:
+        return await engine.health()
+    finally:
+        await engine.close()
+
+
+def _print(console: Console, finding: Finding) -> None:
+    mark, style = _MARKS[finding.level]
+    console.print(Text.assemble((mark, style), f"  {finding.name}: {finding.message}"), soft_wrap=True)
+    if finding.level is not Level.OK and finding.advice:
+        console.print(Text(f"      {finding.advice}", style="dim"), soft_wrap=True)
