@@ -24,10 +24,6 @@ class IndexConfig:
     max_file_bytes: int = _setting(
         1_000_000, "Files larger than this are left out, in bytes.", 1_000, 100_000_000, shapes_blobs=True
     )
-    max_chunk_lines: int = _setting(60, "A chunk has at most this many lines.", 10, 1_000, shapes_blobs=True)
-    max_chunk_bytes: int = _setting(
-        4_000, "A chunk has about this many bytes at most; longer lines stay whole.", 500, 100_000, shapes_blobs=True
-    )
     batch_files: int = _setting(
         256, "Files that become durable together; a killed run starts again after the last batch.", 1, 100_000
     )

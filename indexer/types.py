@@ -231,12 +231,14 @@ class IndexJob:
     """What the worker is asked to do: bring ``refs`` of one repository up to date.
 
     Empty ``refs`` means the refs indexed before, or the source's HEAD for a new repository.
-    An empty ``name`` is derived from ``source``.
+    An empty ``name`` is derived from ``source``. ``prune`` removes refs that the source has no longer; without it
+    they keep what they published last.
     """
 
     source: str
     name: str = ""
     refs: tuple[str, ...] = ()
+    prune: bool = False
 
 
 @dataclass(frozen=True, slots=True)

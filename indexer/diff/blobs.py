@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -16,7 +16,7 @@ _WINDOW = 500
 
 def read_objects(
     command: Sequence[str], directory: Path, environment: Mapping[str, str], ids: Iterable[str]
-) -> Iterator[tuple[str, bytes | None]]:
+) -> Generator[tuple[str, bytes | None]]:
     """Yield ``(id, content)`` in order, ``None`` for what is missing. Closing the iterator ends git.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,7 +147,7 @@ class GitSource:
             size = 0 if entry.mode == _SUBMODULE else sizes.get(entry.blob, MISSING_SIZE)
             yield TreeEntry(entry.path, entry.blob, entry.mode, size)
 
-    def read_blobs(self, ids: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+    def read_blobs(self, ids: Iterable[str]) -> Generator[tuple[str, bytes | None]]:
         """Yield ``(id, content)`` for each id, in order; the content of a missing object is ``None``."""
         command = command_line("cat-file", "--batch", git_dir=self.git_dir)
         return read_objects(command, self.git_dir, git_environment(), ids)

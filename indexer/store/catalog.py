@@ -264,8 +264,8 @@ class Catalog:
             return [_symbol_hit(row, refs[row[0]]) for row in rows]
 
     def segments(self, embedder: str) -> list[str]:
-        """Return the names of the vector segments made by one version of the embedder."""
-        with self._query("SELECT name FROM segment WHERE embedder = ? ORDER BY name", embedder) as rows:
+        """Return the names of the vector segments made by one version of the embedder, oldest first."""
+        with self._query("SELECT name FROM segment WHERE embedder = ? ORDER BY id", embedder) as rows:
             return [name for (name,) in rows]
 
     def check(self) -> None:
@@ -281,7 +281,7 @@ class Catalog:
         if data is None:
             return None
         try:
-            return zlib.decompress(data).decode("utf-8", "replace")
+            return zlib.decompress(data).decode("utf-8", "surrogatepass")
         except zlib.error as error:
             message = f"the text of a file in {self._data / DATABASE} is damaged: {error}"
             raise IndexCorrupt(message, advice=REBUILD_ADVICE) from error

@@ -115,10 +115,11 @@ CREATE TABLE tag (
   PRIMARY KEY (blob_id, repository_id)
 ) WITHOUT ROWID;
 CREATE TABLE segment (
-  name TEXT PRIMARY KEY,
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
   embedder TEXT NOT NULL,
   vectors INTEGER NOT NULL
-) WITHOUT ROWID;
+);
 -- Blob ids whose lexical documents may exist though no row of ``blob`` does.
 CREATE TABLE pending (first_blob INTEGER PRIMARY KEY, last_blob INTEGER NOT NULL);
 -- Blobs that no publication may refer to any more, and since when.

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from indexer.errors import NameTaken
 from indexer.store.database import connect_writer, translated
-from indexer.types import IndexState, ParsedFile, SkipReason
+from indexer.types import Chunk, IndexState, ParsedFile, SkipReason, Symbol, SymbolKind
 
 # Level 3 costs half the time of the default and gives 6 % more bytes on source code.
 _COMPRESSION = 3
@@ -39,14 +39,14 @@ class StoredBlob:
 
 @dataclass(frozen=True, slots=True)
 class NewBlob:
-    """A blob just processed: ``parsed`` and ``content``, or the reason to leave it out."""
+    """A blob just processed: ``parsed`` and ``text``, or the reason to leave it out."""
 
     blob_id: int
     key: BlobKey
     size: int
     first_chunk: int = 0
     parsed: ParsedFile | None = None
-    content: bytes = b""
+    text: str = ""
     reason: SkipReason | None = None
     detail: str = ""
 
@@ -245,7 +245,10 @@ class MetadataWriter:
             parsed = [(blob, blob.parsed) for blob in blobs if blob.parsed is not None]
             connection.executemany(
                 "INSERT INTO content VALUES (?, ?)",
-                ((blob.blob_id, zlib.compress(blob.content, _COMPRESSION)) for blob, _ in parsed),
+                (
+                    (blob.blob_id, zlib.compress(blob.text.encode("utf-8", "surrogatepass"), _COMPRESSION))
+                    for blob, _ in parsed
+                ),
             )
             connection.executemany("INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?)", _chunk_rows(parsed))
             connection.executemany("INSERT INTO symbol VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _symbol_rows(parsed))
@@ -255,7 +258,7 @@ class MetadataWriter:
             )
             connection.executemany("INSERT INTO candidate VALUES (?, ?)", ((blob.blob_id, now) for blob in blobs))
             if segment is not None:
-                connection.execute("INSERT INTO segment VALUES (?, ?, ?)", segment)
+                connection.execute("INSERT INTO segment (name, embedder, vectors) VALUES (?, ?, ?)", segment)
             if blobs:
                 connection.execute("DELETE FROM pending WHERE first_blob = ?", (blobs[0].blob_id,))
 
@@ -325,15 +328,33 @@ class MetadataWriter:
             )
         return chunks
 
-    def touch(self, ref_id: int) -> tuple[int, int, int]:
-        """Record that a ref was found up to date; returns its numbers of files, chunks and skips."""
+    def touch(self, ref_id: int) -> None:
+        """Record that a ref was found up to date; what searches see is not affected."""
         with self._transaction() as connection:
             connection.execute(
-                "UPDATE ref SET state = ?, error = '', indexed_at = ?, version = ? WHERE id = ?",
-                (IndexState.READY, time.time(), _next_generation(connection), ref_id),
+                "UPDATE ref SET state = ?, error = '', indexed_at = ? WHERE id = ?",
+                (IndexState.READY, time.time(), ref_id),
             )
-            row = connection.execute("SELECT files, chunks, skipped FROM ref WHERE id = ?", (ref_id,)).fetchone()
+
+    def counts(self, ref_id: int) -> tuple[int, int, int]:
+        """Return how many files, chunks and skips a ref shows."""
+        with translated(self._data):
+            row = self._connection.execute("SELECT files, chunks, skipped FROM ref WHERE id = ?", (ref_id,)).fetchone()
         return row[0], row[1], row[2]
+
+    def has_skips(self, ref_id: int, reason: SkipReason) -> bool:
+        """Tell whether a ref leaves out any file for this reason."""
+        with translated(self._data):
+            statement = "SELECT 1 FROM skip WHERE ref_id = ? AND reason = ? LIMIT 1"
+            return self._connection.execute(statement, (ref_id, reason)).fetchone() is not None
+
+    def reset_states(self) -> None:
+        """Record that nothing is being indexed: a killed run could not say so itself."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE ref SET state = iif(commit_id = '', ?, ?) WHERE state = ?",
+                (IndexState.PENDING, IndexState.READY, IndexState.INDEXING),
+            )
 
     def blobs_to_tag(self, blob_ids: Iterable[int], repository_id: int) -> list[int]:
         """Return those blobs whose documents do not carry the repository's tag yet."""
@@ -364,32 +385,43 @@ class MetadataWriter:
                 "INSERT OR IGNORE INTO tag VALUES (?, ?)", ((blob_id, repository_id) for blob_id in blob_ids)
             )
 
-    def stored_content(self, blob_id: int) -> tuple[str, int, bytes, list[tuple[int, int, str, str, str]]]:
-        """Return ``(language, first chunk id, content, chunks)`` of one blob.
-
-        A chunk is ``(start_line, end_line, symbol, kind, scope)``; their ids follow each other.
-        """
+    def stored_chunks(self, blob_id: int) -> tuple[int, list[Chunk], list[Symbol]]:
+        """Return ``(first chunk id, chunks, symbols)`` of one blob; the ids of its chunks follow each other."""
         with translated(self._data):
-            language, first_chunk, count, data = self._connection.execute(
-                "SELECT b.language, b.first_chunk, b.chunk_count, c.data"
-                " FROM blob b JOIN content c ON c.blob_id = b.id WHERE b.id = ?",
-                (blob_id,),
+            first_chunk, count = self._connection.execute(
+                "SELECT first_chunk, chunk_count FROM blob WHERE id = ?", (blob_id,)
             ).fetchone()
-            chunks = self._connection.execute(
+            rows = self._connection.execute(
                 "SELECT start_line, end_line, symbol, kind, scope FROM chunk WHERE id >= ? AND id < ? ORDER BY id",
                 (first_chunk, first_chunk + count),
             ).fetchall()
-        return language, first_chunk, zlib.decompress(data), chunks
+            symbols = self._connection.execute(
+                "SELECT name, kind, scope, start_line, end_line, signature, documentation FROM symbol"
+                " WHERE blob_id = ? ORDER BY position",
+                (blob_id,),
+            ).fetchall()
+        lines = self.text(blob_id).split("\n")
+        chunks = [
+            Chunk("\n".join(lines[start - 1 : end]), start, end, symbol, kind, scope)
+            for start, end, symbol, kind, scope in rows
+        ]
+        return first_chunk, chunks, [Symbol(name, SymbolKind(kind), *rest) for name, kind, *rest in symbols]
 
-    def published_files(self, ref_id: int) -> Iterator[tuple[str, str, bytes]]:
-        """Yield ``(path, language, content)`` of everything a ref shows, by path."""
+    def published_blobs(self, ref_id: int) -> list[tuple[str, str, str, int]]:
+        """Return ``(path, language, object id, blob id)`` of everything a ref shows, by path."""
         with translated(self._data):
-            for path, language, data in self._connection.execute(
-                "SELECT f.path, b.language, c.data FROM file f JOIN blob b ON b.id = f.blob_id"
-                " JOIN content c ON c.blob_id = b.id WHERE f.ref_id = ? ORDER BY f.path",
+            rows = self._connection.execute(
+                "SELECT f.path, b.language, b.oid, b.id FROM file f JOIN blob b ON b.id = f.blob_id"
+                " WHERE f.ref_id = ? ORDER BY f.path",
                 (ref_id,),
-            ):
-                yield path, language, zlib.decompress(data)
+            ).fetchall()
+        return [(path, language, oid.hex(), blob_id) for path, language, oid, blob_id in rows]
+
+    def text(self, blob_id: int) -> str:
+        """Return the text of a blob."""
+        with translated(self._data):
+            row = self._connection.execute("SELECT data FROM content WHERE blob_id = ?", (blob_id,)).fetchone()
+        return zlib.decompress(row[0]).decode("utf-8", "surrogatepass")
 
     def collect(self, limit: int) -> list[tuple[int, int, int]]:
         """Delete up to ``limit`` blobs that nothing refers to; returns ``(blob id, first chunk id, chunks)`` of each.
@@ -429,14 +461,14 @@ class MetadataWriter:
     def segments(self) -> list[tuple[str, str, int]]:
         """Return ``(name, embedder, vectors)`` of every segment in use."""
         with translated(self._data):
-            return self._connection.execute("SELECT name, embedder, vectors FROM segment ORDER BY name").fetchall()
+            return self._connection.execute("SELECT name, embedder, vectors FROM segment ORDER BY id").fetchall()
 
     def replace_segments(self, old: Sequence[str], new: tuple[str, str, int] | None) -> None:
         """Put one merged segment in the place of others."""
         with self._transaction() as connection:
             connection.executemany("DELETE FROM segment WHERE name = ?", ((name,) for name in old))
             if new is not None:
-                connection.execute("INSERT INTO segment VALUES (?, ?, ?)", new)
+                connection.execute("INSERT INTO segment (name, embedder, vectors) VALUES (?, ?, ?)", new)
             _next_generation(connection)
 
     def chunk_count(self) -> int:
@@ -463,6 +495,10 @@ class MetadataWriter:
                 with contextlib.suppress(sqlite3.Error):
                     self._connection.execute("ROLLBACK")
                 raise
+
+
+def _compressed(text: str) -> bytes:
+    return zlib.compress(text.encode("utf-8", "surrogatepass"), _COMPRESSION)
 
 
 def _advance(connection: sqlite3.Connection, counter: str, by: int) -> int:

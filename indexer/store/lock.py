@@ -1,0 +1,70 @@
+"""One writer to a data directory at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from indexer.errors import DataDirectoryError, IndexBusy
+from indexer.store.database import translated
+
+_LOCK_FILE = "worker.lock"
+# A file of its own: closing any descriptor of the lock file would free the lock of a writer in the same process.
+_PID_FILE = "worker.pid"
+_POLL_SECONDS = 0.1
+
+
+@contextlib.contextmanager
+def writer_lock(data: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
+    """Hold the writer lock of ``data``, which is made when it does not exist; the system frees it when we die.
+
+    Raises:
+        IndexBusy: Another process holds it still after ``wait_seconds``.
+        DataDirectoryError: The directory cannot be made or written.
+    """
+    if data.exists() and not data.is_dir():
+        raise DataDirectoryError(f"{data} is a file, not a directory", advice="Choose another with --data DIR.")
+    with translated(data):
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # A POSIX record lock, not flock(): a child that outlives a killed worker must not keep the lock.
+        descriptor = os.open(data / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _acquire(descriptor, data, wait_seconds)
+        with translated(data):
+            (data / _PID_FILE).write_text(f"{os.getpid()}\n", "ascii")
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def writer_process(data: Path) -> int:
+    """Return the id of the process that writes to ``data``, 0 when there is none."""
+    try:
+        process = int((data / _PID_FILE).read_text("ascii"))
+        os.kill(process, 0)
+    except PermissionError:
+        return process
+    except (OSError, ValueError):
+        return 0
+    return process
+
+
+def _acquire(descriptor: int, data: Path, wait_seconds: float) -> None:
+    deadline = time.monotonic() + wait_seconds
+    while True:
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if time.monotonic() >= deadline:
+                holder = writer_process(data)
+                raise IndexBusy(
+                    f"process {holder or 'unknown'} is writing to the index in {data}",
+                    advice="Wait for it with --wait, or stop it.",
+                ) from error
+            time.sleep(_POLL_SECONDS)
+        else:
+            return

@@ -1,0 +1,153 @@
+"""Brings one repository up to date: from its refs to what searches see."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from indexer.config import IndexConfig
+from indexer.diff import GitSource, is_url, open_source, public_url
+from indexer.diff.mirror import url_name
+from indexer.embed import Embedder, default_embedder
+from indexer.errors import IndexerError, RefNotFound
+from indexer.store.lexical import LexicalWriter
+from indexer.store.lock import writer_lock
+from indexer.store.metadata import MetadataWriter, RefRow, RepositoryRow
+from indexer.types import IndexJob, IndexReport, IndexState, Progress
+from indexer.worker import maintenance
+from indexer.worker.batches import Stores
+from indexer.worker.reading import processing_revision
+from indexer.worker.refs import ProgressCallback, RefRun
+
+_log = logging.getLogger(__name__)
+
+
+def run_job(
+    job: IndexJob,
+    data: Path,
+    config: IndexConfig,
+    progress: ProgressCallback,
+    *,
+    wait_seconds: float = 0.0,
+    embedder: Embedder | None = None,
+) -> list[IndexReport]:
+    """Index one repository in this process.
+
+    Args:
+        job: What to bring up to date.
+        data: The data directory; made when it does not exist.
+        config: Settings.
+        progress: Told of every step.
+        wait_seconds: How long to wait for another writer.
+        embedder: In place of the built-in one.
+
+    Returns:
+        One report for each ref, in the order of the job.
+
+    Raises:
+        IndexerError: Nothing was published for the ref that failed; what was published before still stands.
+    """
+    with writer_lock(data, wait_seconds=wait_seconds):
+        metadata = MetadataWriter(data)
+        try:
+            with LexicalWriter(data / "lexical") as lexical:
+                used = embedder or default_embedder()
+                options = config.options_digest(used.version, processing_revision())
+                stores = Stores(data, metadata, lexical, used, options)
+                maintenance.recover(stores)
+                return _Job(job, stores, config, progress).run()
+        finally:
+            metadata.close()
+
+
+class _Job:
+    def __init__(self, job: IndexJob, stores: Stores, config: IndexConfig, progress: ProgressCallback) -> None:
+        self._job = job
+        self._stores = stores
+        self._metadata = stores.metadata
+        self._config = config
+        self._progress = progress
+
+    def run(self) -> list[IndexReport]:
+        repository, source = self._open()
+        known = {ref.name: ref for ref in self._metadata.refs(repository.repository_id)}
+        names = list(dict.fromkeys(self._job.refs)) or list(known) or [source.default_ref()]
+        commits, reports = self._resolve(repository, source, names, known)
+        for name, commit in commits.items():
+            ref = self._metadata.upsert_ref(repository.repository_id, name)
+            self._metadata.set_state(ref.ref_id, IndexState.INDEXING)
+            try:
+                reports[name] = RefRun(
+                    repository, source, ref, commit, self._stores, self._config, self._progress
+                ).run()
+            except IndexerError as error:
+                self._metadata.set_state(ref.ref_id, IndexState.FAILED, error.message)
+                raise
+        self._choose_default(repository, source)
+        collected = maintenance.collect_garbage(self._stores)
+        maintenance.merge_segments(self._stores, collected=collected > 0)
+        maintenance.drop_corpora(self._stores)
+        return [reports[name] for name in names if name in reports]
+
+    def _open(self) -> tuple[RepositoryRow, GitSource]:
+        text = self._job.source
+        by_name = {row.name: row for row in self._metadata.repositories()}
+        if text in by_name and not is_url(text) and not Path(text).exists():
+            text = by_name[text].source
+        remote = is_url(text)
+        label = self._job.name or url_name(text)
+
+        def fetched(done: int, total: int) -> None:
+            self._progress(Progress(label, "", "fetch", done, total))
+
+        if remote:
+            self._progress(Progress(label, "", "fetch", 0, 0, f"reading {public_url(text)}"))
+        source = open_source(text, self._stores.data / "mirrors", fetched)
+        source.default_ref()  # An empty repository is refused before it gets a name.
+        identity = public_url(text) if remote else str(source.common_dir)
+        known = any(row.identity == identity for row in by_name.values())
+        derived = url_name(text) if remote else source.name
+        row = self._metadata.upsert_repository(
+            name=self._job.name or ("" if known else derived),
+            source=identity if remote else str(source.root),
+            identity=identity,
+            root="" if remote else str(source.root),
+            git_dir=str(source.git_dir),
+            default_ref="",
+        )
+        return row, source
+
+    def _resolve(
+        self, repository: RepositoryRow, source: GitSource, names: list[str], known: dict[str, RefRow]
+    ) -> tuple[dict[str, str], dict[str, IndexReport]]:
+        """Resolve the refs before any is indexed. A ref that vanished from the source keeps what it published."""
+        commits: dict[str, str] = {}
+        reports: dict[str, IndexReport] = {}
+        for name in names:
+            try:
+                commits[name] = source.resolve(name)
+            except RefNotFound as error:
+                if name not in known or (name in self._job.refs and not self._job.prune):
+                    raise
+                reports[name] = self._vanished(repository, known[name], error)
+        return commits, reports
+
+    def _vanished(self, repository: RepositoryRow, ref: RefRow, error: RefNotFound) -> IndexReport:
+        files, chunks, skipped = self._metadata.counts(ref.ref_id)
+        if self._job.prune:
+            self._metadata.remove_ref(ref.ref_id)
+            files = chunks = skipped = 0
+            warning = f"{ref.name} is gone from the source and was removed"
+        else:
+            self._metadata.set_state(ref.ref_id, IndexState.FAILED, error.message)
+            warning = f"{ref.name} is gone from the source; what was indexed stays until: hearth index --prune"
+        _log.warning("%s: %s", repository.name, warning)
+        return IndexReport(repository.name, ref.name, ref.commit, files, 0, chunks, skipped, 0.0, (warning,))
+
+    def _choose_default(self, repository: RepositoryRow, source: GitSource) -> None:
+        """Let searches without a ref look where the source's HEAD points, if that is indexed."""
+        refs = [ref.name for ref in self._metadata.refs(repository.repository_id) if ref.commit]
+        for name in (source.default_ref(), repository.default_ref, *refs):
+            if name in refs:
+                self._metadata.set_default_ref(repository.repository_id, name)
+                return
