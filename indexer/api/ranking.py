@@ -1,0 +1,264 @@
+"""Hybrid search: words and vectors find candidates, one weighted score orders them.
+
+Scores are fused, not ranks: a share of BM25 and a share of the cosine, each scaled to 0..1 within the answer. On top of
+that come small additions for what neither sees: words of the path, names that the query spells out, places that the
+asker imports. Weights were tuned with ``benchmarks/retrieval.py``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from indexer.api.analysis import QueryAnalysis, analyse
+from indexer.api.path_words import path_affinity
+from indexer.api.snapshot import Snapshot
+from indexer.store.catalog import ChunkRecord, RefRecord
+from indexer.store.lexical import FieldWeights
+from indexer.tokens import identifier_terms
+from indexer.types import Hit, Scope
+
+Ids = npt.NDArray[np.int64]
+Scores = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class RankingWeights:
+    """How the parts of a score are weighed against each other.
+
+    Attributes:
+        dense: Share of the cosine; the rest up to 1 is BM25's.
+        path: Added for a path that has the query's words.
+        symbol: Added when the chunk defines a name that the query spells out.
+        definition: The same when the query asks where something is defined.
+        imported: Added for a chunk of ``boost_paths``.
+        test: Taken from files of tests when the query does not speak of tests.
+        names: Weight of the field of names in BM25.
+        per_file: From this many hits of one file on, further ones are taken as weaker.
+        crowding: How much weaker, for each.
+        depth: Candidates from each side.
+    """
+
+    dense: float = 0.35
+    path: float = 0.15
+    symbol: float = 0.15
+    definition: float = 0.3
+    imported: float = 0.4
+    test: float = 0.05
+    names: float = 0.6
+    per_file: int = 3
+    crowding: float = 0.0
+    depth: int = 200
+
+
+DEFAULT_WEIGHTS = RankingWeights()
+_CONTENT_CANDIDATES = 3
+"""How many times k candidates are looked at for copies."""
+
+
+def search(
+    snapshot: Snapshot,
+    query: str,
+    scope: Scope,
+    k: int,
+    *,
+    boost_paths: Collection[str] = (),
+    weights: RankingWeights = DEFAULT_WEIGHTS,
+) -> list[Hit]:
+    """Return the ``k`` best chunks for ``query`` among what ``scope`` may see, best first; see ``Index.search``."""
+    analysis = analyse(query)
+    refs = snapshot.select(scope)
+    if k < 1 or not refs or not analysis.text.strip():
+        return []
+    allowed = snapshot.chunk_ids(refs, scope.exclude)
+    if not len(allowed):
+        return []
+    candidates = _candidates(snapshot, analysis, refs, allowed, max(weights.depth, 4 * k), weights)
+    ranked = _ordered(snapshot, candidates, analysis, refs, scope, frozenset(boost_paths), weights)
+    return _distinct(snapshot, ranked, refs, k)
+
+
+def references(snapshot: Snapshot, name: str, scope: Scope, limit: int) -> list[Hit]:
+    """Return chunks whose text uses the identifier ``name``, spelled exactly so, and that do not define it."""
+    terms = identifier_terms(name)
+    refs = snapshot.select(scope)
+    if not terms or not refs or snapshot.lexical is None or limit < 1:
+        return []
+    allowed = snapshot.chunk_ids(refs, scope.exclude)
+    ids, scores = _lexical(snapshot, {terms[-1]: 1.0}, refs, allowed, limit * 8, FieldWeights(1.0, 0.0))
+    found: list[_Ranked] = []
+    by_id = dict(zip(ids.tolist(), scores.tolist(), strict=True))
+    for record in _records(snapshot, refs, ids.tolist(), scope):
+        if record.symbol != name and _uses(snapshot, record, name):
+            score = by_id[record.chunk_id]
+            found.append(_Ranked(record, score, score, 0.0))
+    found.sort(key=lambda item: (-item.score, item.record.path, item.record.start_line))
+    return _distinct(snapshot, found, refs, limit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """Chunks with their parts of the score, each scaled to 0..1: ids int64[n], lexical and dense float32[n]."""
+
+    ids: Ids
+    lexical: Scores
+    dense: Scores
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    record: ChunkRecord
+    score: float
+    lexical: float
+    dense: float
+
+
+def _candidates(
+    snapshot: Snapshot,
+    analysis: QueryAnalysis,
+    refs: Sequence[RefRecord],
+    allowed: Ids,
+    depth: int,
+    weights: RankingWeights,
+) -> _Candidates:
+    lexical_ids, lexical = _lexical(snapshot, analysis.terms, refs, allowed, depth, FieldWeights(1.0, weights.names))
+    vectors = snapshot.vectors
+    dense_ids, dense = np.empty(0, np.int64), np.empty(0, np.float32)
+    query = snapshot.embedder.embed_query(analysis.text)
+    if vectors is not None and weights.dense > 0:
+        dense_ids, dense = vectors.search(query, vectors.select(allowed), depth)
+    ids = np.union1d(lexical_ids, dense_ids)
+    words, meaning = np.zeros(len(ids), np.float32), np.zeros(len(ids), np.float32)
+    if len(lexical_ids):
+        words[np.searchsorted(ids, lexical_ids)] = lexical / max(float(lexical[0]), 1e-9)
+    if vectors is not None and len(dense_ids):
+        cosine = vectors.scores(query, ids)
+        low = float(dense[-1]) if len(dense_ids) >= depth else 0.0
+        meaning = np.clip((cosine - low) / max(float(dense[0]) - low, 1e-9), 0.0, 1.0).astype(np.float32)
+    return _Candidates(ids, words, meaning)
+
+
+def _lexical(
+    snapshot: Snapshot,
+    terms: dict[str, float],
+    refs: Sequence[RefRecord],
+    allowed: Ids,
+    wanted: int,
+    fields: FieldWeights,
+) -> tuple[Ids, Scores]:
+    """Ask for more until ``wanted`` chunks that the refs show are among the answer, or there are no more."""
+    if snapshot.lexical is None:
+        return np.empty(0, np.int64), np.empty(0, np.float32)
+    repositories = [ref.repository_id for ref in refs]
+    limit = wanted
+    while True:
+        ids, scores = snapshot.lexical.search(terms, repositories, limit, weights=fields)
+        places = np.minimum(np.searchsorted(allowed, ids), len(allowed) - 1)
+        shown = allowed[places] == ids if len(allowed) else np.zeros(len(ids), bool)
+        if int(shown.sum()) >= wanted or len(ids) < limit:
+            return ids[shown][:wanted], scores[shown][:wanted]
+        limit *= 4
+
+
+def _ordered(
+    snapshot: Snapshot,
+    candidates: _Candidates,
+    analysis: QueryAnalysis,
+    refs: Sequence[RefRecord],
+    scope: Scope,
+    boost_paths: frozenset[str],
+    weights: RankingWeights,
+) -> list[_Ranked]:
+    position = {chunk_id: index for index, chunk_id in enumerate(candidates.ids.tolist())}
+    records = _records(snapshot, refs, list(position), scope)
+    affinity = path_affinity({record.path for record in records}, analysis)
+    names = frozenset(analysis.names)
+    about_tests = bool(analysis.words & {"test", "spec", "fixtur", "mock"})
+    ranked: list[_Ranked] = []
+    for record in records:
+        index = position[record.chunk_id]
+        words, meaning = float(candidates.lexical[index]), float(candidates.dense[index])
+        score = (1.0 - weights.dense) * words + weights.dense * meaning
+        score += weights.path * affinity[record.path]
+        if record.symbol in names:
+            score += weights.definition if analysis.wants_definition else weights.symbol
+        if record.path in boost_paths:
+            score += weights.imported
+        if not about_tests and is_test_path(record.path):
+            score -= weights.test
+        ranked.append(_Ranked(record, score, words, meaning))
+    ranked.sort(key=lambda item: (-item.score, item.record.path, item.record.start_line))
+    return ranked
+
+
+def is_test_path(path: str) -> bool:
+    """Whether a path follows one of the usual conventions for tests."""
+    lowered = f"/{path.lower()}"
+    name = lowered.rpartition("/")[2]
+    return (
+        any(part in lowered for part in ("/test/", "/tests/", "/testing/", "/__tests__/", "/spec/", "/testdata/"))
+        or name.startswith("test_")
+        or any(mark in name for mark in ("_test.", ".test.", ".spec.", "_spec.", "tests."))
+        or name.endswith(("test.java", "test.kt", "tests.cs", "test.cpp", "test.php"))
+    )
+
+
+def _records(snapshot: Snapshot, refs: Sequence[RefRecord], ids: Sequence[int], scope: Scope) -> list[ChunkRecord]:
+    by_id = {ref.ref_id: ref for ref in refs}
+    return [
+        record
+        for record in snapshot.catalog.chunks([ref.ref_id for ref in refs], ids)
+        if (by_id[record.ref_id].repository, record.path) not in scope.exclude
+    ]
+
+
+def _distinct(snapshot: Snapshot, ranked: Iterable[_Ranked], refs: Sequence[RefRecord], k: int) -> list[Hit]:
+    """Take the best ``k``, each text once: copies of a file, forks and vendored code would fill the answer."""
+    by_id = {ref.ref_id: ref for ref in refs}
+    hits: list[Hit] = []
+    seen: set[bytes] = set()
+    for item in ranked:
+        record = item.record
+        text = snapshot.catalog.lines(record.blob_id, record.start_line, record.end_line)
+        key = hashlib.blake2b("".join(text.split()).encode("utf-8", "surrogatepass"), digest_size=12).digest()
+        if key in seen:
+            continue
+        seen.add(key)
+        ref = by_id[record.ref_id]
+        hits.append(
+            Hit(
+                repository=ref.repository,
+                ref=ref.ref,
+                commit=record.commit,
+                path=record.path,
+                language=record.language,
+                start_line=record.start_line,
+                end_line=record.end_line,
+                symbol=record.symbol,
+                scope=record.scope,
+                kind=record.kind,
+                text=text,
+                score=item.score,
+                lexical=item.lexical,
+                dense=item.dense,
+            )
+        )
+        if len(hits) == k:
+            break
+    return hits
+
+
+def _uses(snapshot: Snapshot, record: ChunkRecord, name: str) -> bool:
+    text = snapshot.catalog.lines(record.blob_id, record.start_line, record.end_line)
+    start = text.find(name)
+    while start >= 0:
+        end = start + len(name)
+        before, after = text[start - 1 : start], text[end : end + 1]
+        if not (before.isalnum() or before == "_") and not (after.isalnum() or after == "_"):
+            return True
+        start = text.find(name, end)
+    return False
