@@ -56,7 +56,7 @@ class Explanations:
         partial = None
         if token is not None:
             partial = PartialResults(
-                lambda delta: server.progress(token, {"kind": "hearth/explanation", "delta": delta}),
+                lambda delta: server.send_progress(token, {"kind": "hearth/explanation", "delta": delta}),
                 merge=lambda waiting, delta: waiting + delta,
                 waiting_bytes=server.protocol.write_buffer_bytes,
             )

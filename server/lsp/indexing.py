@@ -155,12 +155,12 @@ class _ProgressDisplay:
             share = min(100, 100 * event.done // event.total) if event.total else None
             count = f" {event.done}/{event.total}" if event.total else ""
             value = types.WorkDoneProgressReport(message=f"{event.stage}{count}", percentage=share)
-            self._server.progress(self._token, value)
+            self._server.send_progress(self._token, value)
 
     def end(self) -> None:
         if self._open:
             self._open = False
-            self._server.progress(self._token, types.WorkDoneProgressEnd())
+            self._server.send_progress(self._token, types.WorkDoneProgressEnd())
 
     async def _create(self) -> None:
         try:
@@ -171,4 +171,4 @@ class _ProgressDisplay:
             return
         self._open = True
         begin = types.WorkDoneProgressBegin(title=f"Hearth: indexing {self._name}", cancellable=False, percentage=0)
-        self._server.progress(self._token, begin)
+        self._server.send_progress(self._token, begin)

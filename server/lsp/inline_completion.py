@@ -73,7 +73,7 @@ class InlineCompletions:
         if token is None:
             return None
         return PartialResults(
-            lambda value: self._server.progress(token, value),
+            lambda value: self._server.send_progress(token, value),
             outdated=outdated,
             waiting_bytes=self._server.protocol.write_buffer_bytes,
         )

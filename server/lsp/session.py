@@ -63,7 +63,7 @@ class HearthLanguageServer(LanguageServer):
         task.add_done_callback(self._task_ended)
         return task
 
-    def progress(self, token: int | str, value: Any) -> None:
+    def send_progress(self, token: int | str, value: Any) -> None:
         """Send a partial result or a step of work done."""
         self.protocol.notify(types.PROGRESS, types.ProgressParams(token=token, value=value))
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
-    from server.lsp.server import HearthLanguageServer
+    from server.lsp.session import HearthLanguageServer
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ def _claim_standard_streams() -> tuple[BinaryIO, BinaryIO]:
     os.close(null)
     sys.stdout.flush()
     os.dup2(2, 1)
-    return stdin, stdout  # type: ignore[return-value]  # Unbuffered files are raw; asyncio needs only their descriptor.
+    return stdin, stdout
 
 
 async def _reader(stdin: BinaryIO) -> asyncio.StreamReader:
