@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import sys
 from collections.abc import Iterable
 
 from indexer.types import Import
@@ -57,9 +58,9 @@ def module_match(item: Import, importer: str, language: str, path: str, reposito
     if anchored:
         return max(_anchored_match(spelling, have) for spelling in spellings)
     have = [part for part in have if part not in _SOURCE_ROOTS] or have
-    if language == "python" and len(have) > 1 and len(wanted) == 1 and have[-1] == wanted[0]:
-        # A top-level module stands at a root or beside the importer; `json` is not some package's own `json`.
-        return 0.9 if posixpath.dirname(path) == posixpath.dirname(importer) else 0.25
+    if language == "python" and wanted[0] in sys.stdlib_module_names and have[0] != wanted[0]:
+        # `import json` means the standard library's, not the `json` of some package in the repository.
+        return 0.9 if have[-1] == wanted[0] and _beside(path, importer) and len(wanted) == 1 else 0.0
     directory_is_module = language in _DIRECTORY_IS_MODULE
     return max(
         _floating_match(
@@ -69,6 +70,12 @@ def module_match(item: Import, importer: str, language: str, path: str, reposito
         )
         for spelling in spellings
     )
+
+
+def _beside(path: str, importer: str) -> bool:
+    """Whether both are scripts of one directory at the top, where a module may hide one of the standard library."""
+    directory = posixpath.dirname(path)
+    return directory == posixpath.dirname(importer) and "/" not in directory
 
 
 def _floating_match(wanted: list[str], have: list[str], *, directory_is_module: bool) -> float:

@@ -10,6 +10,7 @@ from indexer.api import Index
 from indexer.types import Import, ParsedFile, Scope, Symbol, SymbolKind
 from server.context.documents import ParseCache
 from server.context.modules import CERTAIN, POSSIBLE, local_names, module_match
+from server.context.receivers import enclosing_symbols, receiver_types
 from server.syntax import NameUse, UseShape
 from server.types import OpenFile
 
@@ -19,6 +20,13 @@ _TYPE_KINDS = frozenset(
 )
 _CALLABLE_KINDS = frozenset({SymbolKind.FUNCTION, SymbolKind.METHOD, SymbolKind.MACRO})
 _MEMBER_KINDS = frozenset({SymbolKind.METHOD, SymbolKind.FIELD})
+_EXPLICIT_RECEIVER = frozenset({"python", "javascript", "typescript", "tsx", "jsx", "go", "rust", "php", "c"})
+"""Languages in which a member is never named without its receiver."""
+_OPEN_CLASSES = frozenset({"ruby", "csharp", "cpp"})
+"""Languages in which a member named alone may be inherited or defined in another file of the same class."""
+_IMPORTS_ALL = frozenset({"python", "javascript", "typescript", "tsx", "jsx", "rust"})
+"""Languages in which a name from another file is always imported."""
+_PACKAGE_IS_DIRECTORY = frozenset({"go", "java", "kotlin", "scala"})
 _FAMILIES = {
     "typescript": "javascript",
     "tsx": "javascript",
@@ -108,8 +116,9 @@ class Resolver:
     def resolve(self, use: NameUse, origin: Origin, *, own: bool = False, limit: int = 5) -> list[Definition]:
         """Definitions of the name in ``use``, best first.
 
-        ``own`` includes those of the document itself (hover, explanations), which completions must not see. When the
-        name is imported and no file fits the import, the list is empty: the name comes from outside of the index.
+        ``own`` is for hovers and explanations: it includes those of the document itself, which completions must not
+        see, and leaves out what the document cannot see (a completion may be about to import it). When the name is
+        imported and no file fits the import, the list is empty: the name comes from outside of the index.
         """
         brought_in = origin.imports.get(use.qualifier) if use.shape.is_member else origin.imports.get(use.name)
         name = use.name
@@ -120,25 +129,20 @@ class Resolver:
             found += self._in_document(name, origin)
         found += self._in_open_files(name, origin)
         found += self._in_index(name, origin)
-        scored = [self._score(definition, use, brought_in, origin) for definition in found]
-        local = any(
-            definition.path == origin.path and definition.repository == origin.repository for definition in scored
-        )
-        if brought_in is not None and not local and self._says_where(brought_in, use):
-            scored = [definition for definition in scored if definition.import_match >= POSSIBLE]
-        scored.sort(
-            key=lambda definition: (
-                -definition.score,
-                definition.repository,
-                definition.path,
-                definition.symbol.start_line,
-            )
-        )
+        if not use.shape.is_member:
+            found = [item for item in found if _reachable_alone(item, use, origin)]
+        receivers = receiver_types(use, origin.text, origin.language, origin.parsed)
+        scored = [self._score(definition, use, brought_in, receivers, origin) for definition in found]
+        if (
+            brought_in is not None
+            and not any(_is_own(item, origin) for item in scored)
+            and _says_where(brought_in, use)
+        ):
+            scored = [item for item in scored if item.import_match >= POSSIBLE]
+        elif own and brought_in is None and not use.shape.is_member:
+            scored = [item for item in scored if _is_own(item, origin) or _visible(item, origin)]
+        scored.sort(key=lambda item: (-item.score, item.repository, item.path, item.symbol.start_line))
         return scored[:limit]
-
-    def _says_where(self, brought_in: Import, use: NameUse) -> bool:
-        """Whether the import settles where the name is defined: a member of an imported *object* may be anywhere."""
-        return not use.shape.is_member or not brought_in.name
 
     def _in_document(self, name: str, origin: Origin) -> list[Definition]:
         return [
@@ -174,7 +178,14 @@ class Resolver:
             if hit.symbol.kind is not SymbolKind.HEADING and (hit.repository, hit.path) not in origin.scope.exclude
         ]
 
-    def _score(self, definition: Definition, use: NameUse, brought_in: Import | None, origin: Origin) -> Definition:
+    def _score(
+        self,
+        definition: Definition,
+        use: NameUse,
+        brought_in: Import | None,
+        receivers: frozenset[str],
+        origin: Origin,
+    ) -> Definition:
         same_repository = definition.repository == origin.repository
         same_file = same_repository and definition.path == origin.path
         match = 0.0
@@ -192,6 +203,7 @@ class Resolver:
             )
         score += (1.5 if same_repository else 0.0) + _nearness(origin.path, definition.path)
         score += _kind_fit(use, definition.symbol.kind)
+        score += 2.0 if definition.symbol.scope.rpartition(".")[2] in receivers else 0.0
         score -= 0.0 if _family(origin.language) == _family(definition.language) else 2.0
         score -= 0.4 if _is_test(definition.path) and not _is_test(origin.path) else 0.0
         if same_file:
@@ -202,10 +214,45 @@ class Resolver:
         )  # fmt: skip
 
 
-def enclosing_symbols(parsed: ParsedFile, line: int) -> list[Symbol]:
-    """Definitions around ``line``, outermost first."""
-    around = [symbol for symbol in parsed.symbols if symbol.start_line <= line <= symbol.end_line]
-    return sorted(around, key=lambda symbol: (symbol.start_line, -symbol.end_line))
+def _says_where(brought_in: Import, use: NameUse) -> bool:
+    """Whether the import settles where the name is defined: a member of an imported *object* may be anywhere."""
+    return not use.shape.is_member or not brought_in.name
+
+
+def _is_own(definition: Definition, origin: Origin) -> bool:
+    return (definition.repository, definition.path) == (origin.repository, origin.path)
+
+
+def _reachable_alone(definition: Definition, use: NameUse, origin: Origin) -> bool:
+    """Whether the definition can be meant by its name alone, without something before a dot."""
+    if definition.symbol.kind not in _MEMBER_KINDS:
+        return True
+    own = _is_own(definition, origin)
+    if own and definition.symbol.start_line <= use.line <= definition.symbol.end_line:
+        # The name in its own declaration.
+        return use.shape is UseShape.DEFINITION or definition.symbol.start_line == use.line
+    return origin.language not in _EXPLICIT_RECEIVER and (own or origin.language in _OPEN_CLASSES)
+
+
+def _visible(definition: Definition, origin: Origin) -> bool:
+    """Whether a name that is neither imported nor defined in the document can mean ``definition`` elsewhere."""
+    if any(item.name == "*" or item.module.endswith("*") for item in origin.parsed.imports):
+        return True
+    if origin.language in _IMPORTS_ALL:
+        return definition.symbol.kind is SymbolKind.MACRO
+    if origin.language in _PACKAGE_IS_DIRECTORY:
+        return definition.repository == origin.repository and _package(definition.path) == _package(origin.path)
+    return True
+
+
+def _package(path: str) -> str:
+    """The directory of ``path`` below its source root: tests of a Java package stand in a tree of their own."""
+    directory = f"/{posixpath.dirname(path)}/"
+    for root in ("/java/", "/kotlin/", "/scala/", "/commonMain/"):
+        _, found, below = directory.rpartition(root)
+        if found:
+            return below
+    return directory
 
 
 def _same_file_fit(use: NameUse, symbol: Symbol, parsed: ParsedFile) -> float:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from indexer.tokens import identifiers
 from indexer.types import ParsedFile
-from server.context.resolution import enclosing_symbols
+from server.context.receivers import enclosing_symbols
 from server.syntax import NameUse, UseShape, bound_names, lex, lex_lines, name_uses, parameters
 
 _LINES_ABOVE = 40

@@ -7,11 +7,14 @@ import re
 from collections.abc import Iterator
 
 from indexer.api import Index
-from indexer.types import Hit, Scope, Symbol, SymbolKind
+from indexer.tokens import identifiers
+from indexer.types import Hit, Symbol, SymbolKind
 from server.config import ExplainConfig
 from server.context.modules import POSSIBLE, local_names, module_match
+from server.context.receivers import enclosing_symbols
 from server.context.resolution import Definition, Origin, Resolver
 from server.explain.subject import Subject, find_subject
+from server.explain.uses import PROSE, UsePlace, use_lines, uses_in
 from server.explain.values import ExplainTarget
 from server.syntax import NameUse, UseShape, bound_names, lex, name_uses, parameters
 from server.types import Citation, ExplainRequest, Fact, FactKind
@@ -28,14 +31,15 @@ _SELVES = frozenset({"self", "this", "Self", "cls"})
 _CONTAINERS = frozenset(
     {SymbolKind.CLASS, SymbolKind.STRUCT, SymbolKind.INTERFACE, SymbolKind.ENUM, SymbolKind.TRAIT, SymbolKind.MODULE}
 )
-_PROSE = frozenset({"markdown", "text", "rst", "plaintext", "asciidoc"})
+DATA = PROSE | {"json", "yaml", "toml", "ini", "xml", "html", "css", "scss", "less", "csv"}
+"""Languages whose names define and call nothing."""
 _EVERYWHERE_TEXT = """
     add all append apply call clear clone close contains copy count delete each encode decode equals error extend filter
     find first format get index insert items join keys last length list map match name new next open parse pop print
     push put read remove replace reset run send set size sort split start stop string strip test toString trim type
     unwrap update value values wait write
-    """.split()
-)
+"""
+_EVERYWHERE = frozenset(_EVERYWHERE_TEXT.split())
 """Members that every library has: the one definition in the index is probably not the one that is called."""
 
 
@@ -64,7 +68,7 @@ class FactFinder:
         facts.extend(_members(target, subject, origin))
         facts.extend(self._uses(subject, origin))
         if subject.symbol is not None and subject.symbol.kind is not SymbolKind.HEADING:
-            facts.extend(self._callers(target, subject.symbol, subject, origin))
+            facts.extend(self._callers(subject.symbol, subject, origin))
         facts.extend(self._history(target, subject))
         facts.extend(self._related(target, subject, origin))
         symbol = subject.symbol
@@ -83,6 +87,8 @@ class FactFinder:
 
     def _uses(self, subject: Subject, origin: Origin) -> Iterator[Fact]:
         """Definitions of what the subject calls and mentions, in the order of the text."""
+        if origin.language in DATA:
+            return
         tokens = lex(subject.text, origin.language, first_line=subject.start_line)
         local = set(bound_names(tokens))
         own = subject.symbol or subject.enclosing
@@ -128,49 +134,46 @@ class FactFinder:
             believable = clear and (beside or use.name not in _EVERYWHERE)
         return best if believable else None
 
-    def _callers(self, target: ExplainTarget, symbol: Symbol, subject: Subject, origin: Origin) -> Iterator[Fact]:
+    def _callers(self, symbol: Symbol, subject: Subject, origin: Origin) -> Iterator[Fact]:
         """Where the definition is used: first how often, then the places."""
-        places = list(self._places(symbol, subject, origin))
+        use = NameUse(symbol.name, UseShape.DEFINITION, symbol.start_line, 0)
+        namesakes = len(self._resolver.resolve(use, origin, own=True, limit=50)) - 1
+        found = self._places(symbol, subject, origin, shared=namesakes > 0)
+        places = list({(place.repository, place.path, place.line): place for place in found}.values())
         if not places:
             return
-        files = len({(place.repository, place.path) for place, _ in places})
+        files = {(place.repository, place.path) for place in places}
         more = "at least " if len(places) >= _REFERENCES_ASKED else ""
         yield Fact(
             FactKind.CALLER,
-            f"{more}{len(places)} {_plural(len(places), 'place')} in {files} {_plural(files, 'file')}",
-            "",
+            f"{more}{len(places)} {_plural(len(places), 'place')} in {len(files)} {_plural(len(files), 'file')}",
+            _namesakes_note(namesakes),
         )
-        seen: set[str] = set()
-        ordered = [pair for pair in places if not _again(pair[0].path, seen)]
-        ordered += [pair for pair in places if pair not in ordered]
-        for place, line in ordered[:_MAX_CALLERS]:
-            yield Fact(FactKind.CALLER, place.title, line, place)
+        first_of_file = {(place.repository, place.path): place for place in reversed(places)}
+        ordered = [place for place in places if first_of_file[place.repository, place.path] is place]
+        ordered += [place for place in places if first_of_file[place.repository, place.path] is not place]
+        for place in ordered[:_MAX_CALLERS]:
+            where = f"{place.path}:{place.line}"
+            title = f"`{place.inside}` in {where}" if place.inside else where
+            cited = Citation(place.repository, place.path, place.line, place.line, place.commit, place.inside)
+            yield Fact(FactKind.CALLER, title, place.text[:160], cited)
 
-    def _places(self, symbol: Symbol, subject: Subject, origin: Origin) -> Iterator[tuple[Citation, str]]:
-        """Lines that use ``symbol``: in the document itself, then in the index, own repository first."""
-        definitions = self._resolver.resolve(
-            NameUse(symbol.name, UseShape.PLAIN, subject.start_line, 0), origin, own=True, limit=20
-        )
-        shared = len(definitions) > 1
+    def _places(self, symbol: Symbol, subject: Subject, origin: Origin, *, shared: bool) -> Iterator[UsePlace]:
+        """Lines that use ``symbol``: in the document itself, then in the index, own repository first.
+
+        When other definitions share its name, only those that import its file or stand near it count.
+        """
         yield from _own_uses(symbol.name, origin, subject)
         if self._index is None:
             return
-        scope = origin.scope
-        hits = self._index.references(symbol.name, scope, _REFERENCES_ASKED)
-        hits = sorted(hits, key=lambda hit: hit.repository != origin.repository)
-        pattern = re.compile(rf"(?<![\w$]){re.escape(symbol.name)}(?![\w$])")
-        for hit in hits:
-            if hit.language in _PROSE or hit.symbol == symbol.name:
+        hits = self._index.references(symbol.name, origin.scope, _REFERENCES_ASKED)
+        for hit in sorted(hits, key=lambda hit: hit.repository != origin.repository):
+            if hit.symbol == symbol.name or (shared and not self._may_mean(hit, origin)):
                 continue
-            if shared and not self._may_mean(hit, origin):
-                continue
-            for offset, line in enumerate(hit.text.split("\n")):
-                if pattern.search(line) and not line.lstrip().startswith(("import ", "from ", "use ", "#", "//", "*")):
-                    at = hit.start_line + offset
-                    inside = f"{hit.scope}.{hit.symbol}" if hit.scope and hit.symbol else hit.symbol
-                    title = f"{inside} in {hit.path}" if inside else hit.path
-                    yield Citation(hit.repository, hit.path, at, at, hit.commit, title), line.strip()[:160]
-                    break
+            for place in uses_in(hit, symbol.name):
+                # Another class that says `self.name` means its own.
+                if not (shared and place.qualifier in _SELVES and symbol.scope not in f".{place.inside}."):
+                    yield place
 
     def _may_mean(self, hit: Hit, origin: Origin) -> bool:
         """Whether a use of a name that several definitions share may mean the document's: imported, or near."""
@@ -197,15 +200,16 @@ class FactFinder:
         if self._index is None:
             return
         symbol = subject.symbol
+        words = {symbol.name} if symbol else _called(subject.text, origin.language)
+        if not words or origin.language in DATA:
+            return
         query = f"{symbol.name}\n{symbol.documentation[:300]}" if symbol else subject.text[:1000]
-        scope: Scope = origin.scope
         found = 0
-        for hit in self._index.search(query, scope, 12):
+        for hit in self._index.search(query, origin.scope, 12):
             if found >= _MAX_RELATED:
                 return
-            if symbol is not None and not re.search(rf"(?<![\w$]){re.escape(symbol.name)}(?![\w$])", hit.text):
-                continue
-            if not any(character.isalnum() for character in hit.text):
+            # Likeness alone is no claim to make: at least half of the names must be there.
+            if 2 * len(words & set(identifiers(hit.text))) < len(words):
                 continue
             found += 1
             title = f"{hit.scope}.{hit.symbol}" if hit.scope and hit.symbol else hit.symbol
@@ -339,26 +343,17 @@ def _members(target: ExplainTarget, subject: Subject, origin: Origin) -> Iterato
         yield Fact(FactKind.MEMBER, f"{len(inside) - _MAX_MEMBERS} more", "")
 
 
-def _own_uses(name: str, origin: Origin, subject: Subject) -> Iterator[tuple[Citation, str]]:
-    for repository, path, language, text, commit in _open_texts(origin, subject):
-        if name not in text:
-            continue
-        lines = text.split("\n")
-        seen: set[int] = set()
-        for use in name_uses(lex(text, language)):
-            own = path == origin.path and subject.start_line <= use.line <= subject.end_line
-            if use.name != name or own or use.line in seen or use.shape is UseShape.DEFINITION:
-                continue
-            if lines[use.line - 1].lstrip().startswith(("import ", "from ", "use ")):
-                continue
-            seen.add(use.line)
-            yield Citation(repository, path, use.line, use.line, commit, path), lines[use.line - 1].strip()[:160]
-
-
-def _open_texts(origin: Origin, subject: Subject) -> Iterator[tuple[str, str, str, str, str]]:
-    yield origin.repository, origin.path, origin.language, origin.text, subject.commit
+def _own_uses(name: str, origin: Origin, subject: Subject) -> Iterator[UsePlace]:
+    """Uses in the document outside of the subject, then in the other open documents."""
+    for number, line, qualifier in use_lines(origin.text, origin.language, name):
+        if not subject.start_line <= number <= subject.end_line:
+            around = enclosing_symbols(origin.parsed, number)
+            inside = qualified(around[-1]) if around else ""
+            yield UsePlace(origin.repository, origin.path, number, subject.commit, inside, line, qualifier)
     for file in origin.open_files:
-        yield file.repository or origin.repository, file.path, file.language, file.text, ""
+        if name in file.text and file.language not in PROSE:
+            for number, line, qualifier in use_lines(file.text, file.language, name):
+                yield UsePlace(file.repository or origin.repository, file.path, number, "", "", line, qualifier)
 
 
 def _place(definition: Definition) -> tuple[str, str, int]:
@@ -373,11 +368,16 @@ def _directory(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def _again(path: str, seen: set[str]) -> bool:
-    if path in seen:
-        return True
-    seen.add(path)
-    return False
+def _called(text: str, language: str) -> set[str]:
+    """Names that ``text`` calls, except those that every library has."""
+    shapes = {UseShape.CALL, UseShape.MEMBER_CALL}
+    return {use.name for use in name_uses(lex(text, language)) if use.shape in shapes} - _EVERYWHERE
+
+
+def _namesakes_note(count: int) -> str:
+    if not count:
+        return ""
+    return f"{count} other {_plural(count, 'definition')} of that name; uses are told apart by imports and directories"
 
 
 def _plural(count: int, noun: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 from indexer.api import Index
 from indexer.types import Scope, SymbolKind
-from server.context.resolution import Definition, Origin, Resolver, enclosing_symbols
+from server.context.receivers import enclosing_symbols
+from server.context.resolution import Definition, Origin, Resolver
+from server.explain.uses import UsePlace, uses_in
 from server.syntax import NameUse, Token, UseShape, bound_names, name_at, parameters
 from server.types import OpenFile
 
@@ -139,19 +140,16 @@ def _used(index: Index | None, definition: Definition, origin: Origin) -> str:
     if not hits:
         return ""
     hits = sorted(hits, key=lambda hit: hit.repository != definition.repository)
-    pattern = re.compile(rf"(?<![\w$]){re.escape(name)}(?![\w$])")
-    files: dict[tuple[str, str], int] = {}
-    for hit in hits:
-        for offset, line in enumerate(hit.text.split("\n")):
-            if pattern.search(line):
-                files.setdefault((hit.repository, hit.path), hit.start_line + offset)
-                break
-    if not files:
+    places = {(place.repository, place.path, place.line): place for hit in hits for place in uses_in(hit, name)}
+    if not places:
         return ""
-    count = f"{'at least ' if len(hits) >= _REFERENCES_ASKED else ''}{len(hits)}"
-    places = ", ".join(f"`{path}:{line}`" for (_, path), line in list(files.items())[:_PLACES])
-    noun = "place" if len(hits) == 1 else "places"
-    return f"Used in {count} {noun} in {len(files)} {'file' if len(files) == 1 else 'files'}: {places}"
+    files: dict[tuple[str, str], UsePlace] = {}
+    for place in places.values():
+        files.setdefault((place.repository, place.path), place)
+    count = f"{'at least ' if len(hits) >= _REFERENCES_ASKED else ''}{len(places)}"
+    shown = ", ".join(f"`{place.path}:{place.line}`" for place in list(files.values())[:_PLACES])
+    noun = "place" if len(places) == 1 else "places"
+    return f"Used in {count} {noun} in {len(files)} {'file' if len(files) == 1 else 'files'}: {shown}"
 
 
 def _shortened(documentation: str) -> str:

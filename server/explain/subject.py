@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from indexer.api import Index
 from indexer.types import ParsedFile, Symbol, SymbolKind
-from server.context.resolution import enclosing_symbols
+from server.context.receivers import enclosing_symbols
 from server.explain.values import ExplainTarget
 
 _MEANT = frozenset(

@@ -15,6 +15,7 @@ _YIELDS = frozenset({"yield"})
 _LINE_LANGUAGES = frozenset({"python", "ruby", "bash"})
 """Languages in which a loop or condition at the start of a line is a statement, and elsewhere part of an expression."""
 _RUST_PANICS = frozenset({"panic", "todo", "unimplemented", "unreachable"})
+_OWN = frozenset({"self", "this", "Self", "cls", "super"})
 _MAX_EXPRESSION = 60
 _MAX_CALLS = 16
 
@@ -42,15 +43,16 @@ def read_body(text: str, language: str, name: str = "") -> Body:
     tokens = tokens[_body_start(tokens, name) :] if name else tokens
     first_on_line = _first_on_line(tokens)
     lines = text.split("\n")
+    raised = _raised(tokens, language)
     calls: dict[str, None] = {}
     recursive = False
     for use in name_uses(tokens):
         if use.shape not in {UseShape.CALL, UseShape.MEMBER_CALL}:
             continue
-        if use.name == name and (use.qualifier in {"", "self", "this"}):
+        if use.name == name and (use.qualifier in _OWN | {""}):
             recursive = True
         else:
-            calls.setdefault(use.name)
+            calls.setdefault(f"{use.qualifier}.{use.name}" if use.qualifier not in _OWN | {""} else use.name)
     counted = [
         token
         for position, token in enumerate(tokens)
@@ -59,9 +61,9 @@ def read_body(text: str, language: str, name: str = "") -> Body:
         and not (position and tokens[position - 1].text in {".", "::"})
     ]
     return Body(
-        calls=tuple(calls)[:_MAX_CALLS],
+        calls=tuple(call for call in calls if call not in raised)[:_MAX_CALLS],
         returns=_expressions(tokens, {"return"}, lines),
-        raises=_raised(tokens, language),
+        raises=raised,
         assigned=_assigned(tokens, first_on_line),
         loops=sum(token.text in _LOOPS for token in counted),
         conditions=sum(token.text in _CONDITIONS for token in counted),
@@ -152,9 +154,7 @@ def _assigned(tokens: Sequence[Token], first_on_line: frozenset[int]) -> tuple[s
 
 def _propagated(tokens: Sequence[Token]) -> int:
     return sum(
-        (token.text == "?"
-        and position > 0
-        and tokens[position - 1].text in {")", "]"})
+        (token.text == "?" and position > 0 and tokens[position - 1].text in {")", "]"})
         or (token.text == "?." and position > 0 and tokens[position - 1].text in {")", "]"})
         for position, token in enumerate(tokens)
     )

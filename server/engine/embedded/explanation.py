@@ -14,7 +14,9 @@ _MAX_SIGNATURE = 400
 _MAX_DOCUMENTATION = 700
 _MAX_LISTED = 6
 _FORMATS = {
-    "markdown": "a Markdown document",
+    "markdown": "Markdown",
+    "restructuredtext": "reStructuredText",
+    "asciidoc": "AsciiDoc",
     "yaml": "YAML configuration",
     "toml": "TOML configuration",
     "json": "JSON data",
@@ -75,7 +77,7 @@ def _opening(request: ExplainRequest, facts: dict[FactKind, list[_Numbered]]) ->
     format_name = _FORMATS.get(request.language)
     if format_name:
         inside = f", section {_code(own[0].kind_and_name[1])}{own[0].mark}" if own else ""
-        yield f"{place}{inside}: part of {format_name}."
+        yield f"{place}{inside}: {format_name}."
         return
     if request.symbol and own:
         kind, name = own[0].kind_and_name
@@ -151,7 +153,7 @@ def _body_statements(body: Body, uses: Sequence[_Numbered], *, is_definition: bo
     verb = "calls" if is_definition else "call"
     if body.calls:
         marks = {use.kind_and_name[1].rpartition(".")[2]: use.mark for use in uses}
-        called = [f"{_code(name)}{marks.get(name, '')}" for name in body.calls]
+        called = [f"{_code(name)}{marks.get(name.rpartition('.')[2], '')}" for name in body.calls]
         yield f"{verb} {_listed(called, limit=10)}"
     counted = [
         f"{count} {noun if count == 1 else plural}"
@@ -207,13 +209,13 @@ def _uses(uses: Sequence[_Numbered]) -> Iterator[str]:
 def _callers(callers: Sequence[_Numbered]) -> Iterator[str]:
     if not callers:
         return
-    count = next((caller.fact.title for caller in callers if not caller.number), "")
+    count, note = next(((caller.fact.title, caller.fact.text) for caller in callers if not caller.number), ("", ""))
     shown = [caller for caller in callers if caller.number]
     rows = [f"- {caller.fact.title}{caller.mark}: {_code(caller.fact.text)}" for caller in shown]
     if not rows:
         return
     partly = count and not count.startswith(f"{len(rows)} ")
-    lead = f"**Used by** {count}" + (", among them" if partly else "")
+    lead = f"**Used by** {count}" + (", among them" if partly else "") + (f" ({note})" if note else "")
     yield lead + ("\n" if count else " others\n") + "\n".join(rows)
 
 
