@@ -126,6 +126,11 @@ class Corpus:
         """Numbers of the files by path."""
         return {file.path: number for number, file in enumerate(self.files)}
 
+    @cached_property
+    def blobs(self) -> frozenset[str]:
+        """The contents that it holds."""
+        return frozenset(file.blob for file in self.files if file.blob)
+
     def spans(self, context: Sequence[int], enough: int) -> list[Span]:
         """Return the places whose left context ends like ``context``; see :func:`indexer.corpus.suffix.narrow`."""
         return narrow(self._order, self.tokens, self._bounds, context, enough)
@@ -133,6 +138,10 @@ class Corpus:
     def shape_spans(self, context: Sequence[int], enough: int) -> list[Span]:
         """Do the same for abstracted tokens."""
         return narrow(self._shape_order, self.shapes, self._shape_bounds, context, enough)
+
+    def words_between(self, low: int, high: int) -> Span:
+        """Return all places of the words with ids ``low..high`` (half-open), sorted by word."""
+        return Span(1, int(self._bounds[low]), int(self._bounds[high]))
 
     def places(self, span: Span, most: int) -> npt.NDArray[np.int64]:
         """Return the token indices of a span, at most about ``most``, evenly sampled; int64[m]."""

@@ -1,0 +1,72 @@
+"""Scores candidates: logistic regression (a small network when trained so) whose output is a calibrated probability."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from server.engine.embedded.features import NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_WEIGHTS = "weights.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Ranker:
+    """Trained weights.
+
+    Attributes:
+        mean, scale: float64[features], subtracted from the features and divided by.
+        layers: Pairs of a matrix float64[in, out] and a bias float64[out]; tanh stands between them.
+    """
+
+    mean: npt.NDArray[np.float64]
+    scale: npt.NDArray[np.float64]
+    layers: tuple[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]], ...]
+
+    @classmethod
+    def load(cls) -> Self:
+        """Return the ranker that ships with Hearth."""
+        text = resources.files(__package__ or __name__).joinpath(_WEIGHTS).read_text(encoding="utf-8")
+        return cls.from_json(json.loads(text))
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read what :meth:`to_json` made.
+
+        Raises:
+            ValueError: The weights were trained for other features.
+        """
+        if tuple(data["features"]) != NAMES:
+            raise ValueError("the ranker's weights belong to other features; train it again")
+        layers = tuple((np.array(layer["weights"]), np.array(layer["bias"])) for layer in data["layers"])
+        return cls(np.array(data["mean"]), np.array(data["scale"]), layers)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the weights as plain values."""
+        return {
+            "features": list(NAMES),
+            "mean": _rounded(self.mean),
+            "scale": _rounded(self.scale),
+            "layers": [{"weights": _rounded(matrix), "bias": _rounded(bias)} for matrix, bias in self.layers],
+        }
+
+    def probabilities(self, features: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+        """Return for each row the probability that the candidate is what will be typed; float64[n]."""
+        values = np.clip((features - self.mean) / self.scale, -5.0, 5.0)
+        for number, (matrix, bias) in enumerate(self.layers):
+            values = values @ matrix + bias
+            if number < len(self.layers) - 1:
+                values = np.tanh(values)
+        return np.asarray(1.0 / (1.0 + np.exp(-values[:, 0])))
+
+
+def _rounded(array: npt.NDArray[np.float64]) -> Any:
+    return np.round(array, 5).tolist()
