@@ -37,7 +37,8 @@ _COPYLEFT = re.compile(
     re.IGNORECASE,
 )
 _COPYLEFT_HEADER = re.compile(
-    rb"GNU (?:Lesser |Library |Affero )?General Public|[^a-z]A?L?GPL|Mozilla Public|Eclipse Public|CDDL|EUPL", re.IGNORECASE
+    rb"GNU (?:Lesser |Library |Affero )?General Public|[^a-z]A?L?GPL|Mozilla Public|Eclipse Public|CDDL|EUPL",
+    re.IGNORECASE,
 )
 _VENDORED = re.compile(
     r"(^|/)(_?vendor(ed)?|_?third_?party|extern(al)?s?|node_modules|deps|bundled?|generated|locale|dist|umd|esm5?|min)/"
@@ -100,7 +101,7 @@ def is_permissive(licence: str) -> bool:
 def _project(file_name: str) -> str | None:
     for suffix, separator in ((".whl", "-"), (".deb", "_"), (".dsc", "_")):
         if file_name.endswith(suffix):
-            name = file_name.split(separator)[0].lower()
+            name = file_name.split(separator, maxsplit=1)[0].lower()
             return re.sub(r"(-\d[\d.]*)?-dev$", "", name)
     if file_name.endswith(".tgz"):
         return re.sub(r"-\d.*$", "", file_name).lower()
@@ -163,9 +164,7 @@ def _open_debian_source(description: Path) -> tuple[str, Iterator[tuple[str, byt
         return "", iter(())
     with (description.parent / packaging[0]).open("rb") as stream:
         copyright_files = [data for path, data in _tar_members(stream) if path.endswith("debian/copyright")]
-    members = (
-        member for name in sorted(originals) for member in _tar_members((description.parent / name).open("rb"))
-    )
+    members = (member for name in sorted(originals) for member in _tar_members((description.parent / name).open("rb")))
     return _debian_licence(copyright_files), members
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from indexer.embed.bags import count_rows
 from indexer.embed.protocol import Vectors
 from indexer.embed.terms import MAX_TEXT_CHARACTERS, TERMS_REVISION, find_words, terms_of
 
@@ -24,13 +25,13 @@ class StaticEmbedder:
     last rows, by hash, so that two texts which share a rare name still meet.
 
     Args:
-        vocabulary: Term → row, for the first ``len(vocabulary)`` rows of ``table``.
+        vocabulary: The terms of the first rows of ``table``, in their order.
         table: float32 of shape ``(len(vocabulary) + buckets, dimensions)`` with at least one bucket.
     """
 
     name = "static"
 
-    def __init__(self, vocabulary: Mapping[str, int], table: Vectors) -> None:
+    def __init__(self, vocabulary: Sequence[str], table: Vectors) -> None:
         if len(table) <= len(vocabulary):
             raise ValueError("the table has no rows for terms outside the vocabulary")
         self._table = table
@@ -41,7 +42,7 @@ class StaticEmbedder:
     def untrained(cls, *, buckets: int = 16_384, dimensions: int = 256, seed: int = 0) -> StaticEmbedder:
         """Make an embedder that knows no word: random vectors by hash, the baseline that training must beat."""
         generator = np.random.default_rng(seed)
-        return cls({}, generator.standard_normal((buckets, dimensions), dtype=np.float32))
+        return cls((), generator.standard_normal((buckets, dimensions), dtype=np.float32))
 
     @property
     def dimensions(self) -> int:
@@ -63,19 +64,11 @@ class StaticEmbedder:
         """Write the vectors of a few texts into ``out``."""
         row_of = self._rows.__getitem__
         packed = [b"".join(map(row_of, find_words(text[:MAX_TEXT_CHARACTERS]))) for text in texts]
-        counts = np.array([len(rows) // 4 for rows in packed])
-        rows = np.frombuffer(b"".join(packed), np.int32).astype(np.int64)
-        if not len(rows):
-            return
-        # Equal terms of one text become neighbours, so that their occurrences can be counted.
-        keys = np.sort(np.repeat(np.arange(len(texts)), counts) * len(self._table) + rows)
-        first = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
-        weights = (1.0 + np.log(np.diff(np.append(first, len(keys))))).astype(np.float32)
-        text_of, row = np.divmod(keys[first], len(self._table))
-        bounds = np.searchsorted(text_of, np.arange(len(texts) + 1))
-        for text, (start, end) in enumerate(itertools.pairwise(bounds)):
+        counts = np.array([len(rows) // 4 for rows in packed], np.int64)
+        bags = count_rows(np.frombuffer(b"".join(packed), np.int32), counts, len(self._table))
+        for text, (start, end) in enumerate(itertools.pairwise(bags.bounds)):
             if start < end:
-                total = weights[start:end] @ self._table[row[start:end]]
+                total = bags.weights[start:end] @ self._table[bags.rows[start:end]]
                 norm = float(np.sqrt(total @ total))
                 if norm > 0.0:
                     out[text] = total / norm
@@ -88,9 +81,9 @@ class _RowsOfWords(dict[str, bytes]):
     same time: they would store equal values.
     """
 
-    def __init__(self, vocabulary: Mapping[str, int], table_rows: int) -> None:
+    def __init__(self, vocabulary: Sequence[str], table_rows: int) -> None:
         super().__init__()
-        self._vocabulary = dict(vocabulary)
+        self._vocabulary = {term: row for row, term in enumerate(vocabulary)}
         self._buckets = table_rows - len(vocabulary)
 
     def __missing__(self, word: str) -> bytes:
@@ -107,7 +100,7 @@ class _RowsOfWords(dict[str, bytes]):
         return row
 
 
-def _fingerprint(vocabulary: Mapping[str, int], table: NDArray[np.float32]) -> str:
+def _fingerprint(vocabulary: Sequence[str], table: NDArray[np.float32]) -> str:
     digest = hashlib.sha256(f"static:{TERMS_REVISION}:{table.shape}\n".encode())
     digest.update("\n".join(vocabulary).encode())
     digest.update(np.ascontiguousarray(table).data)
