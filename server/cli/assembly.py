@@ -70,22 +70,12 @@ def assemble(config: HearthConfig, *, only: Rung | None = None, tolerant: bool =
         EngineUnavailable: ``only`` names an engine that is not configured.
     """
     index, problem = _open_index(config, tolerant=tolerant)
-    embedded: EmbeddedEngine | None = None
-    engines: list[tuple[Rung, Engine]] = []
-    for rung in config.engine.order if only is None else (only,):
-        if rung is Rung.VLLM and config.engine.vllm.configured:
-            engines.append((rung, make_vllm(config)))
-        elif rung is Rung.EMBEDDED:
-            embedded = EmbeddedEngine(index, config.engine.embedded)
-            engines.append((rung, embedded))
-    if only is not None and not engines:
+    try:
+        embedded, ladder = _engines(config, index, only)
+    except BaseException:
         if index is not None:
             index.close()
-        raise EngineUnavailable(
-            "No model server is configured",
-            advice="Set `url` in [engine.vllm] of hearth.toml, or use --engine embedded.",
-        )
-    ladder = Ladder(engines, config.engine)
+        raise
     gatherer = ContextGatherer(index, config.context)
     return Program(
         config=config,
@@ -126,6 +116,23 @@ def make_vllm(config: HearthConfig) -> VllmEngine:
         return explanation_messages(request, config.explain.context_tokens)
 
     return VllmEngine(settings, config.explain, write_prompt=write_prompt, write_explanation=write_explanation)
+
+
+def _engines(config: HearthConfig, index: Index | None, only: Rung | None) -> tuple[EmbeddedEngine | None, Ladder]:
+    embedded: EmbeddedEngine | None = None
+    engines: list[tuple[Rung, Engine]] = []
+    for rung in config.engine.order if only is None else (only,):
+        if rung is Rung.VLLM and config.engine.vllm.configured:
+            engines.append((rung, make_vllm(config)))
+        elif rung is Rung.EMBEDDED:
+            embedded = EmbeddedEngine(index, config.engine.embedded)
+            engines.append((rung, embedded))
+    if only is not None and not engines:
+        raise EngineUnavailable(
+            "No model server is configured",
+            advice="Set `url` in [engine.vllm] of hearth.toml, or use --engine embedded.",
+        )
+    return embedded, Ladder(engines, config.engine)
 
 
 def _open_index(config: HearthConfig, *, tolerant: bool) -> tuple[Index | None, str]:

@@ -39,6 +39,23 @@ def effective(config: HearthConfig) -> dict[str, Any]:
     return {item.name: _plain(getattr(config, item.name)) for item in attrs.fields(HearthConfig)}
 
 
+def markdown() -> str:
+    """Write all tables and settings as Markdown, for the documentation."""
+    lines: list[str] = []
+    by_table: dict[str, list[Setting]] = {}
+    for setting in all_settings():
+        table, _, _ = setting.key.rpartition(".")
+        by_table.setdefault(table, []).append(setting)
+    for name, purpose in tables():
+        lines += [f"### `[{name}]`", "", purpose, "", "| setting | type | default | meaning |", "|---|---|---|---|"]
+        for setting in by_table.get(name, []):
+            default = setting.default if setting.default.startswith("the ") else f"`{setting.default}`"
+            name_only = setting.key.rpartition(".")[2]
+            lines.append(f"| `{name_only}` | {setting.type} | {default} | {setting.help} |")
+        lines.append("")
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
 def as_toml(value: object) -> str:
     """Spell one value as it stands in a TOML file."""
     if isinstance(value, bool):
