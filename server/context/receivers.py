@@ -9,8 +9,8 @@ from server.syntax import NameUse, parameters
 
 _TYPE_NAMES = re.compile(r"[^\W\d]\w*")
 _WRAPPERS_TEXT = """
-    Arc Array Box Dict Iterable List Map Mutex None Option Optional Promise Rc Ref Result RwLock Sequence Set String Union
-    Vec bool const dict dyn float impl int list mut set str string tuple
+    Arc Array Box Dict Iterable List Map Mutex None Option Optional Promise Rc Ref Result RwLock Sequence Set String
+    Union Vec bool const dict dyn float impl int list mut set str string tuple
 """
 _WRAPPERS = frozenset(_WRAPPERS_TEXT.split())
 _MAX_TEXT = 200_000

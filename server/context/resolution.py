@@ -144,6 +144,11 @@ class Resolver:
         scored.sort(key=lambda item: (-item.score, item.repository, item.path, item.symbol.start_line))
         return scored[:limit]
 
+    def namesakes(self, name: str, origin: Origin) -> int:
+        """How many definitions of ``name`` there are in the document, the open ones and the index, at most about 50."""
+        found = [*self._in_document(name, origin), *self._in_open_files(name, origin), *self._in_index(name, origin)]
+        return len(found)
+
     def _in_document(self, name: str, origin: Origin) -> list[Definition]:
         return [
             Definition(origin.repository, origin.ref, "", origin.path, origin.language, symbol, 0.0, text=origin.text)

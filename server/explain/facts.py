@@ -136,8 +136,7 @@ class FactFinder:
 
     def _callers(self, symbol: Symbol, subject: Subject, origin: Origin) -> Iterator[Fact]:
         """Where the definition is used: first how often, then the places."""
-        use = NameUse(symbol.name, UseShape.DEFINITION, symbol.start_line, 0)
-        namesakes = len(self._resolver.resolve(use, origin, own=True, limit=50)) - 1
+        namesakes = self._resolver.namesakes(symbol.name, origin) - 1
         found = self._places(symbol, subject, origin, shared=namesakes > 0)
         places = list({(place.repository, place.path, place.line): place for place in found}.values())
         if not places:
