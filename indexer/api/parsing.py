@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from indexer.chunk import chunk_blob
-from indexer.config import IndexConfig
+from indexer.chunk import chunk_text
 from indexer.types import ParsedFile
 
-_CONFIG = IndexConfig()
 
-
-def parse_source(text: str, language: str, config: IndexConfig = _CONFIG) -> ParsedFile:
+def parse_source(text: str, language: str) -> ParsedFile:
     """Cut ``text`` into chunks, symbols and imports, as indexing would; it may be incomplete code."""
-    return chunk_blob(text.encode("utf-8", "replace"), language, config)
+    return chunk_text(text, language)
