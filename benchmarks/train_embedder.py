@@ -28,7 +28,7 @@ from benchmarks.embedder.packages import read_packages
 from benchmarks.embedder.pairs import PairSampler, TableRows
 from indexer.embed import Embedder, StaticEmbedder
 from indexer.embed.protocol import Vectors
-from indexer.embed.storage import load_table, save_table
+from indexer.embed.table import StaticTable
 from indexer.embed.training import Trainer, TrainingConfig
 
 JUDGED_LANGUAGES = ("python", "javascript", "go", "java", "rust", "cpp")
@@ -70,8 +70,8 @@ def main() -> None:
         seed=options.seed,
         minutes=options.minutes,
     )
-    save_table(options.out, start.vocabulary, table)
-    embedder = StaticEmbedder(*load_table(options.out))
+    StaticTable.quantise(start.vocabulary, table).save(options.out)
+    embedder = StaticEmbedder(StaticTable.load(options.out))
     sys.stdout.write(json.dumps(judge(start, embedder, options.questions), indent=1) + "\n")
 
 

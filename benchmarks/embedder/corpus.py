@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.embedder.definitions import DefinitionRecord, first_sentence
-from indexer.embed.terms import find_words, terms_of
+from indexer.embed.terms import terms_of, words_of
 
 _MAX_CODE_WORDS = 220
 _MAX_DOCUMENTATION_WORDS = 60
@@ -153,15 +153,15 @@ class CorpusBuilder:
         columns["package"].append(package)
         columns["language"].append(self._languages.setdefault(record.language, len(self._languages)))
         columns["name"].append(self._word(record.name))
-        documentation = find_words(record.documentation)[:_MAX_DOCUMENTATION_WORDS]
-        sentence = len(find_words(first_sentence(record.documentation)))
+        documentation = words_of(record.documentation)[:_MAX_DOCUMENTATION_WORDS]
+        sentence = len(words_of(first_sentence(record.documentation)))
         columns["sentence"].append(min(sentence, len(documentation)))
-        self._add_text("scope", find_words(record.scope))
+        self._add_text("scope", words_of(record.scope))
         self._add_text("documentation", documentation)
-        self._add_text("code", find_words(record.code)[:_MAX_CODE_WORDS])
+        self._add_text("code", words_of(record.code)[:_MAX_CODE_WORDS])
         for context in record.contexts:
             columns["context_of"].append(number)
-            self._add_text("contexts", find_words(context)[-_MAX_CONTEXT_WORDS:])
+            self._add_text("contexts", words_of(context)[-_MAX_CONTEXT_WORDS:])
 
     def _add_text(self, name: str, words: list[str]) -> None:
         numbers, bounds = self._texts[name]

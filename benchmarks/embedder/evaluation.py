@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from benchmarks.embedder.corpus import Corpus, Numbers
 from indexer.embed import Embedder
-from indexer.embed.terms import find_words, terms_of
+from indexer.embed.terms import terms_of, words_of
 
 Scores = NDArray[np.float32]
 Judge = Callable[[Scores], float]
@@ -70,7 +70,7 @@ class LexicalBaseline:
         return total
 
     def _terms(self, text: str) -> list[str]:
-        return [_stem(term) for word in find_words(text) for term in terms_of(word) if term not in _STOPWORDS]
+        return [_stem(term) for word in words_of(text) for term in terms_of(word) if term not in _STOPWORDS]
 
 
 def documentation_task(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from indexer.embed import Embedder, StaticEmbedder, default_embedder
-from indexer.embed.terms import MAX_TEXT_CHARACTERS, terms_of
+from indexer.embed.terms import MAX_TEXT_CHARACTERS, terms_of, words_of
 
 CHUNKS = [
     "def read_config(path):\n    return toml.loads(path.read_text())",
@@ -98,3 +98,8 @@ def test_version_follows_the_table() -> None:
 )
 def test_words_are_cut_the_way_people_name_things(word: str, terms: tuple[str, ...]) -> None:
     assert terms_of(word) == terms
+
+
+@pytest.mark.parametrize("text", ["a_b.c(d1)\r\n\t'x' + 0x1F", "".join(map(chr, range(128)))])
+def test_words_of_ascii_text_are_those_of_any_text(text: str) -> None:
+    assert words_of(text) == words_of(text + " é")[:-1]

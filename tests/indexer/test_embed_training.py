@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from indexer.embed import StaticEmbedder
 from indexer.embed.bags import Bags, count_rows
-from indexer.embed.storage import load_table, save_table
+from indexer.embed.table import StaticTable
 from indexer.embed.training import Trainer, TrainingConfig, info_nce
 
 
@@ -83,8 +82,13 @@ def test_stored_table_gives_almost_the_same_vectors(tmp_path: Path) -> None:
     vocabulary = ["read", "config", "größe", "設定"]
     table = np.random.default_rng(5).standard_normal((20, 64)).astype(np.float32)
     table *= np.linspace(0.01, 10, 20, dtype=np.float32)[:, None]
-    save_table(tmp_path / "table.npz", vocabulary, table)
-    names, stored = load_table(tmp_path / "table.npz")
-    assert names == vocabulary
-    original = StaticEmbedder(names, table).embed_query("read_config größe unknown")
-    assert original @ StaticEmbedder(names, stored).embed_query("read_config größe unknown") > 0.999
+    StaticTable.quantise(vocabulary, table).save(tmp_path / "table.npz")
+    stored = StaticTable.load(tmp_path / "table.npz")
+    assert stored.vocabulary == tuple(vocabulary)
+    np.testing.assert_allclose(stored.rows * stored.scale[:, None], table, atol=float(np.abs(table).max()) / 250)
+    assert stored.version == StaticTable.quantise(vocabulary, table).version
+
+
+def test_table_without_buckets_is_refused() -> None:
+    with pytest.raises(ValueError, match="outside its vocabulary"):
+        StaticTable.quantise(["only"], np.ones((1, 4), np.float32))
