@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 
-from indexer.errors import IndexerError
 from server.completion import metrics
 from server.completion.postprocess import Draft, cursor_of, settle, wants_several_lines
 from server.completion.records import Outcome, SuggestionRecord, SuggestionRecords
@@ -113,8 +112,9 @@ class CompletionService:
             return await asyncio.wait_for(future, deadline_ms * _PATIENCE / 1000)
         except TimeoutError:
             return GatheredContext(stages={"late": float(deadline_ms)})
-        except IndexerError as error:
-            log.warning("no context: %s", error)
+        except Exception:
+            # Context only makes completions better: whatever goes wrong with it, they go on without.
+            log.exception("gathering context failed")
             return GatheredContext()
 
     @property

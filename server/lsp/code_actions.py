@@ -15,7 +15,7 @@ class CodeActions:
 
     def __init__(self, server: HearthLanguageServer) -> None:
         self._server = server
-        server.feature(types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=[]))(self.actions)
+        server.handle(types.TEXT_DOCUMENT_CODE_ACTION, self.actions, types.CodeActionOptions(code_action_kinds=[]))
 
     def actions(self, params: types.CodeActionParams) -> list[types.CodeAction]:
         """Return one action, unless the client wants only kinds that this is not (fixes, refactorings)."""

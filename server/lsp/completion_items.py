@@ -20,7 +20,7 @@ class CompletionItems:
     def offer(self) -> None:
         """Register; called while the client's capabilities are looked at."""
         options = types.CompletionOptions(trigger_characters=[".", "(", " ", "=", ":"])
-        self._server.feature(types.TEXT_DOCUMENT_COMPLETION, options)(self.complete)
+        self._server.handle(types.TEXT_DOCUMENT_COMPLETION, self.complete, options)
 
     async def complete(self, params: types.CompletionParams) -> types.CompletionList:
         """Suggest; the list is incomplete, so that the client asks again at the next key."""

@@ -28,7 +28,7 @@ class Explanations:
 
     def __init__(self, server: HearthLanguageServer) -> None:
         self._server = server
-        server.protocol.commands[EXPLAIN_COMMAND] = self.explain
+        server.protocol.add_command(EXPLAIN_COMMAND, self.explain)
 
     async def explain(self, arguments: list[Any], token: int | str | None) -> dict[str, Any]:
         """Explain; see docs/protocol.md for the argument and the result."""

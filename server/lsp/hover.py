@@ -14,7 +14,7 @@ class Hovers:
 
     def __init__(self, server: HearthLanguageServer) -> None:
         self._server = server
-        server.feature(types.TEXT_DOCUMENT_HOVER)(self.hover)
+        server.handle(types.TEXT_DOCUMENT_HOVER, self.hover)
 
     async def hover(self, params: types.HoverParams) -> types.Hover | None:
         """Describe a name, or nothing."""

@@ -39,7 +39,7 @@ class Indexing:
         self._shown: set[str] = set()
         self._numbers = itertools.count(1)
         self._started = False
-        server.protocol.commands[REINDEX_COMMAND] = self.reindex
+        server.protocol.add_command(REINDEX_COMMAND, self.reindex)
 
     def start(self) -> None:
         """Begin to watch, unless indexing is left to others."""

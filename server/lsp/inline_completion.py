@@ -25,7 +25,7 @@ class InlineCompletions:
     def __init__(self, server: HearthLanguageServer) -> None:
         self._server = server
         self._running: dict[str, asyncio.Task[Any]] = {}
-        server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())(self.complete)
+        server.handle(types.TEXT_DOCUMENT_INLINE_COMPLETION, self.complete, types.InlineCompletionOptions())
 
     def supersede(self, uri: str) -> None:
         """End the suggestion in the making for a document, down to the engine's connection."""

@@ -31,10 +31,10 @@ class Lifecycle:
         self._indexing = indexing
         self._completion_items = completion_items
         self._problem = ""
-        server.feature(types.INITIALIZE)(self.initialize)
-        server.feature(types.INITIALIZED)(self.initialized)
-        server.feature(types.SHUTDOWN)(self.shutdown)
-        server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)(self.folders_changed)
+        server.handle(types.INITIALIZE, self.initialize)
+        server.handle(types.INITIALIZED, self.initialized)
+        server.handle(types.SHUTDOWN, self.shutdown)
+        server.handle(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS, self.folders_changed)
 
     async def initialize(self, params: types.InitializeParams) -> None:
         """Settle the position encoding, find the folders and build the services."""

@@ -119,7 +119,6 @@ class HearthProtocol(LanguageServerProtocol):
     """pygls's protocol with the changes that the module's text lists."""
 
     def __init__(self, server: Any, converter: Any) -> None:
-        self.commands: dict[str, Command] = {}
         self.exit_requested = asyncio.Event()
         super().__init__(server, converter)
         self._replace_builtin_handlers()
@@ -152,6 +151,10 @@ class HearthProtocol(LanguageServerProtocol):
                 return self._converter.structure(data, CustomNotification)
         return super().structure_message(data)
 
+    def add_command(self, name: str, command: Command) -> None:
+        """Offer a command; it is called with the list of arguments and the partial result token."""
+        self.fm.commands[name] = command
+
     def write_buffer_bytes(self) -> int:
         """Bytes that wait because the client does not read."""
         transport = getattr(self.writer, "transport", None)
@@ -170,7 +173,7 @@ class HearthProtocol(LanguageServerProtocol):
             handler(params)
 
     async def _execute_command(self, params: ExecuteCommandParams) -> Any:
-        command = self.commands.get(params.command)
+        command: Command | None = self.fm.commands.get(params.command)
         if command is None:
             raise JsonRpcInvalidParams(f"there is no command {params.command!r}")
         return await command(params.arguments or [], params.partial_result_token)

@@ -19,8 +19,8 @@ class SearchRequests:
 
     def __init__(self, server: HearthLanguageServer) -> None:
         self._server = server
-        server.feature(protocol.SEARCH)(self.search)
-        server.feature(protocol.WHY)(self.why)
+        server.handle(protocol.SEARCH, self.search)
+        server.handle(protocol.WHY, self.why)
 
     async def search(self, params: Any) -> dict[str, Any]:
         """Find code; see docs/protocol.md."""

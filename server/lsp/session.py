@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -51,6 +52,22 @@ class HearthLanguageServer(LanguageServer):
         self._tasks: set[asyncio.Task[Any]] = set()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="hearth-lsp")
         self._stopped = False
+
+    def handle(self, method: str, handler: Callable[[Any], Any], options: Any = None) -> None:
+        """Let ``handler`` answer a method; one that is a coroutine function is cancelled with its request."""
+        call: Callable[[Any], Any]
+        # pygls marks what it registers by setting attributes, which bound methods do not allow.
+        if inspect.iscoroutinefunction(handler):
+
+            async def call(params: Any) -> Any:
+                return await handler(params)
+
+        else:
+
+            def call(params: Any) -> Any:
+                return handler(params)
+
+        self.feature(method, options)(call)
 
     async def in_thread(self, function: Callable[..., _T], *arguments: Any) -> _T:
         """Run blocking work off the event loop."""

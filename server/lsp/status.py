@@ -32,7 +32,7 @@ class Status:
         self._changed = asyncio.Event()
         self._told: dict[str, Any] | None = None
         self._model = ""
-        server.feature(protocol.STATUS)(self.status)
+        server.handle(protocol.STATUS, self.status)
 
     def start(self) -> None:
         """Watch the engines and tell the client."""

@@ -32,7 +32,7 @@ class WorkspaceSymbols:
 
     def __init__(self, server: HearthLanguageServer) -> None:
         self._server = server
-        server.feature(types.WORKSPACE_SYMBOL)(self.symbols)
+        server.handle(types.WORKSPACE_SYMBOL, self.symbols)
 
     async def symbols(self, params: types.WorkspaceSymbolParams) -> list[types.WorkspaceSymbol]:
         """Find definitions by part of their names."""

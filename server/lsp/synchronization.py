@@ -18,10 +18,10 @@ class Synchronization:
         self._documents = server.documents
         self._inline = inline
         self._indexing = indexing
-        server.feature(types.TEXT_DOCUMENT_DID_OPEN)(self.did_open)
-        server.feature(types.TEXT_DOCUMENT_DID_CHANGE)(self.did_change)
-        server.feature(types.TEXT_DOCUMENT_DID_SAVE)(self.did_save)
-        server.feature(types.TEXT_DOCUMENT_DID_CLOSE)(self.did_close)
+        server.handle(types.TEXT_DOCUMENT_DID_OPEN, self.did_open)
+        server.handle(types.TEXT_DOCUMENT_DID_CHANGE, self.did_change)
+        server.handle(types.TEXT_DOCUMENT_DID_SAVE, self.did_save)
+        server.handle(types.TEXT_DOCUMENT_DID_CLOSE, self.did_close)
 
     def did_open(self, params: types.DidOpenTextDocumentParams) -> None:
         """Take a document over."""

@@ -15,11 +15,11 @@ class Telemetry:
 
     def __init__(self, server: HearthLanguageServer) -> None:
         self._server = server
-        server.feature(protocol.DID_SHOW)(self.shown)
-        server.feature(protocol.DID_ACCEPT)(self.accepted)
-        server.feature(protocol.DID_PARTIALLY_ACCEPT)(self.partially_accepted)
-        server.feature(protocol.DID_REJECT)(self.rejected)
-        server.protocol.commands[ACCEPTED_COMMAND] = self.accepted_command
+        server.handle(protocol.DID_SHOW, self.shown)
+        server.handle(protocol.DID_ACCEPT, self.accepted)
+        server.handle(protocol.DID_PARTIALLY_ACCEPT, self.partially_accepted)
+        server.handle(protocol.DID_REJECT, self.rejected)
+        server.protocol.add_command(ACCEPTED_COMMAND, self.accepted_command)
 
     def shown(self, params: Any) -> None:
         """``hearth/didShowCompletion``."""

@@ -1,0 +1,234 @@
+"""The completion pipeline with an engine whose every token the test decides on."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from server.completion import CompletionService, Outcome, SuggestionUpdate
+from server.config import CompletionConfig, ContextConfig
+from server.context import ContextGatherer, GatheredContext, RecentEdit
+from server.errors import EngineUnavailable
+from server.types import CompletionRequest, Delta, EngineHealth, ExplainRequest, Snippet, SnippetReason
+
+SNIPPET = Snippet("shop", "a.py", "c0ffee", 1, 2, "python", "def f(): ...", 1.0, SnippetReason.DEFINITION)
+
+
+class PacedEngine:
+    """Writes what the test puts into its queue; ``None`` ends the text."""
+
+    def __init__(self, *texts: str | None, name: str = "embedded") -> None:
+        self.name = name
+        self.queue: asyncio.Queue[str | None] = asyncio.Queue()
+        for text in texts:
+            self.queue.put_nowait(text)
+        self.opened = 0
+        self.closed = asyncio.Event()
+        self.request: CompletionRequest | None = None
+
+    @asynccontextmanager
+    async def complete(self, request: CompletionRequest) -> AsyncIterator[AsyncIterator[Delta]]:
+        self.opened += 1
+        self.request = request
+        try:
+            yield self._deltas()
+        finally:
+            self.closed.set()
+
+    async def _deltas(self) -> AsyncIterator[Delta]:
+        while (text := await self.queue.get()) is not None:
+            yield Delta(text, 1)
+
+    @asynccontextmanager
+    async def explain(self, request: ExplainRequest) -> AsyncIterator[AsyncIterator[Delta]]:
+        yield self._deltas()
+
+    async def health(self) -> EngineHealth:
+        return EngineHealth(True, "", "")
+
+    async def close(self) -> None:
+        pass
+
+
+class DownEngine(PacedEngine):
+    @asynccontextmanager
+    async def complete(self, request: CompletionRequest) -> AsyncIterator[AsyncIterator[Delta]]:
+        raise EngineUnavailable("gone")
+        yield self._deltas()
+
+
+class FixedGatherer(ContextGatherer):
+    """Finds one snippet, as soon as it may."""
+
+    def __init__(self, *, fails: bool = False) -> None:
+        super().__init__(None)
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+        self.fails = fails
+
+    def gather(
+        self,
+        request: CompletionRequest,
+        *,
+        recent_edits: Sequence[RecentEdit] = (),
+        deadline_ms: float | None = None,
+        session: str = "",
+    ) -> GatheredContext:
+        self.may_answer.wait(10)
+        if self.fails:
+            raise RuntimeError("a mistake of ours")
+        return GatheredContext(snippets=(SNIPPET,))
+
+
+def request(before: str = "x = ", after: str = "\n") -> CompletionRequest:
+    return CompletionRequest(path="a.py", language="python", prefix=before, suffix=after)
+
+
+async def collect(service: CompletionService, asked: CompletionRequest | None = None) -> list[SuggestionUpdate]:
+    async with service.stream(asked or request()) as updates:
+        return [update async for update in updates]
+
+
+async def test_text_grows_and_ends_with_a_final_update() -> None:
+    service = CompletionService(FixedGatherer(), PacedEngine("comp", "ute(", "a)", None))
+    updates = await collect(service)
+    assert [update.text for update in updates] == ["comp", "compute(", "compute(a)", "compute(a)"]
+    assert [update.final for update in updates] == [False, False, False, True]
+    assert len({update.id for update in updates}) == 1
+    service.close()
+
+
+async def test_engine_is_asked_with_context_and_extent() -> None:
+    engine = PacedEngine(None)
+    service = CompletionService(FixedGatherer(), engine, CompletionConfig(max_tokens=33))
+    await collect(service, request("def f():", "\n"))
+    assert engine.request is not None
+    assert engine.request.snippets == (SNIPPET,)
+    assert engine.request.max_tokens == 33
+    assert engine.request.multiline
+    service.close()
+
+
+async def test_engine_is_left_as_soon_as_the_line_is_complete() -> None:
+    engine = PacedEngine("value\n", "never read")
+    service = CompletionService(FixedGatherer(), engine)
+    updates = await collect(service)
+    assert updates[-1].text == "value"
+    assert engine.closed.is_set()
+    assert engine.queue.qsize() == 1
+    service.close()
+
+
+async def test_cancel_closes_the_engines_stream() -> None:
+    engine = PacedEngine("some")
+    service = CompletionService(FixedGatherer(), engine)
+    first = asyncio.Event()
+
+    async def read() -> None:
+        async with service.stream(request()) as updates:
+            async for _ in updates:
+                first.set()
+
+    task = asyncio.create_task(read())
+    async with asyncio.timeout(5):
+        await first.wait()
+        task.cancel()
+        await engine.closed.wait()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    service.close()
+
+
+async def test_leaving_early_closes_the_engines_stream_and_counts_as_cancelled() -> None:
+    engine = PacedEngine("some", "more")
+    service = CompletionService(FixedGatherer(), engine)
+    async with service.stream(request()) as updates:
+        first = await anext(updates)
+    assert engine.closed.is_set()
+    record = service.records.get(first.id)
+    assert record is not None
+    assert record.outcome is Outcome.CANCELLED
+    service.close()
+
+
+async def test_context_that_comes_late_is_left_out() -> None:
+    gatherer, engine = FixedGatherer(), PacedEngine("a", None)
+    gatherer.may_answer.clear()
+    service = CompletionService(gatherer, engine, context_config=ContextConfig(deadline_ms=20))
+    updates = await collect(service)
+    assert updates[-1].text == "a"
+    assert engine.request is not None
+    assert engine.request.snippets == ()
+    gatherer.may_answer.set()
+    service.close()
+
+
+async def test_context_that_fails_stops_nothing() -> None:
+    service = CompletionService(FixedGatherer(fails=True), PacedEngine("a", None))
+    assert (await collect(service))[-1].text == "a"
+    service.close()
+
+
+async def test_engine_that_is_down_means_no_suggestion() -> None:
+    service = CompletionService(FixedGatherer(), DownEngine())
+    updates = await collect(service)
+    assert [(update.text, update.final) for update in updates] == [("", True)]
+    service.close()
+
+
+async def test_completion_ends_at_its_deadline_with_what_there_is() -> None:
+    service = CompletionService(FixedGatherer(), PacedEngine("some"), CompletionConfig(deadline_ms=100))
+    assert (await collect(service))[-1].text == "some"
+    service.close()
+
+
+async def test_a_model_is_asked_only_when_the_next_key_does_not_come() -> None:
+    engine = PacedEngine("a", None, name="vllm")
+    service = CompletionService(FixedGatherer(), engine, CompletionConfig(debounce_ms=5000))
+
+    async def read() -> None:
+        async with service.stream(request(), automatic=True) as updates:
+            async for _ in updates:
+                pass
+
+    task = asyncio.create_task(read())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert engine.opened == 0
+    # Somebody who asks is answered at once.
+    async with asyncio.timeout(2):
+        assert (await collect(service))[-1].text == "a"
+    service.close()
+
+
+async def test_records_say_why_and_what_became_of_it() -> None:
+    service = CompletionService(FixedGatherer(), PacedEngine("value", None))
+    final = (await collect(service))[-1]
+    record = service.records.get(final.id)
+    assert record is not None
+    assert record.outcome is Outcome.SUGGESTED
+    assert record.snippets == (SNIPPET,)
+    assert {"context", "first_token", "engine", "total"} <= record.stages.keys()
+    service.records.note_partially_accepted(final.id, 2)
+    service.records.note_accepted(final.id)
+    service.records.note_accepted(final.id)
+    assert record.accepted_characters == len("value")
+    service.close()
+
+
+def test_records_are_bounded_and_forget_the_oldest() -> None:
+    from server.completion import SuggestionRecord, SuggestionRecords
+
+    records = SuggestionRecords(limit=2)
+    made = [SuggestionRecord() for _ in range(3)]
+    for record in made:
+        records.add(record)
+    assert records.get(made[0].id) is None
+    assert records.get(made[2].id) is made[2]
+    records.note_shown("unknown")
