@@ -2,5 +2,6 @@
 
 from indexer.worker.job import run_job
 from indexer.worker.maintenance import discard_index
+from indexer.worker.process import spawn, spawn_async
 
-__all__ = ["discard_index", "run_job"]
+__all__ = ["discard_index", "run_job", "spawn", "spawn_async"]
