@@ -17,7 +17,8 @@ from indexer.types import Hit, Scope
 from server.config import ContextConfig
 from server.context.candidates import Candidate, DefinitionReader
 from server.context.documents import ParseCache
-from server.context.modules import CERTAIN, module_match
+from server.context.modules import CERTAIN
+from server.context.receivers import occurrences
 from server.context.resolution import Definition, Origin, Resolver
 from server.context.selection import select
 from server.context.surroundings import NearName, Surroundings, look_around
@@ -108,6 +109,14 @@ class ContextGatherer:
         clock.stage("read")
         memory = self._memory(session, request)
         search = self._start_search(around, origin, memory)
+        self._resolver.prefetch(
+            [
+                *(item.name or local for local, item in origin.imports.items()),
+                *(near.use.name for near in around.names),
+            ],
+            origin,
+        )
+        clock.stage("symbols")
         candidates = list(self._similar(around, origin, recent_edits))
         clock.stage("open")
         candidates += self._imported(around, origin, clock)
@@ -154,7 +163,7 @@ class ContextGatherer:
                 shape = UseShape.TYPE if local[:1].isupper() else UseShape.PLAIN
                 use = NameUse(local, shape, around.line, 0)
                 # Once for the import itself: a name that is used nowhere yet is likely to be used now.
-                weight = _IMPORTED_UNUSED if around.everywhere.get(local, 0) <= 1 else _IMPORTED_ELSEWHERE
+                weight = _IMPORTED_UNUSED if len(list(occurrences(origin.text, local, 2))) < 2 else _IMPORTED_ELSEWHERE
             if around.partial and local.startswith(around.partial):
                 weight = _IMPORTED_NEAR
             weighted.append((weight, use))
@@ -258,12 +267,9 @@ def _from_hits(hits: Sequence[Hit], origin: Origin) -> Iterator[Candidate]:
     best = max((hit.score for hit in hits), default=0.0)
     if best <= 0.0:
         return
-    imports = set(origin.imports.values())
     for hit in hits:
         weight = _SEARCH * hit.score / best
-        if any(
-            module_match(item, origin.path, origin.language, hit.path, hit.repository) >= CERTAIN for item in imports
-        ):
+        if origin.import_prior(hit.repository, hit.path) >= CERTAIN:
             weight += _SEARCH_IN_IMPORTED_FILE
         reason = SnippetReason.LEXICAL if hit.lexical >= hit.dense else SnippetReason.DENSE
         yield Candidate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import posixpath
 import re
 import sys
@@ -115,6 +116,7 @@ def _anchored_match(wanted: list[str], have: list[str]) -> float:
     return 0.6 if have[: len(wanted)] == wanted else 0.0
 
 
+@functools.lru_cache(maxsize=4096)
 def _module_parts(module: str, importer: str, language: str) -> tuple[list[str], bool]:
     """Parts of the module's name, and whether they start at the root of the repository (relative imports do)."""
     directory = posixpath.dirname(importer)
@@ -150,6 +152,7 @@ def _rust_parts(module: str, importer: str) -> tuple[list[str], bool]:
     return parts, False
 
 
+@functools.lru_cache(maxsize=16384)
 def _path_parts(path: str) -> list[str]:
     parts = [part for part in path.split("/") if part not in {"", "."}]
     if not parts:

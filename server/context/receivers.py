@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from indexer.types import ParsedFile, Symbol
 from server.syntax import NameUse, parameters
@@ -13,7 +14,12 @@ _WRAPPERS_TEXT = """
     Union Vec bool const dict dyn float impl int list mut set str string tuple
 """
 _WRAPPERS = frozenset(_WRAPPERS_TEXT.split())
-_MAX_TEXT = 200_000
+_MAX_OCCURRENCES = 40
+_DECLARED_AFTER = re.compile(r"\s*:\s*(?:&\s*)?(?:mut\s+)?\*?([A-Z]\w*)")
+_ASSIGNED = re.compile(
+    r"\s*(?::[^=\n]{0,60})?:?=\s*(?:await\s+|new\s+|&)*(?:\w+(?:\.|::))*?(?:New)?([A-Z]\w*)\s*(?:\(|\{|::|<|\.)"
+)
+_DECLARED_BEFORE = re.compile(r"(?<![\w$.])([A-Z]\w*)(?:<[^>\n]*>)?\s*[*&]?\s+$")
 
 
 def enclosing_symbols(parsed: ParsedFile, line: int) -> list[Symbol]:
@@ -38,19 +44,33 @@ def receiver_types(use: NameUse, text: str, language: str, parsed: ParsedFile) -
         named = re.match(rf"func\s*\(\s*{re.escape(receiver)}\s+\*?(\w+)", symbol.signature)
         if named:
             return frozenset({named.group(1)})
-    return _constructed(receiver, text, around)
+    return _constructed(receiver, text)
 
 
-def _constructed(receiver: str, text: str, around: list[Symbol]) -> frozenset[str]:
-    if len(text) > _MAX_TEXT:
-        return frozenset()
-    name = re.escape(receiver)
-    patterns = (
-        rf"(?<![\w$]){name}\s*:\s*(?:&\s*)?(?:mut\s+)?\*?([A-Z]\w*)",
-        rf"(?<![\w$]){name}\s*(?::[^=\n]*)?:?=\s*(?:await\s+|new\s+|&)*(?:\w+(?:\.|::))*?(?:New)?([A-Z]\w*)\s*(?:\(|\{{|::|<|\.)",
-        rf"(?<![\w$.])([A-Z]\w*)(?:<[^>\n]*>)?\s*[*&]?\s+{name}\s*[=;,)]",
-    )
+def _constructed(receiver: str, text: str) -> frozenset[str]:
+    """Types that ``receiver`` is declared with or constructed from anywhere in ``text``."""
     found: set[str] = set()
-    for pattern in patterns:
-        found.update(match.group(1) for match in re.finditer(pattern, text))
+    for start in occurrences(text, receiver, _MAX_OCCURRENCES):
+        end = start + len(receiver)
+        after = _DECLARED_AFTER.match(text, end) or _ASSIGNED.match(text, end)
+        if after:
+            found.add(after.group(1))
+        before = _DECLARED_BEFORE.search(text, max(0, start - 60), start)
+        if before and text[end : end + 1] in {" ", "=", ";", ",", ")"}:
+            found.add(before.group(1))
     return frozenset(found) - _WRAPPERS
+
+
+def occurrences(text: str, word: str, limit: int) -> Iterator[int]:
+    """Yield where ``word`` stands by itself in ``text``, at most ``limit`` places."""
+    at = text.find(word)
+    while at >= 0 and limit > 0:
+        end = at + len(word)
+        if not _is_word(text[at - 1 : at]) and not _is_word(text[end : end + 1]):
+            limit -= 1
+            yield at
+        at = text.find(word, end)
+
+
+def _is_word(character: str) -> bool:
+    return character.isalnum() or character in {"_", "$"}

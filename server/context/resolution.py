@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from indexer.api import Index
-from indexer.types import Import, ParsedFile, Scope, Symbol, SymbolKind
+from indexer.types import Import, ParsedFile, Scope, Symbol, SymbolHit, SymbolKind
 from server.context.documents import ParseCache
 from server.context.modules import CERTAIN, POSSIBLE, local_names, module_match
 from server.context.receivers import enclosing_symbols, receiver_types
@@ -15,6 +18,10 @@ from server.syntax import NameUse, UseShape
 from server.types import OpenFile
 
 _CANDIDATES = 50
+_DOCUMENTS_REMEMBERED = 64
+_NAMES_REMEMBERED = 4096
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 _TYPE_KINDS = frozenset(
     {SymbolKind.CLASS, SymbolKind.STRUCT, SymbolKind.INTERFACE, SymbolKind.ENUM, SymbolKind.TRAIT, SymbolKind.TYPE}
 )
@@ -51,6 +58,23 @@ class Origin:
     open_files: tuple[OpenFile, ...] = ()
     imports: Mapping[str, Import] = field(default_factory=dict)
     """Local name → import."""
+    priors: dict[tuple[str, str], float] = field(default_factory=dict)
+    """What :meth:`import_prior` found; shared by all states of a document that have the same imports."""
+    known: dict[str, tuple[SymbolHit, ...]] = field(default_factory=dict)
+    """Definitions by name; shared while the index and what may be read stay the same."""
+
+    def import_prior(self, repository: str, path: str) -> float:
+        """How well ``path`` fits the best of the document's imports, 0.0 to 1.0."""
+        key = (repository, path)
+        if key not in self.priors:
+            self.priors[key] = max(
+                (
+                    module_match(item, self.path, self.language, path, repository)
+                    for item in dict.fromkeys(self.parsed.imports)
+                ),
+                default=0.0,
+            )
+        return self.priors[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +107,9 @@ class Resolver:
     def __init__(self, index: Index | None, parses: ParseCache | None = None) -> None:
         self._index = index
         self._parses = parses or ParseCache()
+        self._lock = threading.Lock()
+        self._priors: OrderedDict[Hashable, dict[tuple[str, str], float]] = OrderedDict()
+        self._known: OrderedDict[Hashable, dict[str, tuple[SymbolHit, ...]]] = OrderedDict()
 
     def origin(
         self,
@@ -99,6 +126,8 @@ class Resolver:
         """Parse the document and shadow it, and the other open ones, in the scope."""
         parsed = self._parses.parse(text, language, cursor_line=cursor_line)
         shadowed = {(file.repository or repository, file.path) for file in open_files} | {(repository, path)}
+        shadowing = Scope(scope.repositories, scope.ref, scope.exclude | shadowed)
+        generation = self._index.generation() if self._index is not None else -1
         return Origin(
             path=path,
             language=language,
@@ -106,12 +135,23 @@ class Resolver:
             parsed=parsed,
             repository=repository,
             ref=ref,
-            scope=Scope(scope.repositories, scope.ref, scope.exclude | shadowed),
+            scope=shadowing,
             open_files=tuple(
                 file for file in open_files if (file.repository or repository, file.path) != (repository, path)
             ),
             imports=local_names(parsed.imports, language),
+            priors=self._remembered(self._priors, (repository, path, language, parsed.imports)),
+            known=self._remembered(self._known, (generation, repository, ref, shadowing)),
         )
+
+    def _remembered(self, memory: OrderedDict[Hashable, dict[_Key, _Value]], key: Hashable) -> dict[_Key, _Value]:
+        """What was found under ``key`` before; single operations on it are safe in several threads."""
+        with self._lock:
+            found = memory.setdefault(key, {})
+            memory.move_to_end(key)
+            if len(memory) > _DOCUMENTS_REMEMBERED:
+                memory.popitem(last=False)
+            return found
 
     def resolve(self, use: NameUse, origin: Origin, *, own: bool = False, limit: int = 5) -> list[Definition]:
         """Definitions of the name in ``use``, best first.
@@ -144,6 +184,24 @@ class Resolver:
         scored.sort(key=lambda item: (-item.score, item.repository, item.path, item.symbol.start_line))
         return scored[:limit]
 
+    def prefetch(self, names: Iterable[str], origin: Origin) -> None:
+        """Look up the definitions of many names at once, in the document's own repository first."""
+        if self._index is None:
+            return
+        wanted = [name for name in dict.fromkeys(names) if name not in origin.known]
+        found: dict[str, list[SymbolHit]] = {name: [] for name in wanted}
+        if origin.repository:
+            own = origin.scope.only(origin.repository, origin.ref)
+            for hit in self._index.definitions_of(wanted, own, _CANDIDATES):
+                found[hit.symbol.name].append(hit)
+        missing = [name for name in wanted if not found[name]]
+        if missing:
+            for hit in self._index.definitions_of(missing, origin.scope, _CANDIDATES):
+                found[hit.symbol.name].append(hit)
+        if len(origin.known) > _NAMES_REMEMBERED:
+            origin.known.clear()
+        origin.known.update((name, tuple(hits)) for name, hits in found.items())
+
     def namesakes(self, name: str, origin: Origin) -> int:
         """How many definitions of ``name`` there are in the document, the open ones and the index, at most about 50."""
         found = [*self._in_document(name, origin), *self._in_open_files(name, origin), *self._in_index(name, origin)]
@@ -172,11 +230,9 @@ class Resolver:
     def _in_index(self, name: str, origin: Origin) -> list[Definition]:
         if self._index is None:
             return []
-        hits = []
-        if origin.repository:
-            hits = self._index.definitions(name, origin.scope.only(origin.repository, origin.ref), _CANDIDATES)
-        if not hits:
-            hits = self._index.definitions(name, origin.scope, _CANDIDATES)
+        if name not in origin.known:
+            self.prefetch([name], origin)
+        hits = origin.known.get(name, ())
         return [
             Definition(hit.repository, hit.ref, hit.commit, hit.path, hit.language, hit.symbol, 0.0)
             for hit in hits
@@ -199,13 +255,7 @@ class Resolver:
         score = 3.0 * match
         # Without an import of the name itself, a file that is imported for anything is still the likelier place.
         if match < CERTAIN and not same_file:
-            score += max(
-                (
-                    module_match(item, origin.path, origin.language, definition.path, definition.repository)
-                    for item in set(origin.imports.values())
-                ),
-                default=0.0,
-            )
+            score += origin.import_prior(definition.repository, definition.path)
         score += (1.5 if same_repository else 0.0) + _nearness(origin.path, definition.path)
         score += _kind_fit(use, definition.symbol.kind)
         score += 2.0 if definition.symbol.scope.rpartition(".")[2] in receivers else 0.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from indexer.tokens import identifiers
@@ -41,7 +40,6 @@ class Surroundings:
         partial: What stands of the name at the cursor; empty when none is being typed.
         query: The lines around the cursor as a search query, the last three twice.
         words: Identifiers of those lines.
-        everywhere: How often each identifier occurs in the whole document.
     """
 
     line: int
@@ -49,7 +47,6 @@ class Surroundings:
     partial: str
     query: str
     words: frozenset[str]
-    everywhere: Mapping[str, int]
 
 
 def look_around(prefix: str, suffix: str, language: str, parsed: ParsedFile) -> Surroundings:
@@ -88,16 +85,12 @@ def look_around(prefix: str, suffix: str, language: str, parsed: ParsedFile) -> 
     query_above = [line[:_MAX_LINE] for line in above[-_QUERY_ABOVE:]]
     query_below = [line[:_MAX_LINE] for line in below[1 : 1 + _QUERY_BELOW]]
     text = "\n".join((*query_above, *query_below))
-    counts: dict[str, int] = {}
-    for word in identifiers(prefix + suffix):
-        counts[word] = counts.get(word, 0) + 1
     return Surroundings(
         line=cursor,
         names=tuple(sorted(nearest.values(), key=lambda near: (-near.nearness, near.use.name))),
         partial=partial,
         query=text + "\n" + "\n".join(query_above[-_DOUBLED:]),
         words=frozenset(identifiers(text)),
-        everywhere=counts,
     )
 
 
