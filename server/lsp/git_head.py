@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _MAX_BYTES = 4096
+_IN_BETWEEN = ("rebase-merge", "rebase-apply")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +36,26 @@ def find_work_tree(folder: Path) -> WorkTree | None:
     return None
 
 
-def head_fingerprint(tree: WorkTree) -> str:
-    """Return a string that differs when HEAD names another branch or another commit; empty when it cannot be told."""
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a work tree stands. ``ref`` is a branch or, detached, a commit; ``state`` differs when it moved."""
+
+    ref: str
+    state: str
+
+
+def read_head(tree: WorkTree) -> Head | None:
+    """Return where HEAD stands; ``None`` when it cannot be told: no commit yet, or in the middle of a rebase."""
+    if any((tree.git_dir / name).exists() for name in _IN_BETWEEN):
+        return None
     head = _read(tree.git_dir / "HEAD").strip()
     if not head.startswith("ref:"):
-        return head
+        return Head(head, head) if head else None
     name = head.removeprefix("ref:").strip()
+    branch = name.removeprefix("refs/heads/")
     loose = _read(tree.common / name).strip()
     if loose:
-        return f"{name} {loose}"
+        return Head(branch, f"{name} {loose}")
     # Packed refs, or the reftable format: their times tell.
     times = []
     for file in (tree.common / "packed-refs", tree.common / "reftable" / "tables.list"):
@@ -51,7 +63,7 @@ def head_fingerprint(tree: WorkTree) -> str:
             times.append(file.stat().st_mtime_ns)
         except OSError:
             times.append(0)
-    return f"{name} {times}" if any(times) else ""
+    return Head(branch, f"{name} {times}") if any(times) else None
 
 
 def _read(file: Path) -> str:

@@ -17,7 +17,7 @@ from lsprotocol import types
 
 from indexer.errors import IndexBusy, IndexerError
 from indexer.types import IndexJob, IndexReport, Progress
-from server.lsp.git_head import WorkTree, find_work_tree, head_fingerprint
+from server.lsp.git_head import Head, WorkTree, find_work_tree, read_head
 from server.lsp.session import HearthLanguageServer
 from server.lsp.status import Status
 
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 REINDEX_COMMAND = "hearth.reindex"
 POLL_SECONDS = 2.0
 _REPORT_SECONDS = 0.1
+_CREATE_SECONDS = 2.0
 
 
 class Indexing:
@@ -35,15 +36,14 @@ class Indexing:
         self._server = server
         self._status = status
         self._wake = asyncio.Event()
-        self._indexed: dict[Path, str] = {}
+        self._indexed: dict[Path, Head] = {}
+        self._one_at_a_time = asyncio.Lock()
         self._shown: set[str] = set()
         self._numbers = itertools.count(1)
-        self._started = False
         server.protocol.add_command(REINDEX_COMMAND, self.reindex)
 
     def start(self) -> None:
         """Begin to watch, unless indexing is left to others."""
-        self._started = True
         self._server.run_task(self._watch(), "indexing")
 
     def look_soon(self) -> None:
@@ -58,8 +58,9 @@ class Indexing:
     async def reindex(self, _arguments: list[Any], _token: Any) -> None:
         """Bring every repository of the workspace up to date, whether its HEAD moved or not."""
         for tree in await self._work_trees():
-            self._indexed.pop(tree.root, None)
-            await self._index(tree, await self._server.in_thread(head_fingerprint, tree))
+            head = await self._server.in_thread(read_head, tree)
+            if head is not None:
+                await self._index(tree, head)
 
     async def _watch(self) -> None:
         services = self._server.services
@@ -68,9 +69,9 @@ class Indexing:
         while True:
             if services.auto_index:
                 for tree in await self._work_trees():
-                    fingerprint = await self._server.in_thread(head_fingerprint, tree)
-                    if fingerprint and self._indexed.get(tree.root) != fingerprint:
-                        await self._index(tree, fingerprint)
+                    head = await self._server.in_thread(read_head, tree)
+                    if head is not None and self._indexed.get(tree.root) != head:
+                        await self._index(tree, head)
             # A hook or another window may have published something, too.
             await self._refresh()
             with suppress(TimeoutError):
@@ -83,7 +84,11 @@ class Indexing:
         found = await self._server.in_thread(lambda: [find_work_tree(folder) for folder in folders])
         return list({tree.root: tree for tree in found if tree is not None}.values())
 
-    async def _index(self, tree: WorkTree, fingerprint: str) -> None:
+    async def _index(self, tree: WorkTree, head: Head) -> None:
+        async with self._one_at_a_time:
+            await self._run_job(tree, head)
+
+    async def _run_job(self, tree: WorkTree, head: Head) -> None:
         services = self._server.services
         if services is None:
             return
@@ -91,22 +96,27 @@ class Indexing:
         self._status.indexing += 1
         self._status.changed()
         try:
-            events = services.run_index_job(IndexJob(source=str(tree.root)))
+            events = services.run_index_job(IndexJob(source=str(tree.root), refs=(head.ref,)))
             async with aclosing(events):  # type: ignore[type-var]  # An async generator, typed by what it yields.
                 async for event in events:
                     if isinstance(event, Progress):
                         await display.show(event)
                     elif isinstance(event, IndexReport):
                         log.info("indexed %s at %s in %.1f s", event.repository, event.commit[:12], event.seconds)
-            self._indexed[tree.root] = fingerprint
+            self._indexed[tree.root] = head
             self._status.failed = False
         except IndexBusy as error:
             # Another window indexes into the same directory: come back at the next poll.
             log.info("indexing waits: %s", error)
         except IndexerError as error:
-            self._indexed[tree.root] = fingerprint
+            self._indexed[tree.root] = head
             self._status.failed = True
             self._show_once(f"{tree.root.name} could not be indexed: {error}")
+        except Exception:
+            # A mistake of ours in one run must not end the watch over all repositories.
+            log.exception("indexing %s failed", tree.root.name)
+            self._indexed[tree.root] = head
+            self._status.failed = True
         finally:
             self._status.indexing -= 1
             display.end()
@@ -164,7 +174,10 @@ class _ProgressDisplay:
 
     async def _create(self) -> None:
         try:
-            await self._server.window_work_done_progress_create_async(types.WorkDoneProgressCreateParams(self._token))
+            async with asyncio.timeout(_CREATE_SECONDS):
+                await self._server.window_work_done_progress_create_async(
+                    types.WorkDoneProgressCreateParams(self._token)
+                )
         except Exception as error:  # noqa: BLE001  # Whatever the client answers, indexing goes on without a bar.
             log.info("the client shows no progress: %s", error)
             self._supported = False
