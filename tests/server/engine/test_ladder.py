@@ -1,0 +1,217 @@
+"""The ladder over real engines and servers that fail and come back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from attrs import evolve
+
+from server.config import EngineConfig, ExplainConfig, VllmConfig
+from server.engine.ladder import Ladder, LadderStream
+from server.engine.vllm import VllmEngine
+from server.errors import EngineError
+from server.types import ChatMessage, CompletionRequest, ExplainRequest, Prompt, Rung
+from tests.server.engine.fault_server import (
+    DONE,
+    MODEL,
+    Behaviour,
+    FaultServer,
+    answers,
+    chat_event,
+    closes_after,
+    event,
+    fault_server,
+    hangs_after,
+    refuses,
+    repeats,
+)
+
+REQUEST = CompletionRequest(path="a.py", language="python", prefix="x = ", suffix="\n")
+EXPLAIN = ExplainRequest(path="a.py", language="python", text="x = 1\n", start_line=1, end_line=1)
+CONFIG = EngineConfig(failures=2, retry_seconds=0.05, retry_max_seconds=0.1)
+
+
+def engine_for(server: FaultServer) -> VllmEngine:
+    config = VllmConfig(url=server.url, model=MODEL, first_token_seconds=0.3, between_tokens_seconds=0.2)
+    return VllmEngine(
+        evolve(config, explain_first_token_seconds=0.3),
+        ExplainConfig(),
+        write_prompt=lambda request, _: Prompt(request.prefix),
+        write_explanation=lambda request: (ChatMessage("user", request.text),),
+    )
+
+
+def says(text: str) -> Behaviour:
+    return answers(event(text, finish="stop"), DONE)
+
+
+class Rig:
+    """Two servers, a ladder over both, and every change of rung it announced."""
+
+    def __init__(self, best: FaultServer, second: FaultServer) -> None:
+        self.best, self.second = best, second
+        self.changes: asyncio.Queue[tuple[Rung, str]] = asyncio.Queue()
+        self.ladder = Ladder(
+            [(Rung.VLLM, engine_for(best)), (Rung.EMBEDDED, engine_for(second))],
+            CONFIG,
+            on_change=lambda rung, detail: self.changes.put_nowait((rung, detail)),
+        )
+        best.behaviour, second.behaviour = says("best"), says("second")
+
+    async def ask(self) -> tuple[str, LadderStream]:
+        async with self.ladder.complete(REQUEST) as stream:
+            return "".join([delta.text async for delta in stream]), stream
+
+    async def change(self) -> tuple[Rung, str]:
+        async with asyncio.timeout(5):
+            return await self.changes.get()
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    async with fault_server() as best, fault_server() as second:
+        running = Rig(best, second)
+        yield running
+        await running.ladder.close()
+
+
+async def test_the_best_engine_answers(rig: Rig) -> None:
+    text, stream = await rig.ask()
+    assert (text, stream.rung, rig.ladder.rung) == ("best", Rung.VLLM, Rung.VLLM)
+    assert not rig.second.requests
+
+
+@pytest.mark.parametrize(
+    "failure", [refuses(500), refuses(401), refuses(503), closes_after(), hangs_after(), answers(b"data: {\n\n")]
+)
+async def test_the_next_engine_answers_when_the_best_fails_before_its_first_token(rig: Rig, failure: Behaviour) -> None:
+    rig.best.behaviour = failure
+    text, stream = await rig.ask()
+    assert (text, stream.rung, stream.broken_off) == ("second", Rung.EMBEDDED, False)
+
+
+async def test_silence_is_an_answer(rig: Rig) -> None:
+    rig.best.behaviour = says("")
+    text, stream = await rig.ask()
+    assert (text, stream.rung) == ("", Rung.VLLM)
+    assert not rig.second.requests
+
+
+async def test_a_failure_after_the_first_token_ends_the_text_and_mixes_nothing_in(rig: Rig) -> None:
+    rig.best.behaviour = closes_after(event("half"))
+    text, stream = await rig.ask()
+    assert (text, stream.rung, stream.broken_off) == ("half", Rung.VLLM, True)
+    assert not rig.second.requests
+
+
+async def test_a_failing_engine_is_left_alone_and_comes_back(rig: Rig) -> None:
+    rig.best.behaviour, rig.best.health_status = refuses(500), 500
+    for _ in range(2):
+        assert (await rig.ask())[0] == "second"
+    rung, detail = await rig.change()
+    assert rung is Rung.EMBEDDED
+    assert "vllm is down" in detail
+    asked = len(rig.best.requests)
+    for _ in range(3):
+        assert (await rig.ask())[0] == "second"
+    assert len(rig.best.requests) == asked
+
+    rig.best.behaviour, rig.best.health_status = says("best"), 200
+    rung, _ = await rig.change()
+    assert rung is Rung.VLLM
+    assert (await rig.ask())[0] == "best"
+    assert rig.ladder.counters == {
+        "vllm.failed": 2,
+        "vllm.passed-over": 3,
+        "vllm.answered": 1,
+        "embedded.answered": 5,
+    }
+
+
+async def test_one_that_is_well_only_by_its_own_word_is_left_alone_again(rig: Rig) -> None:
+    rig.best.behaviour = refuses(500)  # and /health says 200
+    for _ in range(2):
+        await rig.ask()
+    assert (await rig.change())[0] is Rung.EMBEDDED
+    assert (await rig.change())[0] is Rung.VLLM
+    assert (await rig.ask())[0] == "second"  # the trial
+    assert (await rig.change())[0] is Rung.EMBEDDED
+
+
+async def test_with_no_engine_left_there_is_silence_and_no_error(rig: Rig) -> None:
+    rig.best.behaviour = rig.second.behaviour = refuses(500)
+    text, stream = await rig.ask()
+    assert (text, stream.rung) == ("", Rung.QUIET)
+    await rig.ask()
+    assert rig.ladder.rung is Rung.QUIET
+
+
+async def test_an_empty_ladder_is_quiet() -> None:
+    ladder = Ladder([])
+    async with ladder.complete(REQUEST) as stream:
+        assert [delta async for delta in stream] == []
+    assert ladder.rung is Rung.QUIET
+    assert not (await ladder.health()).available
+
+
+async def test_explanations_fall_too_and_raise_when_nobody_can(rig: Rig) -> None:
+    rig.best.behaviour = refuses(404)
+    rig.second.behaviour = answers(chat_event("It works.", finish="stop"), DONE)
+    async with rig.ladder.explain(EXPLAIN) as stream:
+        assert "".join([delta.text async for delta in stream]) == "It works."
+        assert stream.rung is Rung.EMBEDDED
+    rig.second.behaviour = refuses(500)
+    with pytest.raises(EngineError):
+        async with rig.ladder.explain(EXPLAIN):
+            pass
+    # A chat model that is missing says nothing about completions.
+    assert rig.ladder.rung is Rung.VLLM
+
+
+async def test_health_takes_a_dead_engine_out_before_anybody_waits_for_it(rig: Rig) -> None:
+    rig.best.health_status = 503
+    health = await rig.ladder.health()
+    assert health.available
+    assert rig.ladder.rung is Rung.EMBEDDED
+    assert (await rig.ask())[0] == "second"
+    assert not rig.best.requests
+    rig.best.health_status = 200
+    assert (await rig.change())[0] is Rung.EMBEDDED
+    assert (await rig.change())[0] is Rung.VLLM
+
+
+async def test_leaving_the_stream_reaches_the_engine(rig: Rig) -> None:
+    rig.best.behaviour = repeats(event("word "), 0.005)
+    async with rig.ladder.complete(REQUEST) as stream:
+        await anext(stream)
+    async with asyncio.timeout(2):
+        await rig.best.closed.wait()
+
+
+async def test_a_cancel_before_the_first_token_reaches_the_engine_and_counts_as_nothing(rig: Rig) -> None:
+    rig.best.behaviour = hangs_after()
+    task = asyncio.create_task(rig.ask())
+    await rig.best.started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with asyncio.timeout(2):
+        await rig.best.closed.wait()
+    assert rig.ladder.counters == {}
+    assert rig.ladder.rung is Rung.VLLM
+
+
+async def test_a_server_that_asks_for_time_is_left_alone_at_once(rig: Rig) -> None:
+    rig.best.behaviour, rig.best.health_status = refuses(503, {}, {"Retry-After": "30"}), 503
+    assert (await rig.ask())[0] == "second"
+    assert rig.ladder.rung is Rung.EMBEDDED
+
+
+async def test_closing_ends_the_probes(rig: Rig) -> None:
+    rig.best.health_status = 500
+    await rig.ladder.health()
+    await rig.ladder.close()
+    await rig.ladder.close()
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("probe")]

@@ -1,0 +1,409 @@
+"""The engine against a model server that answers, hangs, lies and leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from server.config import ExplainConfig, VllmConfig
+from server.engine.vllm import VllmEngine
+from server.errors import (
+    EngineBusy,
+    EngineError,
+    EngineProtocolError,
+    EngineRefused,
+    EngineTimeout,
+    EngineUnavailable,
+)
+from server.types import ChatMessage, CompletionRequest, Delta, ExplainRequest, Prompt
+from tests.server.engine.fault_server import (
+    DONE,
+    MODEL,
+    FaultServer,
+    answers,
+    chat_event,
+    closes_after,
+    event,
+    fault_server,
+    hangs_after,
+    refuses,
+    repeats,
+)
+
+REQUEST = CompletionRequest(path="a.py", language="python", prefix="x = ", suffix="\n", max_tokens=32)
+EXPLAIN = ExplainRequest(path="a.py", language="python", text="x = 1\n", start_line=1, end_line=1)
+QUICK = VllmConfig(
+    model=MODEL, connect_seconds=0.5, first_token_seconds=0.3, between_tokens_seconds=0.2, total_seconds=1.0
+)
+
+
+def make_engine(server: FaultServer, *, environment: dict[str, str] | None = None, **changes: Any) -> VllmEngine:
+    settings: dict[str, Any] = {"url": server.url, **changes}
+    return VllmEngine(
+        evolve(QUICK, **settings),
+        ExplainConfig(),
+        write_prompt=lambda request, _model: Prompt(
+            f"<P>{request.prefix}<S>{request.suffix}<M>", stop=("\n", "<E>", "<F>", "<G>", "<H>"), stop_token_ids=(1, 2)
+        ),
+        write_explanation=lambda request: (ChatMessage("system", "be brief"), ChatMessage("user", request.text)),
+        environment=environment or {},
+    )
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FaultServer]:
+    async with fault_server() as running:
+        yield running
+
+
+async def text_of(engine: VllmEngine, request: CompletionRequest = REQUEST) -> str:
+    async with engine.complete(request) as deltas:
+        return "".join([delta.text async for delta in deltas])
+
+
+async def failure(engine: VllmEngine) -> tuple[str, EngineError]:
+    """Return what came before the failure, and the failure."""
+    text = ""
+
+    async def read() -> None:
+        nonlocal text
+        async with engine.complete(REQUEST) as deltas:
+            async for delta in deltas:
+                text += delta.text
+
+    with pytest.raises(EngineError) as caught:
+        await read()
+    await engine.close()
+    return text, caught.value
+
+
+async def test_a_completion_streams_as_it_is_written(server: FaultServer) -> None:
+    server.behaviour = hangs_after(event("foo"), event("("))
+    engine = make_engine(server)
+    async with engine.complete(REQUEST) as deltas:
+        assert await anext(deltas) == Delta("foo")
+        assert await anext(deltas) == Delta("(")
+    await engine.close()
+
+
+async def test_the_request_says_all_that_the_server_would_choose_otherwise(server: FaultServer) -> None:
+    server.behaviour = answers(event("1", finish="stop"), DONE)
+    engine = make_engine(server, environment={"KEY": "secret"}, api_key_env="KEY")
+    assert await text_of(engine) == "1"
+    await engine.close()
+    (sent,) = server.requests
+    assert sent["prompt"] == "<P>x = <S>\n<M>"
+    assert (sent["model"], sent["max_tokens"], sent["temperature"], sent["stream"]) == (MODEL, 32, 0.0, True)
+    assert sent["stop"] == ["\n", "<E>", "<F>", "<G>"]
+    assert sent["stop_token_ids"] == [1, 2]
+    assert server.headers[0]["Authorization"] == "Bearer secret"
+    assert server.headers[0]["X-Request-Id"]
+
+
+async def test_tokens_are_counted_when_the_server_says_them(server: FaultServer) -> None:
+    server.behaviour = answers(
+        event("a", usage={"completion_tokens": 1}),
+        event("b c", usage={"completion_tokens": 3}, finish="stop"),
+        b'data: {"choices": [], "usage": {"completion_tokens": 3}}\n\n',
+        DONE,
+    )
+    engine = make_engine(server)
+    async with engine.complete(REQUEST) as deltas:
+        assert [delta async for delta in deltas] == [Delta("a", 1), Delta("b c", 2)]
+    await engine.close()
+
+
+async def test_an_explanation_streams_from_the_chat_api(server: FaultServer) -> None:
+    server.behaviour = answers(
+        chat_event(None), chat_event("It "), chat_event("works."), chat_event("", finish="stop"), DONE
+    )
+    engine = make_engine(server)
+    async with engine.explain(EXPLAIN) as deltas:
+        assert "".join([delta.text async for delta in deltas]) == "It works."
+    await engine.close()
+    assert server.requests[0]["messages"] == [
+        {"role": "system", "content": "be brief"},
+        {"role": "user", "content": "x = 1\n"},
+    ]
+
+
+async def test_without_a_model_in_the_settings_the_first_listed_one_is_asked(server: FaultServer) -> None:
+    server.behaviour = answers(event("1", finish="stop"), DONE)
+    engine = make_engine(server, model="")
+    assert await text_of(engine) == "1"
+    await engine.close()
+    assert server.requests[0]["model"] == MODEL
+
+
+async def test_connections_are_used_again(server: FaultServer) -> None:
+    server.behaviour = answers(event("1", finish="stop"), DONE)
+    engine = make_engine(server)
+    for _ in range(5):
+        assert await text_of(engine) == "1"
+    await engine.close()
+    assert len(server.peers) == 1
+
+
+async def test_a_unix_socket_serves_as_well(tmp_path: Path) -> None:
+    socket = tmp_path / "vllm.sock"
+    async with fault_server(socket) as server:
+        server.behaviour = answers(event("1", finish="stop"), DONE)
+        engine = make_engine(server, url="", uds=str(socket))
+        assert await text_of(engine) == "1"
+        assert (await engine.health()).available
+        await engine.close()
+
+
+async def test_leaving_the_stream_closes_the_connection_at_once(server: FaultServer) -> None:
+    server.behaviour = repeats(event("word "), 0.005)
+    engine = make_engine(server)
+    async with engine.complete(REQUEST) as deltas:
+        await anext(deltas)
+        left = time.perf_counter()
+    async with asyncio.timeout(2):
+        await server.closed.wait()
+    assert time.perf_counter() - left < 0.25
+    await engine.close()
+
+
+async def test_a_cancel_while_waiting_for_headers_closes_the_connection(server: FaultServer) -> None:
+    server.behaviour = hangs_after()
+    engine = make_engine(server, first_token_seconds=60.0, total_seconds=60.0)
+    task = asyncio.create_task(text_of(engine))
+    await server.started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with asyncio.timeout(2):
+        await server.closed.wait()
+    await engine.close()
+
+
+async def test_a_cancel_between_tokens_closes_the_connection(server: FaultServer) -> None:
+    server.behaviour = hangs_after(event("foo"))
+    engine = make_engine(server, between_tokens_seconds=60.0, total_seconds=60.0)
+    first = asyncio.Event()
+
+    async def read() -> None:
+        async with engine.complete(REQUEST) as deltas:
+            async for _ in deltas:
+                first.set()
+
+    task = asyncio.create_task(read())
+    await first.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with asyncio.timeout(2):
+        await server.closed.wait()
+    await engine.close()
+
+
+@pytest.mark.parametrize(
+    ("chunks", "before", "message"),
+    [
+        ((), "", "send its first token in time"),
+        ((b": waiting\n\n",), "", "send its first token in time"),
+        ((event("foo"),), "foo", "go on in time"),
+    ],
+)
+async def test_a_server_that_hangs_is_given_up(
+    server: FaultServer, chunks: tuple[bytes, ...], before: str, message: str
+) -> None:
+    server.behaviour = hangs_after(*chunks)
+    text, error = await failure(make_engine(server))
+    assert isinstance(error, EngineTimeout)
+    assert text == before
+    assert message in error.message
+    async with asyncio.timeout(2):
+        await server.closed.wait()
+
+
+async def test_a_stream_that_never_ends_is_given_up_at_its_deadline(server: FaultServer) -> None:
+    server.behaviour = repeats(event("x"), 0.05)
+    text, error = await failure(make_engine(server, total_seconds=0.4))
+    assert isinstance(error, EngineTimeout)
+    assert "finish in time" in error.message
+    assert set(text) == {"x"}
+
+
+async def test_comments_do_not_count_as_tokens(server: FaultServer) -> None:
+    server.behaviour = repeats(b": ping\n\n", 0.02)
+    _, error = await failure(make_engine(server))
+    assert isinstance(error, EngineTimeout)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "said"),
+    [
+        (400, {"error": {"message": "too long"}}, EngineRefused, "answered 400: too long"),
+        (401, {"error": "no key"}, EngineRefused, "answered 401: no key"),
+        (403, {}, EngineRefused, "answered 403"),
+        (404, {"object": "error", "message": "no such model"}, EngineRefused, "no such model"),
+        (307, {}, EngineRefused, "answered 307"),
+        (429, {}, EngineBusy, "answered 429"),
+        (500, {"error": {"message": "boom"}}, EngineUnavailable, "boom"),
+        (502, {}, EngineUnavailable, "answered 502"),
+        (503, {}, EngineBusy, "answered 503"),
+    ],
+)
+async def test_statuses_become_errors_that_say_what_to_do(
+    server: FaultServer, status: int, body: dict[str, Any], kind: type[EngineError], said: str
+) -> None:
+    server.behaviour = refuses(status, body, {"Location": "http://127.0.0.1:1/"})
+    _, error = await failure(make_engine(server))
+    assert type(error) is kind
+    assert said in error.message
+    assert error.advice
+
+
+@pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("nonsense", 0.0), ("-3", 0.0), ("nan", 0.0), ("", 0.0)])
+async def test_retry_after_is_understood(server: FaultServer, header: str, seconds: float) -> None:
+    server.behaviour = refuses(503, {}, {"Retry-After": header})
+    _, error = await failure(make_engine(server))
+    assert isinstance(error, EngineBusy)
+    assert error.retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("chunks", "kind"),
+    [
+        ((b"data: {not json\n\n",), EngineProtocolError),
+        ((b"data: [1, 2]\n\n",), EngineProtocolError),
+        ((b'data: {"choices": [{"logprobs": null}]}\n\n',), EngineProtocolError),
+        ((b'data: {"choices": 7}\n\n',), EngineProtocolError),
+        ((b'data: {"error": {"message": "boom", "code": 500}}\n\n',), EngineUnavailable),
+        ((b'data: {"error": {"message": "boom", "code": 400}}\n\n',), EngineRefused),
+        ((b'data: {"object": "error", "message": "boom"}\n\n',), EngineUnavailable),
+        ((event("foo"),), EngineProtocolError),
+        ((b"\xff\xfe\n\ndata: \xff\n\n",), EngineProtocolError),
+    ],
+)
+async def test_streams_that_are_not_the_protocol(
+    server: FaultServer, chunks: tuple[bytes, ...], kind: type[EngineError]
+) -> None:
+    server.behaviour = answers(*chunks)
+    _, error = await failure(make_engine(server))
+    assert type(error) is kind
+
+
+async def test_an_answer_that_is_no_stream_is_a_protocol_error(server: FaultServer) -> None:
+    server.behaviour = answers(b"<html>", content_type="text/html")
+    _, error = await failure(make_engine(server))
+    assert isinstance(error, EngineProtocolError)
+    assert "text/html" in error.message
+
+
+async def test_a_line_of_ten_megabytes_is_refused(server: FaultServer) -> None:
+    server.behaviour = answers(b"data: ", *[b"x" * 100_000] * 100)
+    _, error = await failure(
+        make_engine(server, between_tokens_seconds=10.0, first_token_seconds=10.0, total_seconds=10.0)
+    )
+    assert isinstance(error, EngineProtocolError)
+
+
+async def test_an_early_close_keeps_what_came_and_says_so(server: FaultServer) -> None:
+    server.behaviour = closes_after(event("foo"))
+    text, error = await failure(make_engine(server))
+    assert text == "foo"
+    assert isinstance(error, EngineUnavailable)
+
+
+async def test_a_close_before_the_answer_is_tried_once_more(server: FaultServer) -> None:
+    dropped = closes_after()
+
+    async def first_drops(running: FaultServer, request: Any) -> Any:
+        running.behaviour = answers(event("1", finish="stop"), DONE)
+        return await dropped(running, request)
+
+    server.behaviour = first_drops
+    engine = make_engine(server)
+    assert await text_of(engine) == "1"
+    await engine.close()
+    assert len(server.requests) == 2
+
+
+async def test_a_server_that_always_closes_is_asked_twice_and_no_more(server: FaultServer) -> None:
+    server.behaviour = closes_after()
+    _, error = await failure(make_engine(server))
+    assert isinstance(error, EngineUnavailable)
+    assert len(server.requests) == 2
+
+
+async def test_nobody_listens(unused_tcp_port: int) -> None:
+    engine = make_engine(FaultServer(url=f"http://127.0.0.1:{unused_tcp_port}"))
+    health = await engine.health()
+    assert not health.available
+    _, error = await failure(engine)
+    assert isinstance(error, EngineUnavailable)
+    assert "cannot be reached" in error.message
+    assert "[engine.vllm]" in error.advice
+
+
+async def test_the_api_key_appears_in_no_error(server: FaultServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    server.behaviour = refuses(401, {"error": {"message": "bad key s3cr3t-key"}})
+    engine = make_engine(server, environment={"KEY": "s3cr3t-key"}, api_key_env="KEY")
+    _, error = await failure(engine)
+    assert "***" in error.message
+    assert "s3cr3t-key" not in f"{error} {error.__cause__} {caplog.text}"
+
+
+async def test_a_validation_error_does_not_repeat_the_code(server: FaultServer) -> None:
+    server.behaviour = refuses(400, {"error": {"message": "1 validation error: {'type': 'x', 'input': 'our code'}"}})
+    _, error = await failure(make_engine(server))
+    assert "our code" not in str(error)
+
+
+async def test_a_missing_key_names_its_variable(server: FaultServer) -> None:
+    engine = make_engine(server, api_key_env="HEARTH_TEST_KEY")
+    assert "HEARTH_TEST_KEY" in (await engine.health()).detail
+    _, error = await failure(engine)
+    assert isinstance(error, EngineRefused)
+    assert not server.requests
+
+
+async def test_health_knows_the_model(server: FaultServer) -> None:
+    engine = make_engine(server)
+    health = await engine.health()
+    assert (health.available, health.model) == (True, MODEL)
+    server.models = ("other",)
+    health = await engine.health()
+    assert not health.available
+    assert "other" in health.detail
+    server.models = (MODEL,)
+    server.health_status = 503
+    assert not (await engine.health()).available
+    server.health_status = 404  # a server without that page
+    assert (await engine.health()).available
+    await engine.close()
+
+
+async def test_memory_and_connections_stay_flat_over_many_failures(server: FaultServer) -> None:
+    engine = make_engine(server, first_token_seconds=0.05)
+    behaviours = [
+        closes_after(),
+        closes_after(event("a")),
+        answers(b"data: {\n\n"),
+        refuses(500),
+        refuses(429),
+        hangs_after(event("a")),
+    ]
+    tasks_before = asyncio.all_tasks()
+    for round_ in range(30):
+        server.behaviour = behaviours[round_ % len(behaviours)]
+        with pytest.raises(EngineError):
+            await text_of(engine, replace(REQUEST, prefix=json.dumps(round_)))
+    await engine.close()
+    # The server's own handlers of dropped connections end as the loop turns.
+    if left := asyncio.all_tasks() - tasks_before:
+        await asyncio.wait(left, timeout=2)
+    assert not asyncio.all_tasks() - tasks_before
