@@ -185,7 +185,8 @@ local function start(root)
   connection.stopping = false
   connection.started_at = uv.now()
   enter("starting")
-  local started, result = pcall(vim.lsp.start, client_config(root), { attach = false, silent = true })
+  local started, result =
+    pcall(vim.lsp.start, client_config(root), { attach = false, silent = true })
   if not started or not result then
     enter("failed", tostring(result))
     errors.notify("start_failed", tostring(result))
@@ -257,7 +258,12 @@ end
 ---@return vim.lsp.Client?
 function M.for_buffer(bufnr)
   local client = M.get()
-  if client and client.initialized and client.attached_buffers[bufnr] and not client:is_stopped() then
+  if
+    client
+    and client.initialized
+    and client.attached_buffers[bufnr]
+    and not client:is_stopped()
+  then
     return client
   end
 end
@@ -429,7 +435,10 @@ function M.setup(group)
       open[event.data.request_id] = nil
       -- The handler of a real answer runs before this and settles the request.
       vim.defer_fn(function()
-        request.settle({ code = vim.lsp.protocol.ErrorCodes.RequestCancelled, message = "cancelled" })
+        request.settle({
+          code = vim.lsp.protocol.ErrorCodes.RequestCancelled,
+          message = "cancelled",
+        })
       end, 20)
     end,
   })

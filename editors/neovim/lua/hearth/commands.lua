@@ -8,17 +8,20 @@ local SCOPES = { "all", "buffer", "filetype" }
 
 --- Whether the scope is on now.
 ---@param scope string
+---@param name string
 ---@return boolean
-local function is_on(scope)
+local function is_on(scope, name)
   if scope == "all" then
     return policy.is_on()
+  elseif scope == "filetype" then
+    return policy.serves_filetype(name)
   end
   return (policy.allows(vim.api.nvim_get_current_buf()))
 end
 
 --- Switch everything, this buffer or a filetype.
 ---@param scope string
----@param name string Filetype; that of the current buffer when empty.
+---@param name string Of the filetype.
 ---@param on boolean
 local function switch(scope, name, on)
   if scope == "all" then
@@ -26,7 +29,7 @@ local function switch(scope, name, on)
   elseif scope == "buffer" then
     policy.switch_buffer(vim.api.nvim_get_current_buf(), on)
   else
-    policy.switch_filetype(name ~= "" and name or vim.bo.filetype, on)
+    policy.switch_filetype(name, on)
   end
   if not on then
     require("hearth.session").dismiss()
@@ -35,7 +38,7 @@ local function switch(scope, name, on)
   vim.cmd.redrawstatus({ bang = true })
 end
 
----@param wanted fun(scope: string): boolean
+---@param wanted fun(scope: string, name: string): boolean
 ---@return fun(arguments: vim.api.keyset.create_user_command.command_args)
 local function switcher(wanted)
   return function(arguments)
@@ -47,7 +50,8 @@ local function switcher(wanted)
       )
       return
     end
-    switch(scope, arguments.fargs[2] or "", wanted(scope))
+    local name = arguments.fargs[2] or vim.bo.filetype
+    switch(scope, name, wanted(scope, name))
   end
 end
 
@@ -85,8 +89,8 @@ function M.setup()
   )
   define(
     "HearthToggle",
-    switcher(function(scope)
-      return not is_on(scope)
+    switcher(function(scope, name)
+      return not is_on(scope, name)
     end),
     vim.tbl_extend("force", scoped, { desc = "Switch Hearth on or off" })
   )
@@ -100,9 +104,13 @@ function M.setup()
   define("HearthWhy", function()
     require("hearth.why").run()
   end, { desc = "Show what the last suggestion was made from" })
-  define("HearthSearch", function(arguments)
-    require("hearth.search").run(arguments.args, arguments.bang)
-  end, { nargs = "*", bang = true, desc = "Search the company's code; with ! into the quickfix list" })
+  define(
+    "HearthSearch",
+    function(arguments)
+      require("hearth.search").run(arguments.args, arguments.bang)
+    end,
+    { nargs = "*", bang = true, desc = "Search the company's code; with ! into the quickfix list" }
+  )
   define("HearthStatus", function()
     require("hearth.status").run()
   end, { desc = "Show the state of the server and of the index" })

@@ -111,7 +111,11 @@ M.settings = {
   cmd_env = setting({}, map_of("string"), "Environment variables for the server."),
   data = setting(false, text_or_false, "The server's data directory; false: its own default."),
   config_file = setting(false, text_or_false, "The server's hearth.toml; false: its own default."),
-  auto_index = setting(true, is("boolean"), "Whether the server indexes the repositories you open."),
+  auto_index = setting(
+    true,
+    is("boolean"),
+    "Whether the server indexes the repositories you open."
+  ),
   enabled = setting(true, is("boolean"), "Whether Hearth is on when Neovim starts."),
   auto_trigger = setting(true, is("boolean"), "Whether typing asks for suggestions by itself."),
   debounce_ms = setting(
@@ -191,8 +195,7 @@ M.settings = {
   ["keymaps.dismiss"] = setting("<C-]>", text_or_false, "Hides the suggestion."),
   ["keymaps.trigger"] = setting("<M-\\>", text_or_false, "Asks for a suggestion now."),
   ["explain.view"] = setting("vsplit", function(value)
-    return vim.list_contains({ "split", "vsplit", "float" }, value),
-      '"split", "vsplit" or "float"'
+    return vim.list_contains({ "split", "vsplit", "float" }, value), '"split", "vsplit" or "float"'
   end, "Where an explanation opens."),
   ["explain.size"] = setting(
     0.4,
@@ -244,7 +247,11 @@ local function merge(given, problems, prefix, into)
       if not good then
         table.insert(
           problems,
-          ("`%s` must be %s, not %s"):format(name, wanted, vim.inspect(value, { newline = " ", indent = "" }))
+          ("`%s` must be %s, not %s"):format(
+            name,
+            wanted,
+            vim.inspect(value, { newline = " ", indent = "" })
+          )
         )
       elseif name == "filetypes" or name == "cmd_env" then
         -- These two are maps that a user adds to; all other tables are replaced as a whole.

@@ -96,7 +96,10 @@ local function on_end(job, err, result)
     if result.markdown ~= job.text and job.shown <= #job.text then
       -- Parts may be missing when the server sends none: the result has all of it.
       flush(job)
-      panel.set_lines(job.panel.bufnr, vim.split(result.markdown:gsub("\r\n", "\n"), "\n", { plain = true }))
+      panel.set_lines(
+        job.panel.bufnr,
+        vim.split(result.markdown:gsub("\r\n", "\n"), "\n", { plain = true })
+      )
       job.text, job.shown = result.markdown, #result.markdown
     end
     flush(job)
@@ -189,25 +192,32 @@ function M.run(argument)
   }
   current = job
   panel.title(shown, ("Hearth: %s — writing (<C-c> stops)"):format(what))
-  job.request = client.stream(server, "workspace/executeCommand", {
-    command = "hearth.explain",
-    arguments = { argument },
-  }, source, function(value)
-    if current == job and type(value) == "table" and type(value.delta) == "string" then
-      job.text = job.text .. value.delta
-      if not job.timer:is_active() then
-        job.timer:start(
-          FLUSH_MS,
-          0,
-          vim.schedule_wrap(function()
-            flush(job)
-          end)
-        )
+  job.request = client.stream(
+    server,
+    "workspace/executeCommand",
+    {
+      command = "hearth.explain",
+      arguments = { argument },
+    },
+    source,
+    function(value)
+      if current == job and type(value) == "table" and type(value.delta) == "string" then
+        job.text = job.text .. value.delta
+        if not job.timer:is_active() then
+          job.timer:start(
+            FLUSH_MS,
+            0,
+            vim.schedule_wrap(function()
+              flush(job)
+            end)
+          )
+        end
       end
+    end,
+    function(err, result)
+      on_end(job, err, result)
     end
-  end, function(err, result)
-    on_end(job, err, result)
-  end)
+  )
 end
 
 --- Explain lines of the current buffer, or the symbol at the cursor.

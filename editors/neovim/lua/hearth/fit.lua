@@ -52,7 +52,10 @@ function M.typed(anchor, row, col, most_lines)
   if not first or row < first or row - first >= most_lines then
     return nil, ""
   end
-  if api.nvim_buf_line_count(anchor.bufnr) - anchor.line_count ~= (row - first) + (first - anchor.row) then
+  if
+    api.nvim_buf_line_count(anchor.bufnr) - anchor.line_count
+    ~= (row - first) + (first - anchor.row)
+  then
     return nil, ""
   end
   local lines = api.nvim_buf_get_lines(anchor.bufnr, first, row + 1, true)

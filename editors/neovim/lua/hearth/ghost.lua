@@ -106,7 +106,10 @@ function M._virtual_lines(lines, rest, max_lines)
   end
   if #lines > max_lines then
     local more = #lines - max_lines
-    table.insert(out, { { ("… %d more line%s"):format(more, more == 1 and "" or "s"), "HearthNote" } })
+    table.insert(
+      out,
+      { { ("… %d more line%s"):format(more, more == 1 and "" or "s"), "HearthNote" } }
+    )
   end
   return out
 end

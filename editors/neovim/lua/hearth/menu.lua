@@ -21,7 +21,11 @@ end
 --- Whether ghost text has to stay away now.
 ---@return boolean
 function M.blocks()
-  if vim.api.nvim_get_mode().mode ~= "i" or vim.o.paste then
+  -- "ic" and "ix" are insert mode with a completion going on.
+  local mode = vim.api.nvim_get_mode().mode
+  if not mode:match("^i[cx]?$") or vim.o.paste then
+    return true
+  elseif config.current.hide_with_menu and mode ~= "i" then
     return true
   elseif vim.fn.reg_recording() ~= "" or vim.fn.reg_executing() ~= "" then
     return true

@@ -49,7 +49,12 @@ end
 --- Show text that the index holds, of a file that is not at hand.
 ---@param hit hearth.SearchHit
 local function open_indexed(hit)
-  local name = ("hearth://%s@%s/%s#L%d"):format(hit.repository, hit.commit:sub(1, 12), hit.path, hit.startLine)
+  local name = ("hearth://%s@%s/%s#L%d"):format(
+    hit.repository,
+    hit.commit:sub(1, 12),
+    hit.path,
+    hit.startLine
+  )
   local bufnr = vim.fn.bufnr(("^%s$"):format(vim.fn.fnameescape(name)))
   if bufnr == -1 then
     bufnr = api.nvim_create_buf(true, true)

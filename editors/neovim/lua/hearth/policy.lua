@@ -29,7 +29,7 @@ end
 
 ---@param filetype string
 ---@return boolean
-local function serves_filetype(filetype)
+function M.serves_filetype(filetype)
   local by_hand = switches.filetypes[filetype]
   if by_hand ~= nil then
     return by_hand
@@ -64,7 +64,7 @@ function M.allows(bufnr)
     return by_hand, "it was switched off by hand"
   elseif is_secret(name) then
     return false, "its name is in `secret_files`"
-  elseif not serves_filetype(options.filetype) then
+  elseif not M.serves_filetype(options.filetype) then
     return false, ("filetype %q is off"):format(options.filetype)
   end
   local size = vim.api.nvim_buf_get_offset(bufnr, vim.api.nvim_buf_line_count(bufnr))

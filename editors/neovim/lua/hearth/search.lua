@@ -20,7 +20,8 @@ local function to_quickfix(query, hits)
   local entries = {}
   for _, hit in ipairs(hits) do
     table.insert(entries, {
-      filename = hit.uri and vim.uri_to_fname(hit.uri) or ("%s:%s"):format(hit.repository, hit.path),
+      filename = hit.uri and vim.uri_to_fname(hit.uri)
+        or ("%s:%s"):format(hit.repository, hit.path),
       lnum = hit.startLine,
       end_lnum = hit.endLine,
       text = ("%s [%s]"):format(
@@ -47,11 +48,15 @@ local function search(query, quickfix)
       elseif quickfix then
         to_quickfix(query, hits)
       else
-        vim.ui.select(hits, { prompt = "Hearth: " .. query, format_item = format, kind = "hearth" }, function(hit)
-          if hit then
-            places.open_hit(hit)
+        vim.ui.select(
+          hits,
+          { prompt = "Hearth: " .. query, format_item = format, kind = "hearth" },
+          function(hit)
+            if hit then
+              places.open_hit(hit)
+            end
           end
-        end)
+        )
       end
     end)
   end)

@@ -340,18 +340,25 @@ local function ask(invoked, step)
     fit.release(old.anchor)
   end
   local line = session.anchor.prefix .. session.anchor.suffix
-  session.request = client.stream(server, "textDocument/inlineCompletion", {
-    textDocument = vim.lsp.util.make_text_document_params(bufnr),
-    position = {
-      line = row,
-      character = vim.str_utfindex(line, server.offset_encoding, col, false),
+  session.request = client.stream(
+    server,
+    "textDocument/inlineCompletion",
+    {
+      textDocument = vim.lsp.util.make_text_document_params(bufnr),
+      position = {
+        line = row,
+        character = vim.str_utfindex(line, server.offset_encoding, col, false),
+      },
+      context = { triggerKind = invoked and INVOKED or AUTOMATIC },
     },
-    context = { triggerKind = invoked and INVOKED or AUTOMATIC },
-  }, bufnr, function(value)
-    on_part(session, value)
-  end, function(err, value)
-    on_end(session, err, value)
-  end)
+    bufnr,
+    function(value)
+      on_part(session, value)
+    end,
+    function(err, value)
+      on_end(session, err, value)
+    end
+  )
 end
 
 --- Ask for a suggestion once typing rests.
@@ -378,6 +385,12 @@ end
 function M.on_change()
   local bufnr = api.nvim_get_current_buf()
   if not client.for_buffer(bufnr) then
+    return
+  end
+  if menu.blocks() then
+    -- What a menu puts into the text while one browses it is not typed yet: look at it when the menu has gone.
+    typing_timer:stop()
+    hide()
     return
   end
   local tick = api.nvim_buf_get_changedtick(bufnr)
@@ -491,7 +504,7 @@ function M.setup(group)
   on({ "InsertLeave", "BufLeave", "WinLeave", "CmdlineEnter" }, "*", M.on_leave)
   -- A menu opens or closes, or the mode becomes one that ghost text keeps out of: look again when that is done.
   local look_again = vim.schedule_wrap(function()
-    if current then
+    if api.nvim_get_mode().mode:sub(1, 1) == "i" then
       M.on_change()
     end
   end)

@@ -71,12 +71,17 @@ end
 function M.lines(status)
   local connection = client.connection()
   local phase = connection.phase
-  local lines = { ("server: %s%s"):format(
-    phase,
-    connection.detail ~= "" and (" (%s)"):format(connection.detail) or ""
-  ) }
+  local lines = {
+    ("server: %s%s"):format(
+      phase,
+      connection.detail ~= "" and (" (%s)"):format(connection.detail) or ""
+    ),
+  }
   if phase == "waiting" then
-    table.insert(lines, ("  starts again in %d s (try %d)"):format(seconds_left(), connection.deaths))
+    table.insert(
+      lines,
+      ("  starts again in %d s (try %d)"):format(seconds_left(), connection.deaths)
+    )
   end
   local bufnr = vim.api.nvim_get_current_buf()
   local allowed, reason = policy.allows(bufnr)

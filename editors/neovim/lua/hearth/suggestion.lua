@@ -49,7 +49,11 @@ function M.from_item(item, anchor, encoding)
   end
   local command = item.command
   return {
-    id = command and command.command == "hearth.accepted" and command.arguments and command.arguments[1] or nil,
+    id = command
+        and command.command == "hearth.accepted"
+        and command.arguments
+        and command.arguments[1]
+      or nil,
     text = text,
     replaced = replaced,
     lead = lead,

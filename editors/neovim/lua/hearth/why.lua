@@ -9,7 +9,8 @@ local M = {}
 ---@param why hearth.Why
 ---@return string[]
 local function describe(why)
-  local lines = { "# Why this suggestion", "", ("Engine: `%s` %s"):format(why.engine, why.model or "") }
+  local lines =
+    { "# Why this suggestion", "", ("Engine: `%s` %s"):format(why.engine, why.model or "") }
   table.insert(lines, "")
   table.insert(lines, "## Used")
   for _, each in ipairs(why.snippets or {}) do

@@ -1,0 +1,1 @@
+"""The editors' plugins in the real editors."""
