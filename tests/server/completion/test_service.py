@@ -55,9 +55,12 @@ class PacedEngine:
 
 
 class DownEngine(PacedEngine):
+    down = True
+
     @asynccontextmanager
     async def complete(self, request: CompletionRequest) -> AsyncIterator[AsyncIterator[Delta]]:
-        raise EngineUnavailable("gone")
+        if self.down:
+            raise EngineUnavailable("gone")
         yield self._deltas()
 
 

@@ -1,0 +1,201 @@
+"""Drives the real ``hearth lsp`` process through pytest-lsp's client, as two kinds of editor."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import attrs
+from lsprotocol import types
+from pygls.protocol import default_converter
+from pygls.protocol.json_rpc import JsonRPCRequestMessage
+from pytest_lsp import LanguageClient, client_capabilities
+from pytest_lsp.client import DEFAULT_CLIENT_FEATURES, register_lsp_features
+from pytest_lsp.protocol import LanguageClientProtocol
+
+HEARTH = [sys.executable, "-P", "-m", "server.cli"]
+WAIT_SECONDS = 30.0
+_WITH_TOKEN = {types.TEXT_DOCUMENT_INLINE_COMPLETION, types.WORKSPACE_EXECUTE_COMMAND}
+
+
+class _Protocol(LanguageClientProtocol):
+    """Lets requests carry a partial result token, for which LSP's types have no field."""
+
+    def get_message_type(self, method: str) -> Any:
+        return JsonRPCRequestMessage if method in _WITH_TOKEN else super().get_message_type(method)
+
+
+@dataclass
+class Answer:
+    """A request that was sent: its partial results so far, and the future of its result."""
+
+    id: str
+    token: str
+    result: asyncio.Future[Any]
+    parts: list[Any] = field(default_factory=list)
+
+    def texts(self) -> list[str]:
+        """The suggestion's text in each part."""
+        return [part["items"][0]["insertText"] if part["items"] else "" for part in self.parts]
+
+
+@dataclass
+class Editor:
+    """One editor with one server. Positions are 0-based, in units of the negotiated encoding."""
+
+    client: LanguageClient
+    capabilities: types.ServerCapabilities
+    answers: dict[str, Answer] = field(default_factory=dict)
+    notifications: list[tuple[str, Any]] = field(default_factory=list)
+    news: asyncio.Condition = field(default_factory=asyncio.Condition)
+    versions: dict[str, int] = field(default_factory=dict)
+    _count: int = 0
+
+    def open(self, uri: str, text: str, language: str = "python") -> None:
+        self.versions[uri] = 1
+        self.client.text_document_did_open(
+            types.DidOpenTextDocumentParams(types.TextDocumentItem(uri, language, 1, text))
+        )
+
+    def close(self, uri: str) -> None:
+        self.client.text_document_did_close(types.DidCloseTextDocumentParams(types.TextDocumentIdentifier(uri)))
+
+    def insert(self, uri: str, line: int, character: int, text: str) -> None:
+        self.versions[uri] += 1
+        place = types.Position(line, character)
+        change = types.TextDocumentContentChangePartial(range=types.Range(place, place), text=text)
+        identifier = types.VersionedTextDocumentIdentifier(version=self.versions[uri], uri=uri)
+        self.client.text_document_did_change(types.DidChangeTextDocumentParams(identifier, [change]))
+
+    def complete(self, uri: str, line: int, character: int, *, automatic: bool = False, **context: Any) -> Answer:
+        """Ask for a streamed inline completion."""
+        return self.send(
+            types.TEXT_DOCUMENT_INLINE_COMPLETION,
+            {
+                "textDocument": {"uri": uri},
+                "position": {"line": line, "character": character},
+                "context": {"triggerKind": 2 if automatic else 1, **context},
+            },
+        )
+
+    async def completed(self, uri: str, line: int, character: int) -> str:
+        """Return the finished suggestion's text, empty for none."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            result = await self.complete(uri, line, character).result
+        return str(result.items[0].insert_text) if result.items else ""
+
+    def explain(self, uri: str, start: tuple[int, int], end: tuple[int, int]) -> Answer:
+        points = [{"line": line, "character": character} for line, character in (start, end)]
+        argument = {"uri": uri, "range": {"start": points[0], "end": points[1]}}
+        return self.send(types.WORKSPACE_EXECUTE_COMMAND, {"command": "hearth.explain", "arguments": [argument]})
+
+    def send(self, method: str, params: dict[str, Any]) -> Answer:
+        """Send a request with a partial result token."""
+        self._count += 1
+        identifier, token = f"request-{self._count}", f"token-{self._count}"
+        future = self.client.protocol.send_request(method, {**params, "partialResultToken": token}, msg_id=identifier)
+        answer = Answer(identifier, token, asyncio.wrap_future(future))
+        self.answers[token] = answer
+        return answer
+
+    def cancel(self, answer: Answer) -> None:
+        """Send ``$/cancelRequest``; unlike cancelling the future, the answer can still be seen to arrive."""
+        self.client.protocol.notify(types.CANCEL_REQUEST, types.CancelParams(answer.id))
+
+    async def request(self, method: str, params: Any) -> Any:
+        """Send any request and wait for the result."""
+        async with asyncio.timeout(WAIT_SECONDS):
+            return await self.client.protocol.send_request_async(method, params)
+
+    async def wait_for(self, condition: Callable[[], Any]) -> Any:
+        """Wait until something that arrived makes ``condition`` true, and return its value."""
+        async with asyncio.timeout(WAIT_SECONDS), self.news:
+            while not (value := condition()):
+                await self.news.wait()
+            return value
+
+    async def wait_for_status(self, accept: Callable[[Any], bool]) -> Any:
+        """Wait until the latest ``hearth/status`` is acceptable, and return it."""
+
+        def latest() -> Any:
+            values = [value for method, value in self.notifications if method == "hearth/status"]
+            return values[-1] if values and accept(values[-1]) else None
+
+        return await self.wait_for(latest)
+
+    async def arrived(self, method: str, params: Any) -> None:
+        """Take in a notification."""
+        async with self.news:
+            if method == types.PROGRESS and params.token in self.answers:
+                self.answers[params.token].parts.append(params.value)
+            self.notifications.append((method, params))
+            self.news.notify_all()
+
+
+def inline_capabilities(profile: str) -> types.ClientCapabilities:
+    """Return what an editor can do. pytest-lsp's profiles are older than inline completion, which both have by now."""
+    capabilities = client_capabilities(profile)
+    assert capabilities.text_document is not None
+    capabilities.text_document.inline_completion = types.InlineCompletionClientCapabilities()
+    return capabilities
+
+
+PROFILES = {
+    "vscode": lambda: inline_capabilities("visual_studio_code"),
+    "neovim": lambda: inline_capabilities("neovim@v0.11.0"),
+}
+
+
+@asynccontextmanager
+async def open_editor(
+    folder: Path | None,
+    data: Path,
+    *options: str,
+    capabilities: types.ClientCapabilities | None = None,
+    initialization: dict[str, Any] | None = None,
+) -> AsyncIterator[Editor]:
+    """Start a server with an editor, and end both."""
+    client = LanguageClient(protocol_cls=_Protocol, converter_factory=default_converter)
+    features = {name: value for name, value in DEFAULT_CLIENT_FEATURES.items() if name != types.PROGRESS}
+    register_lsp_features(client, features)
+    editor = Editor(client, types.ServerCapabilities())
+
+    def listen(method: str) -> None:
+        async def take(params: Any) -> None:
+            await editor.arrived(method, params)
+
+        client.feature(method)(take)
+
+    listen(types.PROGRESS)
+    listen("hearth/status")
+    await client.start_io(*HEARTH, "lsp", "--data", str(data), "--log-file", str(data / "lsp.log"), *options)
+    try:
+        folders = None if folder is None else [types.WorkspaceFolder(folder.as_uri(), folder.name)]
+        answer = await client.initialize_session(
+            types.InitializeParams(
+                capabilities=capabilities or PROFILES["vscode"](),
+                root_uri=None if folder is None else folder.as_uri(),
+                workspace_folders=folders,
+                initialization_options=initialization,
+            )
+        )
+        editor.capabilities = answer.capabilities
+        yield editor
+    finally:
+        async with asyncio.timeout(WAIT_SECONDS):
+            await client.shutdown_session()
+            await client.stop()
+
+
+def plain(value: Any) -> Any:
+    """Turn what pygls makes of custom results back into plain data."""
+    if hasattr(value, "_asdict"):
+        return {name: plain(item) for name, item in value._asdict().items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return attrs.asdict(value) if attrs.has(type(value)) else value

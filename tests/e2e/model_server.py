@@ -1,0 +1,102 @@
+"""A model server whose every token a test decides on: the OpenAI API on the loopback, in the test's own process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+MODEL = "qwen2.5-coder-test"
+
+
+@dataclass
+class Call:
+    """One request for a completion. ``closed`` is set when the client went away before the end."""
+
+    prompt: str
+    tokens: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    finished: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def write(self, *tokens: str | None) -> None:
+        """Send tokens; ``None`` ends the text."""
+        for token in tokens:
+            self.tokens.put_nowait(token)
+
+
+class ModelServer:
+    """Answers ``/health``, ``/v1/models`` and ``/v1/completions``. Calls arrive in the queue ``calls``."""
+
+    def __init__(self) -> None:
+        self.calls: asyncio.Queue[Call] = asyncio.Queue()
+        self.port = 0
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        """Listen, on the same port as before."""
+        app = web.Application()
+        app.router.add_get("/health", self._health)
+        app.router.add_get("/v1/models", self._models)
+        app.router.add_post("/v1/completions", self._complete)
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """Refuse connections."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def next_call(self) -> Call:
+        """Wait for the next request."""
+        async with asyncio.timeout(30):
+            return await self.calls.get()
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return web.Response()
+
+    async def _models(self, _: web.Request) -> web.Response:
+        return web.json_response({"object": "list", "data": [{"id": MODEL, "object": "model"}]})
+
+    async def _complete(self, request: web.Request) -> web.StreamResponse:
+        body: dict[str, Any] = await request.json()
+        call = Call(str(body["prompt"]))
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        self.calls.put_nowait(call)
+        try:
+            while (token := await call.tokens.get()) is not None:
+                await _send(response, {"choices": [{"index": 0, "text": token, "finish_reason": None}]})
+            await _send(response, {"choices": [{"index": 0, "text": "", "finish_reason": "stop"}]})
+            await response.write(b"data: [DONE]\n\n")
+            call.finished.set()
+        except (asyncio.CancelledError, ConnectionError):
+            call.closed.set()
+            raise
+        return response
+
+
+@asynccontextmanager
+async def running_model_server() -> AsyncIterator[ModelServer]:
+    server = ModelServer()
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+async def _send(response: web.StreamResponse, event: dict[str, Any]) -> None:
+    await response.write(b"data: " + json.dumps({"id": "c", "model": MODEL, **event}).encode() + b"\n\n")
