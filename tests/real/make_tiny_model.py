@@ -1,8 +1,9 @@
 """Train a tiny Qwen2-shaped model that returns known texts for known prompts. Run with the python that has vLLM.
 
 ``make_tiny_model.py EXAMPLES.json OUTPUT``: EXAMPLES holds
-``{"special_tokens": [...], "examples": [{"prompt", "completion"}]}``. The model is trained until greedy decoding returns every completion exactly, so that a prompt which is laid out
-differently (another order, a marker left out) gives something else. About a minute on one core, 2 MB of weights.
+``{"special_tokens": [...], "examples": [{"prompt", "completion"}]}``. The model is trained until greedy decoding gives
+each completion exactly, so that a prompt which is laid out differently (another order, a marker left out) gives
+something else. About a minute on one core, 2 MB of weights.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 END = "<|endoftext|>"
 _VOCABULARY = 2048
-_LIMIT_S = 240.0
+_LIMIT_S = 600.0
 
 
 def main() -> int:
@@ -26,7 +27,7 @@ def main() -> int:
     examples_path, output = Path(sys.argv[1]), Path(sys.argv[2])
     job = json.loads(examples_path.read_text())
     torch.manual_seed(1)
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     tokenizer = make_tokenizer(job["special_tokens"], job["examples"])
     rows = [
         (tokenizer.encode(example["prompt"]), tokenizer.encode(example["completion"] + END))
