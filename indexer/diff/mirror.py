@@ -91,9 +91,7 @@ def _clone(url: str, path: Path, progress: FetchProgress | None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix="clone-", ignore_cleanup_errors=True) as scratch:
         target = Path(scratch) / "repository.git"
-        git.Repo.clone_from(
-            url, target, progress=update, env=_environment(), multi_options=["--bare", "--template="]
-        ).close()
+        git.Repo.clone_from(url, target, progress=update, env=_environment(), multi_options=["--bare"]).close()
         if path.exists():
             shutil.rmtree(path)
         target.replace(path)

@@ -44,6 +44,8 @@ CREATE TABLE ref (
   error TEXT NOT NULL DEFAULT '',
   corpus TEXT NOT NULL DEFAULT '',
   version INTEGER NOT NULL DEFAULT 0,
+  -- Indexed because HEAD pointed there, not because it was asked for.
+  implicit INTEGER NOT NULL DEFAULT 0,
   UNIQUE (repository_id, name)
 );
 CREATE TABLE blob (

@@ -64,13 +64,17 @@ class RepositoryRow:
 
 @dataclass(frozen=True, slots=True)
 class RefRow:
-    """A ref as stored; ``commit`` and ``options`` are empty before the first publication."""
+    """A ref as stored; ``commit`` and ``options`` are empty before the first publication.
+
+    ``implicit``: it was indexed because HEAD pointed there, not because it was asked for.
+    """
 
     ref_id: int
     name: str
     commit: str
     options: str
     corpus: str
+    implicit: bool
 
 
 class MetadataWriter:
@@ -138,23 +142,23 @@ class MetadataWriter:
         """Return the refs of a repository in the order in which they were first asked for."""
         with translated(self._data):
             rows = self._connection.execute(
-                "SELECT id, name, commit_id, options, corpus FROM ref WHERE repository_id = ? ORDER BY id",
+                "SELECT id, name, commit_id, options, corpus, implicit FROM ref WHERE repository_id = ? ORDER BY id",
                 (repository_id,),
             ).fetchall()
-        return [RefRow(*row) for row in rows]
+        return [RefRow(*row[:5], bool(row[5])) for row in rows]
 
-    def upsert_ref(self, repository_id: int, name: str) -> RefRow:
-        """Find or add a ref."""
+    def upsert_ref(self, repository_id: int, name: str, *, implicit: bool = False) -> RefRow:
+        """Find or add a ref; ``implicit`` matters only for a new one."""
         with self._transaction() as connection:
             connection.execute(
-                "INSERT OR IGNORE INTO ref (repository_id, name, state) VALUES (?, ?, ?)",
-                (repository_id, name, IndexState.PENDING),
+                "INSERT OR IGNORE INTO ref (repository_id, name, state, implicit) VALUES (?, ?, ?, ?)",
+                (repository_id, name, IndexState.PENDING, implicit),
             )
             row = connection.execute(
-                "SELECT id, name, commit_id, options, corpus FROM ref WHERE repository_id = ? AND name = ?",
+                "SELECT id, name, commit_id, options, corpus, implicit FROM ref WHERE repository_id = ? AND name = ?",
                 (repository_id, name),
             ).fetchone()
-        return RefRow(*row)
+        return RefRow(*row[:5], bool(row[5]))
 
     def set_state(self, ref_id: int, state: IndexState, error: str = "") -> None:
         """Record where a ref stands; what it published stays as it is."""

@@ -71,10 +71,10 @@ class _Job:
     def run(self) -> list[IndexReport]:
         repository, source = self._open()
         known = {ref.name: ref for ref in self._metadata.refs(repository.repository_id)}
-        names = list(dict.fromkeys(self._job.refs)) or list(known) or [source.default_ref()]
+        names = list(dict.fromkeys(self._job.refs)) or self._usual_refs(source, known)
         commits, reports = self._resolve(repository, source, names, known)
         for name, commit in commits.items():
-            ref = self._metadata.upsert_ref(repository.repository_id, name)
+            ref = self._metadata.upsert_ref(repository.repository_id, name, implicit=not self._job.refs)
             self._metadata.set_state(ref.ref_id, IndexState.INDEXING)
             try:
                 reports[name] = RefRun(
@@ -84,6 +84,7 @@ class _Job:
                 self._metadata.set_state(ref.ref_id, IndexState.FAILED, error.message)
                 raise
         self._choose_default(repository, source)
+        self._forget_left_commits(source, known)
         collected = maintenance.collect_garbage(self._stores)
         maintenance.merge_segments(self._stores, collected=collected > 0)
         maintenance.drop_corpora(self._stores)
@@ -116,6 +117,22 @@ class _Job:
             default_ref="",
         )
         return row, source
+
+    def _usual_refs(self, source: GitSource, known: dict[str, RefRow]) -> list[str]:
+        """Return the refs indexed before, and where HEAD points now if it was followed before."""
+        if known and not any(ref.implicit for ref in known.values()):
+            return list(known)
+        head = source.default_ref()
+        kept = [ref.name for ref in known.values() if not _left_by_head(ref, head)]
+        return list(dict.fromkeys((*kept, head)))
+
+    def _forget_left_commits(self, source: GitSource, known: dict[str, RefRow]) -> None:
+        """Forget commits that a detached HEAD has left: nobody asked for them by name."""
+        if not self._job.refs:
+            head = source.default_ref()
+            for ref in known.values():
+                if _left_by_head(ref, head):
+                    self._metadata.remove_ref(ref.ref_id)
 
     def _resolve(
         self, repository: RepositoryRow, source: GitSource, names: list[str], known: dict[str, RefRow]
@@ -151,3 +168,7 @@ class _Job:
             if name in refs:
                 self._metadata.set_default_ref(repository.repository_id, name)
                 return
+
+
+def _left_by_head(ref: RefRow, head: str) -> bool:
+    return ref.implicit and ref.name == ref.commit and ref.name != head
