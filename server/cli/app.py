@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from typer.exceptions import TyperException
 
+import indexer.cli
 from indexer.cli_options import ConfigOption, DataOption, IndexSettings, JsonOption
 from indexer.errors import IndexerError
-from server.cli.output import EXIT_UNEXPECTED, report, report_error, report_unexpected
+from server.cli.output import EXIT_UNEXPECTED, report, report_error, report_unexpected, start_log
 from server.types import Rung
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ EngineOption = Annotated[
 def main() -> None:
     """Run ``hearth`` with the arguments of this process and exit with its status."""
     as_json = "--json" in sys.argv
+    start_log()
     status: object
     try:
         status = app(standalone_mode=False, obj=_index_settings)
@@ -106,14 +108,9 @@ def _hearth(
     """Hold the options that come before a command."""
 
 
-def _mount_indexer() -> None:
-    """Mount the commands of the indexer: index, status, skips, search."""
-    for name in ("indexer.cli", "indexer.cli_search"):
-        if importlib.util.find_spec(name) is not None:
-            importlib.import_module(name).register(app)
-
-
-_mount_indexer()
+indexer.cli.register(app)
+if importlib.util.find_spec("indexer.cli_search") is not None:
+    importlib.import_module("indexer.cli_search").register(app)
 
 
 @app.command(rich_help_panel="Code")

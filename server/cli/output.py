@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import traceback
@@ -12,6 +13,25 @@ from indexer.errors import IndexerError
 
 EXIT_UNEXPECTED = 70
 """Exit code of an error nobody foresaw (``EX_SOFTWARE`` of sysexits.h)."""
+
+
+class _OneLine(logging.Formatter):
+    """Leaves tracebacks out unless ``$HEARTH_DEBUG`` is set: they are for the log of the language server."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  # the name that logging calls
+        return super().formatException(ei) if debugging() else f"  ({ei[0].__name__}: {ei[1]})"
+
+
+def start_log() -> None:
+    """Show warnings of all parts on standard error, one line each."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("hearth: %(message)s"))
+    logging.basicConfig(level=logging.DEBUG if debugging() else logging.WARNING, handlers=[handler], force=True)
+
+
+def debugging() -> bool:
+    """Say whether the user asked to see the insides."""
+    return bool(os.environ.get("HEARTH_DEBUG"))
 
 
 def print_json(value: Any) -> None:
@@ -44,9 +64,8 @@ def error_object(error: IndexerError) -> dict[str, str]:
 
 def report_unexpected(error: Exception, *, as_json: bool) -> None:
     """Print an error nobody foresaw, with its traceback when ``$HEARTH_DEBUG`` is set."""
-    debug = bool(os.environ.get("HEARTH_DEBUG"))
     summary = f"unexpected {type(error).__name__}: {error}".rstrip(": ")
     advice = "This is a mistake in Hearth. Run the command again with HEARTH_DEBUG=1 to see where it happened."
-    report("unexpected", summary, "" if debug else advice, as_json=as_json)
-    if debug:
+    report("unexpected", summary, "" if debugging() else advice, as_json=as_json)
+    if debugging():
         traceback.print_exception(error)

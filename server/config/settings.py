@@ -116,7 +116,6 @@ class EmbeddedConfig:
         "Least confidence at which it speaks: the probability that the suggestion is exactly right.",
         _between(0.0, 1.0),
     )
-    max_suggestions: int = _setting(3, "Most alternatives that it proposes at one cursor.", _between(1, 20))
     max_lines: int = _setting(6, "Most lines that it proposes at once where several are wanted.", _between(1, 100))
 
 

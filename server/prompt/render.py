@@ -14,7 +14,6 @@ from server.types import CompletionRequest, Prompt, Snippet
 _BYTES_PER_TOKEN = 3.0
 """A low estimate for code (3 to 4 bytes with current tokenizers), so that a prompt rather has room left."""
 
-_MARKER_TOKENS = 16
 _CUT_STEP_LINES = 32
 _MAX_STOP_STRINGS = 4
 
@@ -45,23 +44,26 @@ def render(request: CompletionRequest, fim: FimFormat, budget: Budget) -> Prompt
     Text from files cannot act as a marker. The prompt and ``request.max_tokens`` stay within ``budget.context`` and
     within what the family was trained for. One-line requests stop at the end of the line.
     """
-    room = min(budget.context, fim.context_tokens) - request.max_tokens - _MARKER_TOKENS
-    room = max(room, _MARKER_TOKENS)
+    room = min(budget.context, fim.context_tokens) - request.max_tokens - estimate_tokens(fim.template)
     suffix = _head(fim.neutralise(request.suffix), min(budget.suffix, room // 4))
     room -= estimate_tokens(suffix)
-    # The code at the cursor matters most: snippets get at most half of what is left, and what the prefix leaves.
+    beginning, header = _headers(request, fim)
+    if estimate_tokens(beginning) + estimate_tokens(header) > room // 4:
+        beginning = header = ""
+    room -= estimate_tokens(beginning) + estimate_tokens(header)
+    # The code at the cursor matters most: snippets get half of what is left, or what the text before it leaves.
     whole_prefix = fim.neutralise(request.prefix)
     snippet_room = min(budget.snippets, max(room // 2, room - estimate_tokens(whole_prefix)))
-    snippets, blocks = _fitting(request, fim, snippet_room)
-    opening = _opening(request, fim, blocks)
-    prefix = _tail(whole_prefix, room - estimate_tokens(opening))
+    blocks = _fitting(request, fim, snippet_room)
+    prefix = _tail(whole_prefix, room - sum(map(estimate_tokens, blocks)))
+    opening = "".join((beginning, *blocks, header))
     text = _assemble(fim, opening, prefix, suffix)
     stop = () if request.multiline else ("\n",)
     return Prompt(
         text,
         (*stop, *fim.stop)[:_MAX_STOP_STRINGS],
         fim.stop_token_ids,
-        dropped_snippets=len(request.snippets) - len(snippets),
+        dropped_snippets=len(request.snippets) - len(blocks),
     )
 
 
@@ -76,10 +78,10 @@ def _fill(template: str, **values: str) -> str:
     return template.format_map(values)
 
 
-def _fitting(request: CompletionRequest, fim: FimFormat, room: int) -> tuple[list[Snippet], list[str]]:
-    """Choose the best snippets that fit, then put them back into the order they came in."""
+def _fitting(request: CompletionRequest, fim: FimFormat, room: int) -> list[str]:
+    """Write the best snippets that fit, in the order they came in."""
     if not fim.file:
-        return [], []
+        return []
     blocks = [
         _fill(fim.file, path=fim.neutralise(_place(item, request)), text=fim.neutralise(item.text.rstrip("\n")))
         for item in request.snippets
@@ -90,8 +92,7 @@ def _fitting(request: CompletionRequest, fim: FimFormat, room: int) -> tuple[lis
         if cost <= room:
             kept.append(number)
             room -= cost
-    kept.sort()
-    return [request.snippets[number] for number in kept], [blocks[number] for number in kept]
+    return [blocks[number] for number in sorted(kept)]
 
 
 def _place(snippet: Snippet, request: CompletionRequest) -> str:
@@ -100,14 +101,13 @@ def _place(snippet: Snippet, request: CompletionRequest) -> str:
     return snippet.path
 
 
-def _opening(request: CompletionRequest, fim: FimFormat, blocks: list[str]) -> str:
+def _headers(request: CompletionRequest, fim: FimFormat) -> tuple[str, str]:
+    """Return what names the repository, at the very beginning, and the current file, right before its text."""
     if not fim.file:
-        return ""
-    repository = ""
-    if fim.repository:
-        repository = _fill(fim.repository, repository=fim.neutralise(request.repository or "workspace"))
-    path = fim.neutralise(request.path)
-    return repository + "".join(blocks) + _fill(fim.current, path=path)
+        return "", ""
+    repository = fim.neutralise(request.repository or "workspace")
+    beginning = _fill(fim.repository, repository=repository) if fim.repository else ""
+    return beginning, _fill(fim.current, path=fim.neutralise(request.path))
 
 
 def _tail(text: str, tokens: int) -> str:
