@@ -1,0 +1,3 @@
+from tests.server.indexed import shop
+
+__all__ = ["shop"]
