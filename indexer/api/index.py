@@ -16,14 +16,17 @@ from indexer.config import IndexConfig
 from indexer.corpus import Corpus
 from indexer.diff import GitSource, line_history
 from indexer.embed import Embedder, default_embedder
-from indexer.errors import DataDirectoryError, IndexerError, RepositoryError, UnknownRepository
+from indexer.errors import IndexCorrupt, IndexerError, RepositoryError, UnknownRepository
 from indexer.store.catalog import Catalog, RefRecord
+from indexer.store.database import require_directory
 from indexer.store.lexical import LexicalReader
+from indexer.store.lock import writer_process
 from indexer.store.vectors import VectorReader
 from indexer.types import (
     HistoryEntry,
     Hit,
     Import,
+    IndexState,
     RefStatus,
     RepositoryStatus,
     Scope,
@@ -61,8 +64,7 @@ class Index:
             DataDirectoryError: ``data`` is a file or cannot be read.
             IndexCorrupt: Its files are damaged or of another version; the advice names the command that mends it.
         """
-        if data.exists() and not data.is_dir():
-            raise DataDirectoryError(f"{data} is a file, not a directory", advice="Choose another with --data DIR.")
+        require_directory(data)
         index = cls(data, config or IndexConfig(), embedder or default_embedder())
         try:
             index.refresh()
@@ -95,12 +97,20 @@ class Index:
         if self._catalog.generation() == self._snapshot.generation:
             return False
         with self._lock:
-            generation = self._catalog.generation()
-            if generation == self._snapshot.generation:
-                return False
-            refs = self._catalog.refs()
-            if generation > 0:
-                self._open_readers()
+            while True:
+                generation = self._catalog.generation()
+                if generation == self._snapshot.generation:
+                    return False
+                refs = self._catalog.refs()
+                try:
+                    if generation > 0:
+                        self._open_readers()
+                except IndexCorrupt:
+                    # A writer may have replaced what was about to be opened. Then there is something newer to open.
+                    if self._catalog.generation() == generation:
+                        raise
+                else:
+                    break
             self._published.keep(refs)
             self._snapshot = Snapshot(
                 generation, tuple(refs), self._catalog, self._lexical, self._vectors, self._embedder, self._published
@@ -122,6 +132,9 @@ class Index:
             ask_source: Also count how many commits each ref is behind its source, which runs git twice a ref.
         """
         statuses = self._catalog.statuses()
+        if not writer_process(self._data):
+            # A killed run could not say that it stopped.
+            statuses = [replace(status, refs=tuple(map(_at_rest, status.refs))) for status in statuses]
         if not ask_source:
             return statuses
         git_dirs = {ref.repository: ref.git_dir for ref in self._catalog.refs()}
@@ -226,12 +239,19 @@ class Index:
             return None
         with self._lock:
             corpus = self._corpora.get(record.corpus)
-            if corpus is None:
+            if corpus is not None:
+                return corpus
+            try:
                 corpus = Corpus.open(self._data / "corpora" / record.corpus)
-                self._corpora[record.corpus] = corpus
-                in_use = {ref.corpus for ref in self._snapshot.refs}
-                # A dropped corpus is unmapped when the last engine that still reads it lets go.
-                self._corpora = {name: kept for name, kept in self._corpora.items() if name in in_use}
+            except IndexCorrupt:
+                # The writer deletes a corpus when a newer one is published, which this snapshot may not know yet.
+                if self._catalog.generation() == self._snapshot.generation:
+                    raise
+                return None
+            in_use = {known.corpus for known in self._snapshot.refs}
+            # A corpus that is dropped here is unmapped when the last engine that still reads it lets go.
+            self._corpora = {name: kept for name, kept in self._corpora.items() if name in in_use}
+            self._corpora[record.corpus] = corpus
         return corpus
 
     def history(
@@ -290,6 +310,12 @@ def unknown_repository(repository: str, ref: str, statuses: Iterable[RepositoryS
         f"no repository {repository!r} is in the index",
         advice=f"There are: {names}." if names else "There is none yet: run hearth index REPO.",
     )
+
+
+def _at_rest(ref: RefStatus) -> RefStatus:
+    if ref.state is not IndexState.INDEXING:
+        return ref
+    return replace(ref, state=IndexState.READY if ref.commit else IndexState.PENDING)
 
 
 def _with_distance(refs: Iterable[RefStatus], git_dir: str | None) -> Iterable[RefStatus]:

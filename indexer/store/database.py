@@ -178,6 +178,13 @@ def connect_reader(data: Path) -> sqlite3.Connection | None:
     return connection
 
 
+def require_directory(data: Path) -> None:
+    """Raise DataDirectoryError when ``data`` is something else than a directory or may not be looked at."""
+    with translated(data):
+        if data.exists() and not data.is_dir():
+            raise DataDirectoryError(f"{data} is a file, not a directory", advice="Choose another with --data DIR.")
+
+
 def check_version(connection: sqlite3.Connection, data: Path) -> None:
     """Raise IndexCorrupt unless the tables are those of this version of Hearth."""
     try:

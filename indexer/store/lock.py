@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from indexer.errors import DataDirectoryError, IndexBusy
-from indexer.store.database import translated
+from indexer.errors import IndexBusy
+from indexer.store.database import require_directory, translated
 
 _LOCK_FILE = "worker.lock"
 # A file of its own: closing any descriptor of the lock file would free the lock of a writer in the same process.
@@ -26,8 +26,7 @@ def writer_lock(data: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
         IndexBusy: Another process holds it still after ``wait_seconds``.
         DataDirectoryError: The directory cannot be made or written.
     """
-    if data.exists() and not data.is_dir():
-        raise DataDirectoryError(f"{data} is a file, not a directory", advice="Choose another with --data DIR.")
+    require_directory(data)
     with translated(data):
         data.mkdir(parents=True, exist_ok=True, mode=0o700)
         # A POSIX record lock, not flock(): a child that outlives a killed worker must not keep the lock.
