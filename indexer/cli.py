@@ -18,10 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from indexer import worker
-from indexer.api import Index
 from indexer.cli_options import ConfigOption, DataOption, IndexSettings, JsonOption, settings
-from indexer.cli_progress import ProgressDisplay
 from indexer.errors import IndexerError
 from indexer.types import IndexJob, IndexReport, IndexState, Progress, RefStatus, RepositoryStatus, Skip, SkipReason
 
@@ -131,6 +128,8 @@ def status(
     beyond the index, -1 when it cannot be asked.
     """
     chosen = settings(context, data, config)
+    from indexer.api import Index  # noqa: PLC0415  # start-up time of every other command
+
     with Index.open(chosen.data, chosen.index) as opened:
         repositories = opened.repositories(ask_source=True)
     if as_json:
@@ -182,6 +181,8 @@ def skips(
     """
     chosen = settings(context, data, config)
     found: list[Skip] = []
+    from indexer.api import Index  # noqa: PLC0415  # start-up time of every other command
+
     with Index.open(chosen.data, chosen.index) as opened:
         names = [repository] if repository else [status.name for status in opened.repositories() if _shown(status.refs)]
         for name in names:
@@ -203,6 +204,9 @@ def skips(
 
 
 def _run(job: IndexJob, chosen: IndexSettings, *, wait: bool) -> list[IndexReport]:
+    from indexer import worker  # noqa: PLC0415  # start-up time of every other command
+    from indexer.cli_progress import ProgressDisplay  # noqa: PLC0415  # as above
+
     reports: list[IndexReport] = []
     events = worker.spawn(job, chosen.data, chosen.index, wait_seconds=_WAIT_SECONDS if wait else 0.0)
     with ProgressDisplay(Path(job.source).name or job.source) as display, closing(events):
@@ -217,6 +221,8 @@ def _run(job: IndexJob, chosen: IndexSettings, *, wait: bool) -> list[IndexRepor
 
 def _discard(chosen: IndexSettings, jobs: list[IndexJob]) -> list[IndexJob]:
     """Delete the index and return the jobs that build it again: those asked for, and all others that it knew."""
+    from indexer import worker  # noqa: PLC0415  # start-up time of every other command
+
     try:
         known = _repositories(chosen)
     except IndexerError as error:
@@ -237,6 +243,8 @@ def _discard(chosen: IndexSettings, jobs: list[IndexJob]) -> list[IndexJob]:
 
 
 def _repositories(chosen: IndexSettings) -> list[RepositoryStatus]:
+    from indexer.api import Index  # noqa: PLC0415  # start-up time of every other command
+
     with Index.open(chosen.data, chosen.index) as opened:
         return opened.repositories()
 

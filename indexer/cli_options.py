@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from indexer.config import IndexConfig
+if TYPE_CHECKING:
+    from indexer.config import IndexConfig
 
 DataOption = Annotated[
     Path | None,

@@ -9,7 +9,6 @@ import importlib
 import importlib.util
 import os
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -20,7 +19,6 @@ import indexer.cli
 from indexer.cli_options import ConfigOption, DataOption, IndexSettings, JsonOption
 from indexer.errors import IndexerError
 from server.cli.output import EXIT_UNEXPECTED, report, report_error, report_unexpected, start_log
-from server.types import Rung
 
 if TYPE_CHECKING:
     from server.config import HearthConfig
@@ -89,6 +87,8 @@ def _report_usage(error: TyperException, *, as_json: bool) -> None:
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version  # noqa: PLC0415  # as above
+
         typer.echo(f"hearth {version('hearth')}")
         raise typer.Exit
 
@@ -164,13 +164,13 @@ def complete(
         complete_cases(
             cases,
             _load(data, config),
-            only=Rung(engine) if engine else None,
+            only=engine,
             floor=floor,
             keep_going=keep_going,
             as_json=as_json,
         )
     elif place is not None:
-        complete_place(place, _load(data, config), only=Rung(engine) if engine else None, as_json=as_json)
+        complete_place(place, _load(data, config), only=engine, as_json=as_json)
 
 
 @app.command(rich_help_panel="Code")
@@ -197,7 +197,7 @@ def explain(
     """
     from server.cli.explain import explain_place  # noqa: PLC0415  # start-up time
 
-    explain_place(place, _load(data, config), only=Rung(engine) if engine else None, question=question, as_json=as_json)
+    explain_place(place, _load(data, config), only=engine, question=question, as_json=as_json)
 
 
 @app.command(rich_help_panel="Service")

@@ -26,7 +26,7 @@ from server.errors import InvalidCaseFile
 from server.types import Completion, CompletionRequest, Rung
 
 
-def complete_place(place: str, config: HearthConfig, *, only: Rung | None, as_json: bool) -> None:
+def complete_place(place: str, config: HearthConfig, *, only: str | None, as_json: bool) -> None:
     """Complete at ``FILE:LINE:COL``: growing on a terminal, as plain text elsewhere, or as JSON.
 
     Raises:
@@ -36,7 +36,7 @@ def complete_place(place: str, config: HearthConfig, *, only: Rung | None, as_js
 
 
 def complete_cases(
-    file: Path, config: HearthConfig, *, only: Rung | None, floor: float | None, keep_going: bool, as_json: bool
+    file: Path, config: HearthConfig, *, only: str | None, floor: float | None, keep_going: bool, as_json: bool
 ) -> None:
     """Complete every case of a file, one line of output for each, in order.
 
@@ -47,8 +47,8 @@ def complete_cases(
     asyncio.run(_complete_cases(file, config, only=only, floor=floor, keep_going=keep_going, as_json=as_json))
 
 
-async def _complete_place(place: str, config: HearthConfig, *, only: Rung | None, as_json: bool) -> None:
-    async with running(config, only=only) as program:
+async def _complete_place(place: str, config: HearthConfig, *, only: str | None, as_json: bool) -> None:
+    async with running(config, only=Rung(only) if only else None) as program:
         cursor = await asyncio.to_thread(parse_cursor, place, program.index)
         document = cursor.document
         own = {(document.repository, document.path)} if document.repository else set()
@@ -92,9 +92,9 @@ async def _on_terminal(program: Program, request: CompletionRequest) -> tuple[st
 
 
 async def _complete_cases(
-    file: Path, config: HearthConfig, *, only: Rung | None, floor: float | None, keep_going: bool, as_json: bool
+    file: Path, config: HearthConfig, *, only: str | None, floor: float | None, keep_going: bool, as_json: bool
 ) -> None:
-    async with running(config, only=only) as program:
+    async with running(config, only=Rung(only) if only else None) as program:
         for line in read_cases(file):
             try:
                 answer = await _complete_case(line, file, program, floor)

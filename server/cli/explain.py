@@ -18,7 +18,7 @@ from server.explain import Explainer, ExplainTarget, Explanation
 from server.types import Rung
 
 
-def explain_place(place: str, config: HearthConfig, *, only: Rung | None, question: str, as_json: bool) -> None:
+def explain_place(place: str, config: HearthConfig, *, only: str | None, question: str, as_json: bool) -> None:
     """Explain ``FILE:LINE[-LINE]``: as it is written on a terminal, as plain Markdown elsewhere, or as JSON.
 
     Raises:
@@ -27,8 +27,8 @@ def explain_place(place: str, config: HearthConfig, *, only: Rung | None, questi
     asyncio.run(_explain(place, config, only=only, question=question, as_json=as_json))
 
 
-async def _explain(place: str, config: HearthConfig, *, only: Rung | None, question: str, as_json: bool) -> None:
-    async with running(config, only=only) as program:
+async def _explain(place: str, config: HearthConfig, *, only: str | None, question: str, as_json: bool) -> None:
+    async with running(config, only=Rung(only) if only else None) as program:
         lines = await asyncio.to_thread(parse_lines, place, program.index)
         target = ExplainTarget(
             path=lines.document.path,
