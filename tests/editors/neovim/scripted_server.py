@@ -1,8 +1,8 @@
 """A language server that says exactly what a test tells it to, over a real pipe.
 
-Usage: ``python scripted_server.py LOG [ENCODING]``. Every message it gets is appended to LOG, a line of JSON each. It answers
-``initialize`` and ``shutdown`` by itself, and beyond that sends what the notification ``test/send`` carries, or dies
-on ``test/die``. So a test can be late, wrong or slow at will, and in a known order.
+Usage: ``python scripted_server.py LOG [ENCODING]``. Every message it gets is appended to LOG, a line of JSON each.
+It answers ``initialize`` and ``shutdown`` by itself, and beyond that sends what the notification ``test/send`` carries,
+or dies on ``test/die``. So a test can be late, wrong or slow at will, and in a known order.
 """
 
 from __future__ import annotations

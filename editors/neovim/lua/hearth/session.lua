@@ -361,23 +361,35 @@ local function ask(invoked, step)
   )
 end
 
+--- A timer that is stopped may have fired already and wait for its turn, so that stopping it is not enough.
+local scheduled = 0
+
+local function cancel_schedule()
+  scheduled = scheduled + 1
+  typing_timer:stop()
+end
+
 --- Ask for a suggestion once typing rests.
 function M.schedule()
   if not config.current.auto_trigger then
     return
   end
+  cancel_schedule()
+  local mine = scheduled
   typing_timer:start(
     config.current.debounce_ms,
     0,
     vim.schedule_wrap(function()
-      ask(false)
+      if mine == scheduled then
+        ask(false)
+      end
     end)
   )
 end
 
 --- Ask for a suggestion now, whatever the settings say of asking by itself.
 function M.trigger()
-  typing_timer:stop()
+  cancel_schedule()
   ask(true)
 end
 
@@ -389,7 +401,7 @@ function M.on_change()
   end
   if menu.blocks() then
     -- What a menu puts into the text while one browses it is not typed yet: look at it when the menu has gone.
-    typing_timer:stop()
+    cancel_schedule()
     hide()
     return
   end
@@ -409,7 +421,7 @@ function M.on_change()
       if current.incomplete then
         M.schedule()
       else
-        typing_timer:stop()
+        cancel_schedule()
       end
       return
     elseif untouched and current.request then
@@ -420,7 +432,7 @@ function M.on_change()
   if text_changed then
     M.schedule()
   else
-    typing_timer:stop()
+    cancel_schedule()
   end
 end
 
@@ -436,13 +448,13 @@ function M.on_enter()
 end
 
 function M.on_leave()
-  typing_timer:stop()
+  cancel_schedule()
   M.close("left")
 end
 
 --- Hide the suggestion until something is typed.
 function M.dismiss()
-  typing_timer:stop()
+  cancel_schedule()
   M.close("dismissed")
 end
 
@@ -465,6 +477,12 @@ end
 ---@return boolean
 function M.is_visible()
   return ghost.is_drawn()
+end
+
+--- Whether nothing more is to come of what is visible.
+---@return boolean
+function M.is_complete()
+  return current ~= nil and current.request == nil and not current.incomplete
 end
 
 --- What is visible now.
