@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+import attrs
+
 from indexer import worker
 from indexer.types import IndexJob, IndexReport, Progress
 from server.cli.assembly import assemble
 from server.config import HearthConfig, load
 from server.lsp.server import create_server
-from server.lsp.services import Services, StartOptions
+from server.lsp.services import Assemble, Services, StartOptions
 from server.lsp.stdio import run_stdio
 
 _LOG_BYTES = 5_000_000
@@ -30,11 +32,23 @@ def serve(config: HearthConfig, *, log_file: Path | None, auto_index: bool) -> i
         auto_index: Whether repositories of the workspace are indexed without being asked.
     """
     _start_log(config, log_file)
+    return run_stdio(create_server(services_factory(config, auto_index=auto_index)))
+
+
+def services_factory(config: HearthConfig, *, auto_index: bool) -> Assemble:
+    """Return what builds the services of a session once the client has said what it wants.
+
+    Args:
+        config: The settings of the command line.
+        auto_index: Whether repositories are indexed without being asked, unless the client says otherwise.
+    """
 
     def services(options: StartOptions) -> Services:
         chosen = config
-        if options.config is not None or options.data is not None:
+        if options.config is not None:
             chosen = load(options.config, data=options.data or config.data.directory).config
+        elif options.data is not None:
+            chosen = attrs.evolve(config, data=attrs.evolve(config.data, directory=options.data))
         program = assemble(chosen, tolerant=True)
 
         def run_index_job(job: IndexJob) -> AsyncIterator[Progress | IndexReport]:
@@ -52,7 +66,7 @@ def serve(config: HearthConfig, *, log_file: Path | None, auto_index: bool) -> i
             problem=program.problem,
         )
 
-    return run_stdio(create_server(services))
+    return services
 
 
 def _start_log(config: HearthConfig, log_file: Path | None) -> None:
