@@ -18,7 +18,7 @@ from indexer.diff import GitSource, line_history
 from indexer.embed import Embedder, default_embedder
 from indexer.errors import IndexCorrupt, IndexerError, RepositoryError, UnknownRepository
 from indexer.store.catalog import Catalog, RefRecord
-from indexer.store.database import require_directory
+from indexer.store.database import REBUILD_ADVICE, require_directory
 from indexer.store.lexical import LexicalReader
 from indexer.store.lock import writer_process
 from indexer.store.vectors import VectorReader
@@ -54,6 +54,7 @@ class Index:
         self._vectors: VectorReader | None = None
         self._corpora: dict[str, Corpus] = {}
         self._snapshot = Snapshot(-1, (), self._catalog, None, None, embedder, self._published)
+        self._epoch = 0
         self._closed = False
 
     @classmethod
@@ -273,11 +274,22 @@ class Index:
         self._catalog.check()
 
     def _open_readers(self) -> None:
+        if self._epoch != self._catalog.epoch:
+            self._epoch = self._catalog.epoch
+            self._lexical, self._vectors = None, None
+            self._published, self._corpora = PublishedChunks(self._catalog), {}
+        # Words are written before the rows that speak of them, so that there are never fewer.
+        chunks = self._catalog.stored_chunks()
         segments = self._catalog.segments(self._embedder.version)
         if self._lexical is None:
             self._lexical = LexicalReader(self._data / "lexical")
         else:
             self._lexical.refresh()
+        if self._lexical.documents < chunks:
+            raise IndexCorrupt(
+                f"{self._data / 'lexical'} has {self._lexical.documents:,} of {chunks:,} documents",
+                advice=REBUILD_ADVICE,
+            )
         if self._vectors is None:
             self._vectors = VectorReader(self._data / "vectors")
         self._vectors.refresh(segments)

@@ -34,6 +34,7 @@ _T = TypeVar("_T")
 
 _CACHED_CONTENTS = 512
 _VARIABLES = 500
+_EPOCH_BITS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,10 @@ class Catalog:
             self._open.clear()
 
     def generation(self) -> int:
-        """Return a number that grows with every publication; 0 before the first. Notices a rebuilt file."""
+        """Return a number that grows with every publication, also when the file was deleted and built again.
+
+        0 before the first.
+        """
         with translated(self._data):
             try:
                 status = (self._data / DATABASE).stat()
@@ -110,6 +114,16 @@ class Catalog:
                 self._epoch += 1
             self._content.cache_clear()
         with self._query("SELECT value FROM meta WHERE key = 'generation'") as rows:
+            return next(((self._epoch << _EPOCH_BITS) + value for (value,) in rows), 0)
+
+    @property
+    def epoch(self) -> int:
+        """A number that changes when the file was deleted and built again: no id means then what it meant before."""
+        return self._epoch
+
+    def stored_chunks(self) -> int:
+        """Return how many chunks are stored, published or not."""
+        with self._query("SELECT coalesce(sum(chunk_count), 0) FROM blob") as rows:
             return next((value for (value,) in rows), 0)
 
     def refs(self) -> list[RefRecord]:

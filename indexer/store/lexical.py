@@ -23,7 +23,7 @@ from indexer.tokens import code_terms
 WRITER_HEAP_BYTES = 64_000_000
 """Memory that a writer fills before it writes a segment."""
 
-_ADVICE_CORRUPT = "Delete the directory and run `hearth index` again; nothing but time is lost"
+_ADVICE_CORRUPT = "Build the index again with: hearth index --rebuild REPO"
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +263,7 @@ def _mapped(error: ValueError, directory: Path) -> IndexCorrupt | IndexBusy | Di
         return IndexBusy(
             f"{directory} is being written by another process", advice="Wait for the other `hearth index` to end"
         )
-    if "no space left" in lowered or "storagefull" in lowered:
+    if any(sign in lowered for sign in ("no space left", "storagefull", "quota exceeded", "file too large")):
         return DiskFull(f"{directory} could not be written: no space is left", advice="Free some space and index again")
     if "permission denied" in lowered or "permissiondenied" in lowered or "read-only file system" in lowered:
         return DataDirectoryError(

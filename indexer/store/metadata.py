@@ -145,7 +145,7 @@ class MetadataWriter:
                 "SELECT id, name, commit_id, options, corpus, implicit FROM ref WHERE repository_id = ? ORDER BY id",
                 (repository_id,),
             ).fetchall()
-        return [RefRow(*row[:5], bool(row[5])) for row in rows]
+        return [_ref_row(row) for row in rows]
 
     def upsert_ref(self, repository_id: int, name: str, *, implicit: bool = False) -> RefRow:
         """Find or add a ref; ``implicit`` matters only for a new one."""
@@ -158,7 +158,7 @@ class MetadataWriter:
                 "SELECT id, name, commit_id, options, corpus, implicit FROM ref WHERE repository_id = ? AND name = ?",
                 (repository_id, name),
             ).fetchone()
-        return RefRow(*row[:5], bool(row[5]))
+        return _ref_row(row)
 
     def set_state(self, ref_id: int, state: IndexState, error: str = "") -> None:
         """Record where a ref stands; what it published stays as it is."""
@@ -499,6 +499,11 @@ class MetadataWriter:
                 with contextlib.suppress(sqlite3.Error):
                     self._connection.execute("ROLLBACK")
                 raise
+
+
+def _ref_row(row: tuple[int, str, str, str, str, int]) -> RefRow:
+    ref_id, name, commit, options, corpus, implicit = row
+    return RefRow(ref_id, name, commit, options, corpus, bool(implicit))
 
 
 def _compressed(text: str) -> bytes:

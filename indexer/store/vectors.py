@@ -7,6 +7,7 @@ all of them exactly, with an inner product, on the GPU when there is one and on 
 
 from __future__ import annotations
 
+import errno
 import importlib
 import importlib.metadata
 import logging
@@ -27,6 +28,10 @@ _log = logging.getLogger(__name__)
 
 Ids = npt.NDArray[np.int64]
 Scores = npt.NDArray[np.float32]
+
+_ADVICE_CORRUPT = "Build the index again with: hearth index --rebuild REPO"
+# numpy reports a write that was cut short without an error number.
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None})
 
 _GPU_OVERFETCH = 4
 """A filtered search on the GPU asks for this many times k first, and for more until k allowed ones are found."""
@@ -85,7 +90,7 @@ def write_segment(directory: Path, chunk_ids: Ids, vectors: Scores) -> str:
     except OSError as error:
         for part in ("ids", "vec"):
             (directory / f"{name}.{part}.npy").unlink(missing_ok=True)
-        if error.errno == 28:
+        if error.errno in _DISK_FULL:
             raise DiskFull(
                 f"{directory} could not be written: no space is left", advice="Free some space and index again"
             ) from error
@@ -108,12 +113,12 @@ def read_segment(directory: Path, name: str) -> tuple[Ids, npt.NDArray[np.float1
     except (OSError, ValueError, EOFError) as error:
         raise IndexCorrupt(
             f"vector segment {name} in {directory} cannot be read: {error}",
-            advice="Run `hearth index` again for the repositories; the segment is then made anew",
+            advice=_ADVICE_CORRUPT,
         ) from error
     if ids.ndim != 1 or vectors.ndim != 2 or len(ids) != len(vectors) or vectors.dtype != np.float16:
         raise IndexCorrupt(
             f"vector segment {name} in {directory} has {ids.shape} ids and {vectors.shape} vectors of {vectors.dtype}",
-            advice="Run `hearth index` again for the repositories; the segment is then made anew",
+            advice=_ADVICE_CORRUPT,
         )
     return ids, vectors
 
@@ -185,7 +190,7 @@ class VectorReader:
             if len(dimensions) > 1:
                 raise IndexCorrupt(
                     f"vector segments of {sorted(dimensions)} dimensions stand side by side in {self._directory}",
-                    advice="Run `hearth index` again for every repository after a change of the embedder",
+                    advice=_ADVICE_CORRUPT,
                 )
             if parts:
                 # Searches that run now keep the index they have: new rows go to a copy.

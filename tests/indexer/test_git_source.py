@@ -136,7 +136,11 @@ def test_objects_that_a_partial_clone_lacks_are_missing_and_not_fetched(
         "b.txt": MISSING_SIZE,
     }
     listing = subprocess.run(
-        ["git", "cat-file", "--batch-all-objects", "--batch-check"], cwd=target, capture_output=True, check=True, text=True
+        ["git", "cat-file", "--batch-all-objects", "--batch-check"],
+        cwd=target,
+        capture_output=True,
+        check=True,
+        text=True,
     )
     assert " blob " not in listing.stdout
 
@@ -271,11 +275,13 @@ def test_passwords_are_never_part_of_a_stored_url() -> None:
 
 
 def test_hearthignore_deeper_in_the_tree_has_the_last_word() -> None:
-    rules = IgnoreRules.from_files({
-        ".hearthignore": "*.csv\n/build/\nsecret/**\n",
-        "data/.hearthignore": "!keep.csv\nlocal.txt\n",
-        "odd/.hearthignore": "\\\n[z-a\nfine.txt\n",
-    })
+    rules = IgnoreRules.from_files(
+        {
+            ".hearthignore": "*.csv\n/build/\nsecret/**\n",
+            "data/.hearthignore": "!keep.csv\nlocal.txt\n",
+            "odd/.hearthignore": "\\\n[z-a\nfine.txt\n",
+        }
+    )
     expected = {
         "a.csv": ".hearthignore", "data/a.csv": ".hearthignore", "data/keep.csv": "", "build/x/y.py": ".hearthignore",
         "lib/build/x.py": "", "secret/a/b": ".hearthignore", "data/local.txt": "data/.hearthignore", "local.txt": "",

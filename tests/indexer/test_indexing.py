@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from indexer.api import Index
+from indexer.chunk import chunk_text
 from indexer.config import IndexConfig
 from indexer.errors import NameTaken, RefNotFound, RepositoryError
 from indexer.types import IndexState, ParsedFile, Scope, SkipReason
-from indexer.worker import reading
 from tests.conftest import Repository
 from tests.indexer.conftest import IndexInto
 
@@ -47,7 +47,6 @@ def test_a_repository_is_searchable_with_text_symbols_and_imports(
     head = repository.git("rev-parse", "HEAD")
     assert (report.repository, report.ref, report.commit, report.files) == ("demo", "main", head, 3)
     assert report.blobs_processed == 3
-    assert opened.repositories() == [] or opened.refresh()
     opened.refresh()
     assert opened.paths("demo") == ["engine.py", "notes.md", "wheels.py"]
     assert opened.file_text("demo", "", "notes.md") == "# Fuel\r\nWe burn it.\r\n"
@@ -270,14 +269,12 @@ def test_objects_that_arrive_later_are_indexed_without_a_new_commit(
 def test_a_parser_that_fails_costs_the_syntax_not_the_file(
     make_repository: MakeRepository, index_into: IndexInto, opened: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = reading.chunk_text
-
     def broken(text: str, language: str) -> ParsedFile:
         if "start_engine(fuel)" in text and language == "python":
             raise RecursionError("too deep")
-        return real(text, language)
+        return chunk_text(text, language)
 
-    monkeypatch.setattr(reading, "chunk_text", broken)
+    monkeypatch.setattr("indexer.worker.reading.chunk_text", broken)
     repository = make_repository({"engine.py": ENGINE, "wheels.py": WHEELS})
     [report] = index_into(repository.path)
     assert report.files == 2
