@@ -9,6 +9,8 @@ from collections.abc import Iterator
 _IDENTIFIER = re.compile(r"[^\W\d]\w*|\d+(?:\.\d+)?")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
 _WORD = re.compile(r"[a-z]{3,}")
+# Han, kana and Hangul are written without spaces: they are searched by pairs of characters.
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
 
 MAX_TERM = 64
 """Characters of a term; longer identifiers are cut, which keeps encoded data out of the vocabulary."""
@@ -51,16 +53,22 @@ def split_identifier(identifier: str) -> list[str]:
 
 @functools.lru_cache(maxsize=200_000)
 def identifier_terms(identifier: str) -> tuple[str, ...]:
-    """Return the search terms of one identifier: its parts, stemmed, and the whole in lower case when it has several.
+    """Return the search terms of one identifier: its parts, stemmed, and the whole when it has several parts.
 
-    ``"parseRequests"`` → pars, request, parserequests.
+    The whole is in lower case and without underscores, so that it is the same in every style of naming:
+    ``"parseRequests"`` and ``"parse_requests"`` → pars, request, parserequests.
     """
     parts = split_identifier(identifier)
-    terms = [stem(part) if _WORD.fullmatch(part) else part[:MAX_TERM] for part in parts]
+    terms: list[str] = []
+    for part in parts:
+        if _WORD.fullmatch(part):
+            terms.append(stem(part))
+        elif _UNSPACED.search(part):
+            terms.extend(part[at : at + 2] for at in range(max(1, len(part) - 1)))
+        else:
+            terms.append(part[:MAX_TERM])
     if len(parts) > 1:
-        terms.append(identifier.lower()[:MAX_TERM])
-    elif not parts:
-        return ()
+        terms.append("".join(parts)[:MAX_TERM])
     return tuple(terms)
 
 

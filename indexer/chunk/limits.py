@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ChunkLimits:
-    """Sizes in characters, and lines.
+    """Sizes in characters (white space at both ends of lines not counted) and lines.
 
     Attributes:
         max_chars: A definition up to this size is one chunk; larger ones are cut inside.
@@ -16,10 +16,10 @@ class ChunkLimits:
         small_chars: A definition below this size may be joined with its neighbours.
     """
 
-    max_chars: int = 2000
-    max_lines: int = 70
-    merge_chars: int = 1200
-    small_chars: int = 350
+    max_chars: int = 2400
+    max_lines: int = 80
+    merge_chars: int = 1500
+    small_chars: int = 400
 
 
 DEFAULT_LIMITS = ChunkLimits()
