@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ MAX_QUERY_CHARS = 4000
 """A longer query (a pasted file) is cut; its first part decides."""
 MAX_TERMS = 64
 
+_MAX_JOINED = 40
+_JOINED_WEIGHT = 0.7
+
 _QUOTED = re.compile(r"`([^`\n]{1,120})`")
 _PATH = re.compile(r"[\w.-]+(?:/[\w.-]+)+|\b[\w-]+\.(?:[a-z]{1,4}|toml|yaml|json)\b")
 _DEFINITION = re.compile(
@@ -19,6 +23,36 @@ _DEFINITION = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _CALL = re.compile(r"([A-Za-z_]\w*)\(\)")
+
+
+_QUESTION = re.compile(
+    r"\?\s*$|^\s*(?:what|where|which|who|why|when|how|is|are|does|do|did|can|could|should|show|explain|describe|find"
+    r"|list)\b",
+    re.IGNORECASE,
+)
+_CHANGE = re.compile(
+    r"^\s*(?:\[[^\]]{1,30}\]\s*|THRIFT-\d+\W+|[A-Z]{2,10}-\d+\W+)*(?:[a-z]+(?:\([^)]{1,60}\))?!?:\s"
+    r"|(?:re-?)?(?:add|allow|apply|avoid|bump|change|check|clarify|clean|convert|correct|create|delete|deprecate|disable"
+    r"|disallow|document|drop|enable|ensure|expose|extract|fix|handle|implement|improve|increase|inline|introduce|keep"
+    r"|make|merge|migrate|minor|move|optimi[sz]e|pass|port|prefer|prevent|promote|raise|reduce|refactor|reject|remove"
+    r"|rename|replace|restore|return|revert|rewrite|set|silence|simplify|skip|split|start|stop|support|switch|tweak"
+    r"|update|upgrade|use|wrap)(?:d|ed|ing)?\b)",
+    re.IGNORECASE,
+)
+
+
+_SUBJECT_AND_BODY = re.compile(r"[^\n]{8,100}\n\s*\n\s*\S")
+
+
+class Intent(enum.Enum):
+    """What kind of answer serves a query best."""
+
+    QUESTION = "question"
+    """One place explains it: chunks of the right file support each other."""
+    CHANGE = "change"
+    """The message of a change: many files have a part in it."""
+    DESCRIPTION = "description"
+    """Words or code that the answer resembles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +66,7 @@ class QueryAnalysis:
         words: Stems of all words that count, for matching paths.
         paths: Pieces that look like paths or file names, in lower case.
         wants_definition: Whether the query asks where something is defined.
+        intent: What kind of answer serves best.
     """
 
     text: str
@@ -40,6 +75,7 @@ class QueryAnalysis:
     words: frozenset[str]
     paths: tuple[str, ...]
     wants_definition: bool
+    intent: Intent
 
 
 def analyse(query: str) -> QueryAnalysis:
@@ -49,9 +85,11 @@ def analyse(query: str) -> QueryAnalysis:
     for match in _QUOTED.finditer(text):
         spelled.update(identifiers(match.group(1)))
     terms: dict[str, float] = {}
+    previous = ""
     names: dict[str, None] = {}
     for word in identifiers(text):
         if word.lower() in STOPWORDS and word not in spelled:
+            previous = ""
             continue
         is_name = word in spelled or is_identifier_like(word)
         if is_name:
@@ -61,6 +99,11 @@ def analyse(query: str) -> QueryAnalysis:
             # The whole of a name that was spelled out says more than its parts.
             weight = 1.0 if len(parts) == 1 else (1.5 if part == parts[-1] else 0.7)
             terms[part] = min(terms.get(part, 0.0) + weight, 2.0)
+        # "web socket" also means what code calls webSocket or websocket.
+        whole = "" if is_name else word.lower()
+        if previous and whole and len(previous) + len(whole) <= _MAX_JOINED:
+            terms.setdefault(previous + whole, _JOINED_WEIGHT)
+        previous = whole
     kept = dict(list(terms.items())[:MAX_TERMS])
     return QueryAnalysis(
         text=text,
@@ -69,4 +112,15 @@ def analyse(query: str) -> QueryAnalysis:
         words=frozenset(term for term in kept if len(term) > 1),
         paths=tuple(match.group().lower() for match in _PATH.finditer(text)),
         wants_definition=bool(_DEFINITION.search(text)),
+        intent=_intent(text),
     )
+
+
+def _intent(text: str) -> Intent:
+    if _QUESTION.search(text):
+        return Intent.QUESTION
+    # A subject with a body below it, or a conventional prefix or imperative in one line that does not end like a
+    # sentence of documentation.
+    if _SUBJECT_AND_BODY.match(text) or (_CHANGE.match(text) and not text.rstrip().endswith(".")):
+        return Intent.CHANGE
+    return Intent.DESCRIPTION

@@ -8,13 +8,14 @@ asker imports. Weights were tuned with ``benchmarks/retrieval.py``.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from indexer.api.analysis import QueryAnalysis, analyse
+from indexer.api.analysis import Intent, QueryAnalysis, analyse
 from indexer.api.path_words import path_affinity
 from indexer.api.snapshot import Snapshot
 from indexer.store.catalog import ChunkRecord, RefRecord
@@ -28,36 +29,49 @@ Scores = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class RankingWeights:
-    """How the parts of a score are weighed against each other.
+    """How the parts of a score are weighed against each other; words (BM25) are the measure with a weight of 0.7.
 
     Attributes:
-        dense: Share of the cosine; the rest up to 1 is BM25's.
+        words: Share of BM25.
+        dense: Share of the cosine.
         path: Added for a path that has the query's words.
+        file: Added for a chunk whose file has other good chunks.
         symbol: Added when the chunk defines a name that the query spells out.
         definition: The same when the query asks where something is defined.
+        function: Added for functions and methods.
         imported: Added for a chunk of ``boost_paths``.
         test: Taken from files of tests when the query does not speak of tests.
+        prose: Taken from documents.
+        crowding: Taken from a chunk for each better chunk of the same file.
         names: Weight of the field of names in BM25.
-        per_file: From this many hits of one file on, further ones are taken as weaker.
-        crowding: How much weaker, for each.
         depth: Candidates from each side.
     """
 
-    dense: float = 0.35
-    path: float = 0.15
+    words: float = 0.7
+    dense: float = 0.2
+    path: float = 0.2
+    file: float = 0.25
     symbol: float = 0.15
     definition: float = 0.3
+    function: float = 0.05
     imported: float = 0.4
-    test: float = 0.05
-    names: float = 0.6
-    per_file: int = 3
-    crowding: float = 0.0
-    depth: int = 200
+    test: float = 0.12
+    prose: float = 0.1
+    crowding: float = 0.005
+    names: float = 0.5
+    depth: int = 300
 
 
-DEFAULT_WEIGHTS = RankingWeights()
-_CONTENT_CANDIDATES = 3
-"""How many times k candidates are looked at for copies."""
+WEIGHTS = {
+    Intent.QUESTION: RankingWeights(),
+    Intent.DESCRIPTION: RankingWeights(),
+    Intent.CHANGE: RankingWeights(
+        path=0.35, file=0.0, symbol=0.2, function=0.0, test=0.03, prose=0.08, crowding=0.09, names=0.3
+    ),
+}
+_CALLABLE = frozenset({"function", "method"})
+_TEST_WORDS = frozenset({"test", "spec", "fixtur", "mock", "assert"})
+_PROSE = frozenset({"markdown", "restructuredtext", "asciidoc", "text"})
 
 
 def search(
@@ -67,18 +81,21 @@ def search(
     k: int,
     *,
     boost_paths: Collection[str] = (),
-    weights: RankingWeights = DEFAULT_WEIGHTS,
+    weights: RankingWeights | None = None,
 ) -> list[Hit]:
     """Return the ``k`` best chunks for ``query`` among what ``scope`` may see, best first; see ``Index.search``."""
     analysis = analyse(query)
+    weights = weights or WEIGHTS[analysis.intent]
     refs = snapshot.select(scope)
     if k < 1 or not refs or not analysis.text.strip():
         return []
     allowed = snapshot.chunk_ids(refs, scope.exclude)
     if not len(allowed):
         return []
-    candidates = _candidates(snapshot, analysis, refs, allowed, max(weights.depth, 4 * k), weights)
-    ranked = _ordered(snapshot, candidates, analysis, refs, scope, frozenset(boost_paths), weights)
+    candidates = _candidates(snapshot, analysis, refs, allowed, weights=weights, k=k)
+    ranked = _ordered(
+        snapshot, candidates, analysis, refs, scope=scope, boost_paths=frozenset(boost_paths), weights=weights
+    )
     return _distinct(snapshot, ranked, refs, k)
 
 
@@ -89,7 +106,7 @@ def references(snapshot: Snapshot, name: str, scope: Scope, limit: int) -> list[
     if not terms or not refs or snapshot.lexical is None or limit < 1:
         return []
     allowed = snapshot.chunk_ids(refs, scope.exclude)
-    ids, scores = _lexical(snapshot, {terms[-1]: 1.0}, refs, allowed, limit * 8, FieldWeights(1.0, 0.0))
+    ids, scores = _lexical(snapshot, {terms[-1]: 1.0}, refs, allowed, wanted=limit * 8, fields=FieldWeights(1.0, 0.0))
     found: list[_Ranked] = []
     by_id = dict(zip(ids.tolist(), scores.tolist(), strict=True))
     for record in _records(snapshot, refs, ids.tolist(), scope):
@@ -122,10 +139,14 @@ def _candidates(
     analysis: QueryAnalysis,
     refs: Sequence[RefRecord],
     allowed: Ids,
-    depth: int,
+    *,
     weights: RankingWeights,
+    k: int,
 ) -> _Candidates:
-    lexical_ids, lexical = _lexical(snapshot, analysis.terms, refs, allowed, depth, FieldWeights(1.0, weights.names))
+    depth = max(weights.depth, 4 * k)
+    lexical_ids, lexical = _lexical(
+        snapshot, analysis.terms, refs, allowed, wanted=depth, fields=FieldWeights(1.0, weights.names)
+    )
     vectors = snapshot.vectors
     dense_ids, dense = np.empty(0, np.int64), np.empty(0, np.float32)
     query = snapshot.embedder.embed_query(analysis.text)
@@ -147,6 +168,7 @@ def _lexical(
     terms: dict[str, float],
     refs: Sequence[RefRecord],
     allowed: Ids,
+    *,
     wanted: int,
     fields: FieldWeights,
 ) -> tuple[Ids, Scores]:
@@ -169,6 +191,7 @@ def _ordered(
     candidates: _Candidates,
     analysis: QueryAnalysis,
     refs: Sequence[RefRecord],
+    *,
     scope: Scope,
     boost_paths: frozenset[str],
     weights: RankingWeights,
@@ -176,23 +199,58 @@ def _ordered(
     position = {chunk_id: index for index, chunk_id in enumerate(candidates.ids.tolist())}
     records = _records(snapshot, refs, list(position), scope)
     affinity = path_affinity({record.path for record in records}, analysis)
+    support = _file_support(records, candidates, position) if weights.file else {}
     names = frozenset(analysis.names)
-    about_tests = bool(analysis.words & {"test", "spec", "fixtur", "mock"})
+    about_tests = bool(analysis.words & _TEST_WORDS)
     ranked: list[_Ranked] = []
     for record in records:
         index = position[record.chunk_id]
         words, meaning = float(candidates.lexical[index]), float(candidates.dense[index])
-        score = (1.0 - weights.dense) * words + weights.dense * meaning
-        score += weights.path * affinity[record.path]
+        score = weights.words * words + weights.dense * meaning + weights.path * affinity[record.path]
+        score += weights.file * support.get((record.ref_id, record.path), 0.0)
         if record.symbol in names:
             score += weights.definition if analysis.wants_definition else weights.symbol
+        if record.kind in _CALLABLE:
+            score += weights.function
         if record.path in boost_paths:
             score += weights.imported
         if not about_tests and is_test_path(record.path):
             score -= weights.test
+        if record.language in _PROSE:
+            score -= weights.prose
         ranked.append(_Ranked(record, score, words, meaning))
-    ranked.sort(key=lambda item: (-item.score, item.record.path, item.record.start_line))
-    return ranked
+    ranked.sort(key=_best_first)
+    return _spread(ranked, weights.crowding)
+
+
+def _best_first(item: _Ranked) -> tuple[float, str, int]:
+    return (-item.score, item.record.path, item.record.start_line)
+
+
+def _file_support(
+    records: Sequence[ChunkRecord], candidates: _Candidates, position: dict[int, int]
+) -> dict[tuple[int, str], float]:
+    """Return for each file the sum of its three best shares of words, as a share of the best file's."""
+    shares: dict[tuple[int, str], list[float]] = defaultdict(list)
+    for record in records:
+        shares[record.ref_id, record.path].append(float(candidates.lexical[position[record.chunk_id]]))
+    sums = {file: sum(sorted(found, reverse=True)[:3]) for file, found in shares.items()}
+    best = max(sums.values(), default=0.0) or 1.0
+    return {file: total / best for file, total in sums.items()}
+
+
+def _spread(ranked: list[_Ranked], crowding: float) -> list[_Ranked]:
+    """Let each further chunk of a file fall back a little, so that the answer shows more files."""
+    if not crowding:
+        return ranked
+    seen: Counter[tuple[int, str]] = Counter()
+    spread: list[_Ranked] = []
+    for item in ranked:
+        file = (item.record.ref_id, item.record.path)
+        spread.append(replace(item, score=item.score - crowding * seen[file]))
+        seen[file] += 1
+    spread.sort(key=_best_first)
+    return spread
 
 
 def is_test_path(path: str) -> bool:
