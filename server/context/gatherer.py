@@ -37,10 +37,10 @@ _MAX_IMPORTED = 48
 # How much each source counts at best. Chosen with `python -m benchmarks.context`.
 _IMPORTED_NEAR = 1.0
 _IMPORTED_UNUSED = 0.55
-_IMPORTED_ELSEWHERE = 0.3
-_DEFINITION = 0.8
-_SEARCH = 0.5
-_SEARCH_IN_IMPORTED_FILE = 0.25
+_IMPORTED_ELSEWHERE = 0.2
+_DEFINITION = 1.0
+_SEARCH = 0.3
+_SEARCH_IN_IMPORTED_FILE = 0.4
 _OPEN_FILE = 0.6
 _RECENT_EDIT = 0.75
 
@@ -186,8 +186,12 @@ class ContextGatherer:
                 return
             definitions = self._resolver.resolve(near.use, origin, limit=8)
             for rank, definition in enumerate(definitions[:2]):
-                weight = _definition_weight(near, definition, rank, len(definitions))
-                found = self._reader.candidate(definition, weight, SnippetReason.DEFINITION)
+                if definition.import_match >= CERTAIN:
+                    weight = _IMPORTED_NEAR * (0.45 + 0.55 * near.nearness) * 0.6**rank
+                    found = self._reader.candidate(definition, weight, SnippetReason.IMPORTED)
+                else:
+                    weight = _definition_weight(near, definition, rank, len(definitions))
+                    found = self._reader.candidate(definition, weight, SnippetReason.DEFINITION)
                 if found is not None:
                     yield found
 

@@ -47,6 +47,9 @@ def module_match(item: Import, importer: str, language: str, path: str, reposito
     """
     wanted, anchored = _module_parts(item.module, importer, language)
     have = _path_parts(path)
+    if language == "rust":
+        have = [part.replace("-", "_") for part in have]
+        wanted = [part.replace("-", "_") for part in wanted]
     if language == "go" and len(have) == 1:
         # A package at the repository's root is imported by the repository's own name.
         named = [part for part in wanted if not _VERSION.fullmatch(part)]
@@ -77,6 +80,11 @@ def _beside(path: str, importer: str) -> bool:
     """Whether both are scripts of one directory at the top, where a module may hide one of the standard library."""
     directory = posixpath.dirname(path)
     return directory == posixpath.dirname(importer) and "/" not in directory
+
+
+def is_within_repository(item: Import) -> bool:
+    """Whether ``item`` surely names something of the same repository: relative, or by an alias that it configures."""
+    return item.module.startswith((".", "~", "#", "@/", "crate", "super", "self"))
 
 
 def _floating_match(wanted: list[str], have: list[str], *, directory_is_module: bool) -> float:
@@ -132,7 +140,9 @@ def _module_parts(module: str, importer: str, language: str) -> tuple[list[str],
     if language in {"c", "cpp", "ruby", "bash", "thrift", "proto"}:
         return _path_parts(module), False
     if language in _BESIDE_FIRST:
-        return [part for part in module.lstrip("@~/").split("/") if part], False
+        # The scope of a package (`@company/button`) is no directory of its repository.
+        bare = re.sub(r"^@[^/]+/(?=[^/])|^[~#]/?", "", module)
+        return [part for part in bare.split("/") if part], False
     return [part for part in _SEPARATORS.split(module) if part and part != "*"], False
 
 

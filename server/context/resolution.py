@@ -12,7 +12,7 @@ from typing import TypeVar
 from indexer.api import Index
 from indexer.types import Import, ParsedFile, Scope, Symbol, SymbolHit, SymbolKind
 from server.context.documents import ParseCache
-from server.context.modules import CERTAIN, POSSIBLE, local_names, module_match
+from server.context.modules import CERTAIN, POSSIBLE, is_within_repository, local_names, module_match
 from server.context.receivers import enclosing_symbols, receiver_types
 from server.syntax import NameUse, UseShape
 from server.types import OpenFile
@@ -173,12 +173,12 @@ class Resolver:
             found = [item for item in found if _reachable_alone(item, use, origin)]
         receivers = receiver_types(use, origin.text, origin.language, origin.parsed)
         scored = [self._score(definition, use, brought_in, receivers, origin) for definition in found]
-        if (
-            brought_in is not None
-            and not any(_is_own(item, origin) for item in scored)
-            and _says_where(brought_in, use)
-        ):
-            scored = [item for item in scored if item.import_match >= POSSIBLE]
+        elsewhere = not any(_is_own(item, origin) for item in scored)
+        if brought_in is not None and elsewhere and _says_where(brought_in, use):
+            fitting = [item for item in scored if item.import_match >= POSSIBLE]
+            # A module of the repository may hand on what another file defines; then only the name can tell.
+            handed_on = is_within_repository(brought_in) and (not own or len(scored) == 1)
+            scored = fitting or (scored if handed_on else [])
         elif own and brought_in is None and not use.shape.is_member:
             scored = [item for item in scored if _is_own(item, origin) or _visible(item, origin)]
         scored.sort(key=lambda item: (-item.score, item.repository, item.path, item.symbol.start_line))

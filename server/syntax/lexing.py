@@ -42,6 +42,9 @@ _BACKTICKS = frozenset({"javascript", "typescript", "tsx", "jsx", "go", "vue", "
 _CHARACTER_QUOTES = frozenset({"rust", "go", "java", "c", "cpp", "csharp", "kotlin", "scala", "swift"})
 """Languages whose single quotes hold one character (in Rust a lone one begins a lifetime)."""
 
+_SIGILS = {"php": r"\$?", "bash": r"\$?", "ruby": "@{0,2}", "javascript": r"\$?", "typescript": r"\$?", "tsx": r"\$?"}
+"""What may stand before a name and belongs to it."""
+
 _KEYWORD_TEXT = {
     "python": """
         False None True and as assert async await break case class cls continue def del elif else except
@@ -148,7 +151,7 @@ def _pattern(language: str) -> re.Pattern[str]:
     return re.compile(
         rf"(?P<comment>{'|'.join(comments) or '(?!)'})"
         rf"|(?P<string>{prefix}(?:{'|'.join(strings)}))"
-        r"|(?P<name>[$@]?[^\W\d]\w*[!?]?(?<![!?])|[$@]?[^\W\d]\w*)"
+        rf"|(?P<name>{_SIGILS.get(language, '')}[^\W\d]\w*)"
         r"|(?P<number>\d[\w.]*)"
         r"|(?P<operator>->|=>|::|:=|==|!=|<=|>=|&&|\|\||\?\.|\.\.\.|[+\-*/%&|^]=|[^\w\s])"
         r"|(?P<newline>\n)"
