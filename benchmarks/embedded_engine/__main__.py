@@ -21,9 +21,13 @@ from benchmarks.embedded_engine.training import fit
 from benchmarks.report import environment, write
 from indexer.corpus import Corpus
 from server.engine.embedded.features import NAMES
-from server.engine.embedded.ranker import Ranker
+from server.engine.embedded.prefixes import NAMES as BEGINNING_NAMES
+from server.engine.embedded.prefixes import common_prefixes
+from server.engine.embedded.ranker import Model, Ranker
 from server.engine.embedded.suggester import Suggester
 
+SPEAKS = 0.5
+"""The confidence from which the engine speaks unless configured otherwise."""
 _WEIGHTS = Path(__file__).parents[2] / "server" / "engine" / "embedded" / "weights.json"
 
 
@@ -61,9 +65,10 @@ def observe(path: Path, count: int, seed: int) -> list[Observed]:
         suggester = Suggester(_OneCorpus(corpus), None)
         observed = []
         for cursor in draw(held, count, seed, name):
-            began = time.perf_counter()
+            # Processor time of this thread: what the answer costs, whatever else runs on the machine.
+            began = time.thread_time()
             ranked = suggester.rank(cursor.request)
-            elapsed = (time.perf_counter() - began) * 1000
+            elapsed = (time.thread_time() - began) * 1000
             candidates = ranked.pool.candidates
             copied = max(candidates, key=lambda c: (c.depth, c.vote_share), default=None)
             texts = tuple(ranked.text_of(candidate) for candidate in candidates)
@@ -77,7 +82,7 @@ def outcomes(observed: list[Observed], ranker: Ranker) -> list[Outcome]:
     """Let ``ranker`` choose at each cursor."""
     made = []
     for one in observed:
-        confidence = ranker.probabilities(one.features) if one.texts else np.zeros(0)
+        confidence = ranker.lines.probabilities(one.features) if one.texts else np.zeros(0)
         best = int(confidence.argmax()) if len(confidence) else -1
         made.append(
             Outcome(
@@ -94,10 +99,45 @@ def outcomes(observed: list[Observed], ranker: Ranker) -> list[Outcome]:
 
 
 def train(observed: list[Observed], hidden: int) -> Ranker:
-    """Fit a ranker on all candidates of ``observed``."""
+    """Fit a ranker on all candidates of ``observed``, and then on what they have in common."""
+    lines = fit_lines(observed, hidden)
+    return Ranker(lines, fit_beginnings(observed, lines))
+
+
+def fit_lines(observed: list[Observed], hidden: int) -> Model:
+    """Fit the model of whole lines."""
     features = np.concatenate([one.features for one in observed if one.texts])
     labels = np.concatenate([one.labels for one in observed if one.texts])
-    return fit(features, labels, hidden=hidden)
+    return fit(features, labels, NAMES, hidden=hidden)
+
+
+def fit_beginnings(observed: list[Observed], lines: Model) -> Model:
+    """Fit the model of beginnings on cursors at which no whole line is likely."""
+    rows, labels = [], []
+    for one in observed:
+        confidence = lines.probabilities(one.features) if one.texts else np.zeros(0)
+        if one.cursor.variant == "flat" or not 0 < confidence.max(initial=0.0) < SPEAKS:
+            continue
+        prefixes, features = common_prefixes(one.texts, confidence, one.features)
+        rows.append(features)
+        labels += [one.cursor.truth.startswith(prefix) for prefix in prefixes]
+    return fit(np.concatenate(rows), np.array(labels, dtype=bool), BEGINNING_NAMES)
+
+
+def beginnings(observed: list[Observed], ranker: Ranker) -> list[tuple[float, bool]]:
+    """Return confidence and correctness of the beginnings proposed where no whole line is likely."""
+    made = []
+    for one in observed:
+        confidence = ranker.lines.probabilities(one.features) if one.texts else np.zeros(0)
+        if one.cursor.variant == "flat" or not 0 < confidence.max(initial=0.0) < SPEAKS:
+            continue
+        prefixes, features = common_prefixes(one.texts, confidence, one.features)
+        likely = ranker.beginnings.probabilities(features) if prefixes else np.zeros(0)
+        found = [row for row in range(len(prefixes)) if likely[row] >= SPEAKS]
+        if found:
+            longest = max(found, key=lambda row: (len(prefixes[row]), likely[row]))
+            made.append((float(likely[longest]), one.cursor.truth.startswith(prefixes[longest])))
+    return made
 
 
 def repository_name(path: Path) -> str:
@@ -115,6 +155,7 @@ def main() -> None:
         by_repository[repository_name(path)] = observe(path, options.cursors, options.seed)
         console.print(f"{repository_name(path)}: {time.perf_counter() - began:.1f} s")
     everything: list[Outcome] = []
+    begun: list[tuple[float, bool]] = []
     table = _table("leaving one repository out" if len(by_repository) > 1 else "shipped weights")
     result: dict[str, Any] = {"cursors": options.cursors, "seed": options.seed, "repositories": {}, "variants": {}}
     for name, observed in by_repository.items():
@@ -122,6 +163,7 @@ def main() -> None:
         ranker = train(others, options.hidden) if others and not options.shipped else Ranker.load()
         made = outcomes(observed, ranker)
         everything += made
+        begun += beginnings(observed, ranker)
         result["repositories"][name] = summarise([outcome for outcome in made if outcome.variant == "full"])
         _add(table, name, result["repositories"][name])
     for variant in VARIANTS:
@@ -131,6 +173,12 @@ def main() -> None:
     console.print(table)
     for row in result["calibration"]:
         console.print(f"confidence {row['confidence']:.2f}: right {row['right']:.2f} ({row['cursors']} cursors)")
+    result["beginnings"] = {
+        "share": len(begun) / max(1, sum(map(len, by_repository.values()))),
+        "confidence": float(np.mean([confidence for confidence, _ in begun])) if begun else None,
+        "right": float(np.mean([right for _, right in begun])) if begun else None,
+    }
+    console.print(f"beginnings where no line is likely: {result['beginnings']}")
     if options.train:
         ranker = train([one for observed in by_repository.values() for one in observed], options.hidden)
         _WEIGHTS.write_text(json.dumps(ranker.to_json()) + "\n")

@@ -21,7 +21,7 @@ _SYMLINK, _SUBMODULE = 0o120000, 0o160000
 
 VARIANTS = ("full", "no suffix", "open file only", "flat", "line end")
 """What is left of a cursor's surroundings: all; no text below; no corpus; one line of tokens; a finished line."""
-_SHARES = (0.56, 0.12, 0.12, 0.1, 0.1)
+_SHARES = (0.5, 0.12, 0.14, 0.14, 0.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Cursor:
 def read_repository(path: Path) -> list[SourceFile]:
     """Return the text files of HEAD, none above 400 kB."""
     source = GitSource.open(path)
-    entries = {}
+    entries: dict[str, list[str]] = {}
     for entry in source.tree(source.resolve("HEAD")):
         if entry.mode not in {_SYMLINK, _SUBMODULE} and 0 < entry.size <= _LARGEST:
             entries.setdefault(entry.blob, []).append(entry.path)
@@ -96,7 +96,8 @@ def _cursor(
         return _flat_cursor(file, number, lines, chance)
     line = lines[number].removesuffix("\r")
     bare = len(line) - len(line.lstrip())
-    column = bare
+    # An editor may leave the cursor in the first column, the indentation being still to come.
+    column = 0 if at_line_start and chance.random() < 0.15 else bare
     if variant == "line end":
         column = len(line)
         at_line_start = False
@@ -114,7 +115,8 @@ def _cursor(
     elif len(truth.strip()) < 3:
         return None
     prefix = "\n".join([*lines[:number], line[:column]])
-    suffix = "\n".join(["", *lines[number + 1 :]]) if variant != "no suffix" else ""
+    blind = variant == "no suffix" or (variant == "open file only" and chance.random() < 0.4)
+    suffix = "" if blind else "\n".join(["", *lines[number + 1 :]])
     request = CompletionRequest(
         file.path, file.language, prefix, suffix, repository="" if variant == "open file only" else repository
     )

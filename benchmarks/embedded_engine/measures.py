@@ -74,7 +74,7 @@ def summarise(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 
 def calibration(outcomes: Sequence[Outcome]) -> list[dict[str, float]]:
-    """Return, for tenths of confidence, how many cursors fall there, the mean confidence and the share that is right."""
+    """Return, for tenths of confidence, the number of cursors, the mean confidence and the share that is right."""
     rows = []
     for low in range(10):
         among = [o for o in outcomes if o.suggested and low <= min(9, int(o.confidence * 10)) < low + 1]

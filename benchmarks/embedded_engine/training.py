@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from server.engine.embedded.ranker import Ranker
+from server.engine.embedded.ranker import Model
 
 _DECAY = 1e-4
 
@@ -15,28 +16,31 @@ _DECAY = 1e-4
 def fit(
     features: npt.NDArray[np.floating[Any]],
     labels: npt.NDArray[np.bool_],
+    names: tuple[str, ...],
     *,
     hidden: int = 0,
     steps: int = 600,
     seed: int = 0,
-) -> Ranker:
+) -> Model:
     """Train on one row for each candidate.
 
     Args:
         features: float[n, features].
         labels: bool[n], whether the candidate was what had been written.
+        names: What the features are.
         hidden: Units of the hidden layer; 0 for logistic regression.
         steps: Full-batch steps of Adam.
         seed: For the initial weights.
     """
-    mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-6
+    mean, scale = features.mean(axis=0), features.std(axis=0)
+    scale[scale < 1e-3] = 1.0
     values = np.clip((features - mean) / scale, -5.0, 5.0).astype(np.float32)
     targets = labels.astype(np.float32)
     chance = np.random.default_rng(seed)
     sizes = [values.shape[1], *([hidden] if hidden else []), 1]
     layers = [
         [(chance.standard_normal((one, other)) / np.sqrt(one)).astype(np.float32), np.zeros(other, np.float32)]
-        for one, other in zip(sizes, sizes[1:], strict=False)
+        for one, other in itertools.pairwise(sizes)
     ]
     rate = targets.mean()
     layers[-1][1][:] = np.log(rate / (1 - rate))
@@ -51,7 +55,8 @@ def fit(
                 second += 0.001 * (gradient[place] ** 2 - second)
                 corrected = np.sqrt(second / (1 - 0.999**step)) + 1e-8
                 layer[place] -= (speed * (first / (1 - 0.9**step)) / corrected).astype(np.float32)
-    return Ranker(
+    return Model(
+        names,
         mean.astype(np.float64),
         scale.astype(np.float64),
         tuple((layer[0].astype(np.float64), layer[1].astype(np.float64)) for layer in layers),

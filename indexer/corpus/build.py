@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from indexer.corpus.corpus import FILE_NAME, Corpus
 from indexer.corpus.lexer import BOUNDARY, FIRST_WORD, Interner, lex, mark_indentation
+from indexer.corpus.rests import hash_rests
 from indexer.corpus.shape import FIRST_KEPT, IDENTIFIER, shape_of
 from indexer.corpus.storage import write_sections
 from indexer.corpus.suffix import sort_contexts
@@ -83,6 +84,7 @@ def build_corpus(files: Iterable[CorpusFile], directory: Path, *, previous: Path
     sections = _arrange(parts, interner)
     del parts, interner
     tokens, shapes = sections["tokens"], sections["shapes"]
+    sections["rest_keys"], sections["rest_sizes"] = hash_rests(tokens)
     sections["order"] = sort_contexts(tokens)
     sections["shape_order"] = sort_contexts(shapes)
     target = directory / FILE_NAME
@@ -162,7 +164,7 @@ def _lex_file(text: str, interner: Interner) -> tuple[npt.NDArray[np.int32], npt
     return ids, starts, encoded
 
 
-def _arrange(parts: _Parts, interner: Interner) -> dict[str, npt.NDArray[np.generic]]:
+def _arrange(parts: _Parts, interner: Interner) -> dict[str, npt.NDArray[Any]]:
     """Renumber the words in sorted order and lay everything out as arrays."""
     tokens = np.concatenate(parts.tokens) if parts.tokens else np.empty(0, dtype=np.int32)
     starts = np.concatenate(parts.starts) if parts.starts else np.empty(0, dtype=np.int64)

@@ -25,7 +25,7 @@ FILE_NAME = "corpus.bin"
 _LONGEST_LINE = 400
 """Bytes of a line that are ever copied."""
 
-_EMPTY = {
+_EMPTY: dict[str, npt.NDArray[Any]] = {
     "files": np.frombuffer(b"[]", dtype=np.uint8),
     "file_tokens": np.zeros(1, dtype=np.int64),
     "file_text": np.zeros(1, dtype=np.int64),
@@ -40,6 +40,8 @@ _EMPTY = {
     "shape_bounds": np.zeros(FIRST_WORD + 1, dtype=np.int64),
     "order": np.empty(0, dtype=np.int32),
     "shape_order": np.empty(0, dtype=np.int32),
+    "rest_keys": np.empty(0, dtype=np.uint32),
+    "rest_sizes": np.empty(0, dtype=np.uint8),
 }
 
 
@@ -61,6 +63,8 @@ class Corpus:
         tokens: int32[n], every file after a ``BOUNDARY``.
         shapes: uint16[n], the same with rare identifiers abstracted.
         shape_of_word: uint16[vocabulary.size].
+        rest_keys: uint32[n], a hash of what follows each token on its line.
+        rest_sizes: uint8[n], how many tokens that is, 255 for more.
     """
 
     def __init__(self, sections: dict[str, npt.NDArray[Any]]) -> None:
@@ -72,16 +76,19 @@ class Corpus:
             self.shapes: npt.NDArray[np.uint16] = sections["shapes"]
             self.shape_of_word: npt.NDArray[np.uint16] = sections["shape_of_word"]
             self._starts = sections["starts"]
-            self._text = memoryview(sections["text"])
+            self._text = sections["text"].data
             self._file_tokens: npt.NDArray[np.int64] = sections["file_tokens"]
             self._file_text: npt.NDArray[np.int64] = sections["file_text"]
             self._bounds, self._shape_bounds = sections["bounds"], sections["shape_bounds"]
+            self.rest_keys: npt.NDArray[np.uint32] = sections["rest_keys"]
+            self.rest_sizes: npt.NDArray[np.uint8] = sections["rest_sizes"]
             self._order, self._shape_order = sections["order"], sections["shape_order"]
         except (KeyError, TypeError, ValueError) as error:
             raise IndexCorrupt(f"A corpus lacks a part ({error})", advice="Index the repository again") from error
         size = len(self.tokens)
         agree = (
             len(self._starts) == len(self.shapes) == len(self._order) == len(self._shape_order) == size
+            and len(self.rest_keys) == len(self.rest_sizes) == size
             and len(self._file_tokens) == len(self._file_text) == len(self.files) + 1
             and int(self._file_tokens[-1]) == size
             and len(self.shape_of_word) == self.vocabulary.size
@@ -104,11 +111,7 @@ class Corpus:
         return cls(dict(_EMPTY))
 
     def close(self) -> None:
-        """Let go of the mapped file; it is unmapped when the last array that was handed out is gone."""
-        for name, array in _EMPTY.items():
-            if name in {"tokens", "shapes"}:
-                setattr(self, name, array)
-        self._order, self._shape_order = _EMPTY["order"], _EMPTY["shape_order"]
+        """Do nothing yet: the file is unmapped when the last reader of this corpus lets go of it."""
 
     def __enter__(self) -> Self:
         return self
@@ -117,19 +120,28 @@ class Corpus:
         self.close()
 
     @cached_property
-    def directories(self) -> tuple[str, ...]:
-        """The directory of each file."""
-        return tuple(file.path.rpartition("/")[0] for file in self.files)
+    def directories(self) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
+        """The distinct directories, and the number of the one that each file is in; int64[files]."""
+        return _numbered([file.path.rpartition("/")[0] for file in self.files])
+
+    @cached_property
+    def languages(self) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
+        """The distinct languages, and the number of each file's; int64[files]."""
+        return _numbered([file.language for file in self.files])
+
+    @cached_property
+    def by_blob(self) -> dict[str, list[int]]:
+        """Numbers of the files that hold a content."""
+        numbers: dict[str, list[int]] = {}
+        for number, file in enumerate(self.files):
+            if file.blob:
+                numbers.setdefault(file.blob, []).append(number)
+        return numbers
 
     @cached_property
     def by_path(self) -> dict[str, int]:
         """Numbers of the files by path."""
         return {file.path: number for number, file in enumerate(self.files)}
-
-    @cached_property
-    def blobs(self) -> frozenset[str]:
-        """The contents that it holds."""
-        return frozenset(file.blob for file in self.files if file.blob)
 
     def spans(self, context: Sequence[int], enough: int) -> list[Span]:
         """Return the places whose left context ends like ``context``; see :func:`indexer.corpus.suffix.narrow`."""
@@ -191,3 +203,9 @@ class Corpus:
             return begin, begin
         end = self._starts.item(until - 1) + self.vocabulary.byte_length(self.tokens.item(until - 1))
         return begin, min(end, begin + _LONGEST_LINE)
+
+
+def _numbered(values: list[str]) -> tuple[tuple[str, ...], npt.NDArray[np.int64]]:
+    numbers: dict[str, int] = {}
+    indices = np.fromiter((numbers.setdefault(value, len(numbers)) for value in values), np.int64, len(values))
+    return tuple(numbers), indices

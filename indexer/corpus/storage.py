@@ -51,8 +51,16 @@ def write_sections(target: Path, sections: Mapping[str, npt.NDArray[Any]]) -> No
             offset = 0
             for section, array in sections.items():
                 data = np.ascontiguousarray(array)
-                entry = {"name": section, "dtype": data.dtype.str, "offset": offset, "length": len(data)}
-                table.append({**entry, "crc": zlib.crc32(data.data)})
+                checksum = zlib.crc32(data.data)
+                table.append(
+                    {
+                        "name": section,
+                        "dtype": data.dtype.str,
+                        "offset": offset,
+                        "length": len(data),
+                        "crc": checksum,
+                    }
+                )
                 offset = _aligned(offset + data.nbytes)
             described = json.dumps(table).encode()
             file.write(_HEADER.pack(MAGIC, VERSION, len(described)))

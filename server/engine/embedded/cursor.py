@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from indexer.corpus.lexer import BOUNDARY, indentation_width, is_newline, lex
+from indexer.corpus.lexer import BOUNDARY, LAST_NEWLINE, indentation_width, is_newline, lex
 from server.engine.embedded.document import (
     Segment,
     SegmentCache,
@@ -43,6 +43,7 @@ class Cursor:
         shapes: int32[n], the same abstracted.
         segments: The stretches in the stream with the index of each one's first token.
         at: Index in the stream of the last token before the cursor (before what is half typed).
+        line_start: Index of the newline (or boundary) before the cursor's line.
         partial: The word that is half typed, empty otherwise.
         on_new_line: Only white space stands on the line before the cursor.
         breaks_line: The line break itself is to be proposed, since the cursor's column says nothing yet.
@@ -59,6 +60,7 @@ class Cursor:
     shapes: npt.NDArray[np.int32]
     segments: tuple[tuple[int, Segment, str], ...]
     at: int
+    line_start: int
     partial: str
     on_new_line: bool
     breaks_line: bool
@@ -76,6 +78,15 @@ class Cursor:
     def context(self) -> npt.NDArray[np.int32]:
         """The last tokens before the cursor."""
         return self.stream[max(0, self.at + 1 - CONTEXT_TOKENS) : self.at + 1]
+
+    @property
+    def statement(self) -> str:
+        """The text between the last newline token and the cursor: the line, or the statement of a flat text."""
+        if not self.flat:
+            return self.line
+        _, head, _ = self.segments[0]
+        begin = head.ends.item(self.line_start - 1) if 0 < self.line_start <= len(head.ids) else 0
+        return self.line[begin:]
 
     @property
     def shape_context(self) -> npt.NDArray[np.int32]:
@@ -178,6 +189,7 @@ def locate(
         shapes=lexicon.shapes(stream),
         segments=tuple(segments),
         at=at,
+        line_start=_line_start(stream, at),
         partial=partial,
         on_new_line=on_new_line,
         breaks_line=breaks_line,
@@ -191,6 +203,12 @@ def locate(
         in_comment=not flat and _in_comment(line, prefix),
         in_string=not flat and _in_string(line),
     )
+
+
+def _line_start(stream: npt.NDArray[np.int32], at: int) -> int:
+    first = max(0, at - 500)
+    breaks = np.flatnonzero(stream[first : at + 1] <= LAST_NEWLINE)
+    return first + int(breaks[-1]) if len(breaks) else first
 
 
 def indentation_unit(text: str) -> str:

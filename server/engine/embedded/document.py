@@ -28,6 +28,7 @@ class Lexicon(Interner):
         super().__init__(corpus.vocabulary)
         self.corpus = corpus
         self._shapes: list[int] = []
+        self._words: dict[int, str] = {}
         self._next_shape = max(FIRST_KEPT, int(corpus.shape_of_word.max(initial=0)) + 1)
 
     @property
@@ -39,7 +40,10 @@ class Lexicon(Interner):
         """Return the word with that id."""
         if identity >= self.base:
             return self.texts[identity - self.base]
-        return self.corpus.vocabulary.word(identity)
+        word = self._words.get(identity)
+        if word is None:
+            word = self._words[identity] = self.corpus.vocabulary.word(identity)
+        return word
 
     def shapes(self, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Return the abstract ids of tokens; int32[n]."""
@@ -97,7 +101,7 @@ class SegmentCache:
 
 
 def is_flat(prefix: str) -> bool:
-    """Whether a text has no line breaks of its own although it is long: minified, or tokenised with marked line ends."""
+    """Whether a long text has no line breaks of its own: it is minified, or tokenised with marked line ends."""
     return "\n" not in prefix and (len(prefix) >= _FLAT_FROM or _MARKED_LINE_END in prefix)
 
 

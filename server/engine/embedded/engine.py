@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 NAME = "embedded"
 _FLOOR = 0.02
 _MOST_SUGGESTIONS = 5
+_BEGINNING_MARGIN = 0.1
+"""A beginning of a line has to be surer than a whole one by so much."""
 _NEXT_LINE = 0.75
 """Least confidence in each further line of a suggestion."""
 _PARTS = re.compile(r"\s*\w+|\s*[^\w\s]+|\s+")
@@ -39,7 +41,8 @@ class EmbeddedEngine:
         self, source: CorpusSource | None, config: EmbeddedConfig | None = None, *, ranker: Ranker | None = None
     ) -> None:
         self._config = config or EmbeddedConfig()
-        self._suggester = Suggester(source, ranker or Ranker.load())
+        self._ranker = ranker or Ranker.load()
+        self._suggester = Suggester(source, self._ranker)
 
     @property
     def name(self) -> str:
@@ -50,26 +53,33 @@ class EmbeddedEngine:
         """Return what may stand between the cursor and the end of its line, most confident first; takes milliseconds.
 
         Args:
-            request: Where the cursor is. With ``multiline`` the first suggestion may go on over several lines.
+            request: Where the cursor is. With ``multiline`` and enough evidence, the best line is also proposed with
+                further lines, as an alternative of its own confidence.
             floor: Least confidence of a suggestion; a low one by default, so that all alternatives are seen.
         """
-        least = _FLOOR if floor is None else floor
         ranked = self._suggester.rank(request)
-        found = [
-            Completion(_in_line_ends_of(request, suggestion.text), suggestion.confidence, self._source(ranked, place))
-            for place, suggestion in enumerate(ranked.suggestions()[:_MOST_SUGGESTIONS])
-            if suggestion.confidence >= least
-        ]
-        if found and request.multiline:
-            found[0] = self._longer(request, found[0])
-        return tuple(found)
+        return tuple(self._suggestions(request, ranked, _FLOOR if floor is None else floor))
+
+    def propose(self, request: CompletionRequest) -> Completion | None:
+        """Return what an editor should show: the most that is likely enough, or ``None`` to stay silent.
+
+        That is several lines where they are wanted and sure, a line, or the beginning of one that candidates share.
+        """
+        ranked = self._suggester.rank(request)
+        least = self._config.threshold
+        found = self._suggestions(request, ranked, least)
+        if found:
+            return next((completion for completion in found if "\n" in completion.text), found[0])
+        begun = ranked.beginning(self._ranker.beginnings, min(1.0, least + _BEGINNING_MARGIN))
+        if begun is None or request.suffix.partition("\n")[0].strip():
+            return None
+        return Completion(begun.text, begun.confidence, f"{NAME}:{ranked.origin(begun.candidate)}")
 
     @asynccontextmanager
     async def complete(self, request: CompletionRequest) -> AsyncIterator[AsyncIterator[Delta]]:
         """Stream the best suggestion in parts of a word, or nothing when none is likely enough."""
-        found = await asyncio.to_thread(self.suggest, request, floor=self._config.threshold)
-        text = found[0].text if found else ""
-        yield _stream(_PARTS.findall(text))
+        proposed = await asyncio.to_thread(self.propose, request)
+        yield _stream(_PARTS.findall(proposed.text) if proposed is not None else [])
 
     @asynccontextmanager
     async def explain(self, request: ExplainRequest) -> AsyncIterator[AsyncIterator[Delta]]:
@@ -85,8 +95,18 @@ class EmbeddedEngine:
         """Let go of what was kept between key strokes."""
         self._suggester.clear()
 
-    def _source(self, ranked: Ranked, place: int) -> str:
-        return f"{NAME}:{ranked.origin(ranked.suggestions()[place].candidate)}"
+    def _suggestions(self, request: CompletionRequest, ranked: Ranked, floor: float) -> list[Completion]:
+        found = [
+            Completion(suggestion.text, suggestion.confidence, f"{NAME}:{ranked.origin(suggestion.candidate)}")
+            for suggestion in ranked.suggestions()[:_MOST_SUGGESTIONS]
+            if suggestion.confidence >= floor
+        ]
+        if found and request.multiline:
+            longer = self._longer(request, found[0])
+            if longer is not found[0]:
+                found.append(longer)
+                found.sort(key=lambda completion: -completion.confidence)
+        return found
 
     def _longer(self, request: CompletionRequest, first: Completion) -> Completion:
         """Add lines to a suggestion for as long as each is nearly certain."""
@@ -107,10 +127,6 @@ class EmbeddedEngine:
             confidence *= suggestions[0].confidence
             text = f"{text}{line_end}{suggestions[0].text}"
         return replace(first, text=text, confidence=confidence)
-
-
-def _in_line_ends_of(request: CompletionRequest, text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\n", "\r\n") if "\r\n" in request.prefix else text
 
 
 def _pieces(text: str) -> list[str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _FAR = 1 << 20
+_OPENING, _CLOSING, _MARKS = frozenset("([{"), frozenset(")]}"), frozenset(".,:;=")
 
 NAMES: tuple[str, ...] = (
     "vote_share", "vote_weight", "vote_count", "depth", "depth_lead", "deepest_share", "below", "has_below",
@@ -24,7 +25,9 @@ NAMES: tuple[str, ...] = (
     "conflicts", "left_unknown", "in_open", "nearness", "distance", "length", "words", "known", "recent",
     "nothing_share", "vote_lead", "vote_behind", "first_share", "on_new_line", "half_typed", "comment", "string",
     "closes", "opens", "fitted", "repeats_above", "voted", "carried", "entropy", "flat", "line_typed", "breaks_line",
-    "deep_and_agreed", "open_and_deep", "short", "agreed_below", "import", "word_done",
+    "deep_and_agreed", "open_and_deep", "short", "agreed_below", "import", "word_done", "mended",
+    "closes_above", "stays_open", "starts_word", "starts_closing", "starts_opening", "starts_mark", "glued",
+    "ends_opening", "ends_comma", "ends_statement", "balanced_line",
 )  # fmt: skip
 
 
@@ -40,6 +43,7 @@ def describe(cursor: Cursor, pool: Pool) -> npt.NDArray[np.float32]:
         by_first[first] = by_first.get(first, 0.0) + candidate.vote_share + candidate.similar_share
     all_first = sum(by_first.values()) or 1.0
     above = _lines_above(cursor)
+    statement = cursor.statement
     importing = float(bool(re.match(r"\s*(?:import|from|#include|using|use|require|package)\b", cursor.line)))
     rows = [
         _row(
@@ -53,6 +57,7 @@ def describe(cursor: Cursor, pool: Pool) -> npt.NDArray[np.float32]:
             first_share=by_first[first] / all_first,
             above=above,
             importing=importing,
+            statement=statement,
         )
         for first, candidate in zip(firsts, candidates, strict=True)
     ]
@@ -71,12 +76,13 @@ def _row(
     first_share: float,
     above: list[str],
     importing: float,
+    statement: str,
 ) -> list[float]:
     words = _WORD.findall(candidate.text)
     count = len(words) or 1
-    known = sum(word in pool.known_words for word in words) / count if words else 1.0
-    recent = sum(word in pool.recent_words for word in words) / count if words else 1.0
-    unknown = sum(word not in pool.known_words for word in candidate.left) / (len(candidate.left) or 1)
+    known = sum(pool.knows(word) for word in words) / count if words else 1.0
+    recent = sum(pool.knows_recent(word) for word in words) / count if words else 1.0
+    unknown = sum(not pool.knows(word) for word in candidate.left) / (len(candidate.left) or 1)
     closed, opened = imbalance(candidate.text)
     rival = second if candidate.vote_share == best else best
     length = len(candidate.text)
@@ -133,6 +139,30 @@ def _row(
         math.log1p(candidate.below) * candidate.vote_share,
         importing,
         float(candidate.word_done),
+        float(candidate.mended),
+        *_edges(candidate.text, cursor, statement),
+    ]
+
+
+def _edges(text: str, cursor: Cursor, statement: str) -> list[float]:
+    """Describe how the text joins what is there, and whether brackets come out even."""
+    closed_before, _ = imbalance(statement)
+    closed, opened = imbalance(statement + text)
+    bare = text.strip()
+    first, last = bare[:1], bare[-1:]
+    glued = not text[:1].isspace() and not cursor.spaced and not cursor.partial and not cursor.on_new_line
+    return [
+        float(min(closed - closed_before, 3)),
+        float(min(opened, 3)),
+        float(first.isalnum() or first == "_"),
+        float(first in _CLOSING),
+        float(first in _OPENING),
+        float(first in _MARKS),
+        float(glued),
+        float(last in _OPENING or last == ":"),
+        float(last == ","),
+        float(last in _CLOSING or last == ";"),
+        float(closed == closed_before and not opened),
     ]
 
 

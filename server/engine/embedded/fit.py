@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 _CLOSERS = {")": "(", "]": "[", "}": "{"}
+_CLOSING = {"(": ")", "[": "]"}
+_ENDING = re.compile(r"\s*(?:[;:]|=>\s*\{|\{)\s*\Z")
 _OPENERS = frozenset(_CLOSERS.values())
 _ENDERS = ")]}\"'`;,:> \t"
 
 
 def fit_rest(text: str, rest: str) -> str:
-    """Cut ``text`` where it would repeat ``rest``, the text of the line after the cursor; empty when it does not fit."""
+    """Cut ``text`` where it would repeat ``rest``, the line's text after the cursor; empty when it does not fit."""
     following = rest.strip()
     if not following:
         return text
@@ -46,8 +50,38 @@ def imbalance(text: str) -> tuple[int, int]:
     return closed, depth
 
 
+def balanced(before: str, text: str) -> str:
+    """Return ``text`` with round and square brackets closed that it leaves open, and superfluous closers dropped.
+
+    ``before`` is the line so far. A line that ends by opening something, or with a comma, is left as it is.
+    """
+    stack: list[str] = []
+    kept: list[str] = []
+    for place, mark in enumerate(before + text):
+        inside = place >= len(before)
+        if mark in _OPENERS:
+            stack.append(mark)
+        elif mark in _CLOSERS:
+            if stack and stack[-1] == _CLOSERS[mark]:
+                stack.pop()
+            elif inside and mark != "}":
+                continue
+        if inside:
+            kept.append(mark)
+    line = "".join(kept).rstrip()
+    if not stack or "{" in stack or line[-1:] in {"(", "[", "{", ","}:
+        return line
+    spaced = " ) " in before or " ( " in before
+    closing = "".join((" " if spaced else "") + _CLOSING[mark] for mark in reversed(stack))
+    ending = _ENDING.search(line)
+    if ending is None:
+        return line + closing
+    head = line[: ending.start()]
+    return f"{head}{closing} {ending.group().strip()}" if spaced else head + closing + ending.group()
+
+
 def _overlap(text: str, following: str) -> int | None:
-    """Return where the longest end of ``text`` starts that ``following`` starts with (all of it, or up to text's end)."""
+    """Return where the longest end of ``text`` starts that ``following`` starts with."""
     bare = text.rstrip()
     if following in bare and bare.endswith(following):
         return len(bare) - len(following)

@@ -1,4 +1,4 @@
-"""Scores candidates: logistic regression (a small network when trained so) whose output is a calibrated probability."""
+"""Scores candidates and their beginnings: logistic regression whose output is a calibrated probability."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from server.engine.embedded.features import NAMES
+from server.engine.embedded.prefixes import NAMES as BEGINNING_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,17 +20,57 @@ _WEIGHTS = "weights.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Ranker:
-    """Trained weights.
+class Model:
+    """Trained weights for rows of features.
 
     Attributes:
+        names: What the features are.
         mean, scale: float64[features], subtracted from the features and divided by.
         layers: Pairs of a matrix float64[in, out] and a bias float64[out]; tanh stands between them.
     """
 
+    names: tuple[str, ...]
     mean: npt.NDArray[np.float64]
     scale: npt.NDArray[np.float64]
     layers: tuple[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]], ...]
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], names: tuple[str, ...]) -> Self:
+        """Read what :meth:`to_json` made.
+
+        Raises:
+            ValueError: The weights were trained for other features.
+        """
+        if tuple(data["features"]) != names:
+            raise ValueError("the ranker's weights belong to other features; train it again")
+        layers = tuple((np.array(layer["weights"]), np.array(layer["bias"])) for layer in data["layers"])
+        return cls(names, np.array(data["mean"]), np.array(data["scale"]), layers)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the weights as plain values."""
+        return {
+            "features": list(self.names),
+            "mean": _rounded(self.mean),
+            "scale": _rounded(self.scale),
+            "layers": [{"weights": _rounded(matrix), "bias": _rounded(bias)} for matrix, bias in self.layers],
+        }
+
+    def probabilities(self, features: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+        """Return for each row the probability that what it describes will be typed; float64[n]."""
+        values = np.clip((features - self.mean) / self.scale, -5.0, 5.0)
+        for number, (matrix, bias) in enumerate(self.layers):
+            values = values @ matrix + bias
+            if number < len(self.layers) - 1:
+                values = np.tanh(values)
+        return np.asarray(1.0 / (1.0 + np.exp(-values[:, 0])))
+
+
+@dataclass(frozen=True, slots=True)
+class Ranker:
+    """Everything that is trained: ``lines`` judges whole candidates, ``beginnings`` what several have in common."""
+
+    lines: Model
+    beginnings: Model
 
     @classmethod
     def load(cls) -> Self:
@@ -44,28 +85,11 @@ class Ranker:
         Raises:
             ValueError: The weights were trained for other features.
         """
-        if tuple(data["features"]) != NAMES:
-            raise ValueError("the ranker's weights belong to other features; train it again")
-        layers = tuple((np.array(layer["weights"]), np.array(layer["bias"])) for layer in data["layers"])
-        return cls(np.array(data["mean"]), np.array(data["scale"]), layers)
+        return cls(Model.from_json(data["lines"], NAMES), Model.from_json(data["beginnings"], BEGINNING_NAMES))
 
     def to_json(self) -> dict[str, Any]:
         """Return the weights as plain values."""
-        return {
-            "features": list(NAMES),
-            "mean": _rounded(self.mean),
-            "scale": _rounded(self.scale),
-            "layers": [{"weights": _rounded(matrix), "bias": _rounded(bias)} for matrix, bias in self.layers],
-        }
-
-    def probabilities(self, features: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
-        """Return for each row the probability that the candidate is what will be typed; float64[n]."""
-        values = np.clip((features - self.mean) / self.scale, -5.0, 5.0)
-        for number, (matrix, bias) in enumerate(self.layers):
-            values = values @ matrix + bias
-            if number < len(self.layers) - 1:
-                values = np.tanh(values)
-        return np.asarray(1.0 / (1.0 + np.exp(-values[:, 0])))
+        return {"lines": self.lines.to_json(), "beginnings": self.beginnings.to_json()}
 
 
 def _rounded(array: npt.NDArray[np.float64]) -> Any:

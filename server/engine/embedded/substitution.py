@@ -32,7 +32,7 @@ class Substitution:
             self.parts.setdefault(pair[0], pair[1])
 
     def apply(self, line: str) -> tuple[str, int, int, list[str]]:
-        """Return the line with substitutions, how many words were replaced as a whole, in part, and those left as is."""
+        """Return the new line, how many words were replaced as a whole and in part, and the words left as they are."""
         whole = partly = 0
         left: list[str] = []
 

@@ -14,7 +14,8 @@ from server.engine.embedded.candidates import Candidate, Pool, gather
 from server.engine.embedded.cursor import Cursor, locate
 from server.engine.embedded.document import Lexicon, SegmentCache
 from server.engine.embedded.features import describe
-from server.engine.embedded.ranker import Ranker
+from server.engine.embedded.prefixes import common_prefixes
+from server.engine.embedded.ranker import Model, Ranker
 from server.engine.embedded.retrieval import Allowed
 
 if TYPE_CHECKING:
@@ -49,6 +50,23 @@ class Ranked:
             if text not in found:
                 found[text] = Suggestion(text, float(self.confidence[row]), candidate)
         return list(found.values())
+
+    def beginning(self, model: Model, least: float) -> Suggestion | None:
+        """Return the longest beginning of a line that is at least that likely to be typed."""
+        rows = range(len(self.pool.candidates))
+        texts = [self.text_of(self.pool.candidates[row]) for row in rows]
+        prefixes, features = common_prefixes(texts, self.confidence, self.features)
+        if not prefixes:
+            return None
+        likely = model.probabilities(features)
+        found = [row for row in range(len(prefixes)) if likely[row] >= least]
+        if not found:
+            return None
+        longest = max(found, key=lambda row: (len(prefixes[row]), likely[row]))
+        supporter = max(
+            (row for row in rows if texts[row].startswith(prefixes[longest])), key=lambda row: self.confidence[row]
+        )
+        return Suggestion(prefixes[longest], float(likely[longest]), self.pool.candidates[supporter])
 
     def text_of(self, candidate: Candidate) -> str:
         """Return what a candidate inserts, its indentation included where that is not there yet."""
@@ -110,7 +128,7 @@ class Suggester:
         if self._ranker is None:
             confidence = np.clip(features[:, 0] * 0.5 + features[:, 9] * 0.3, 0.0, 1.0).astype(np.float64)
         else:
-            confidence = self._ranker.probabilities(features)
+            confidence = self._ranker.lines.probabilities(features)
         return Ranked(cursors[0], pool, features, confidence, corpus)
 
     def clear(self) -> None:
@@ -138,7 +156,7 @@ class Suggester:
         excluded |= {file.path for file in request.open_files}
         # A byte-identical copy elsewhere would give away what stands after the cursor.
         own = _blob(request.prefix + request.suffix)
-        copies = frozenset({own}) & corpus.blobs
+        copies = frozenset({own}) if own in corpus.by_blob else frozenset()
         key = (id(corpus), request.path, request.language, excluded, copies)
         allowed = self._allowed.get(key)
         if allowed is None or allowed.corpus is not corpus:
