@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from indexer.diff.git import git_environment, git_program, run_git
+from indexer.diff.git import git_program
 from indexer.diff.source import GitSource
-from indexer.errors import RepositoryError, RepositoryUnavailable
-
-# GitPython looks for git while it is imported and fails there; a missing git is reported by git_program() instead.
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-
-import git
+from indexer.errors import RepositoryError
 
 FetchProgress = Callable[[int, int], None]
 """``(objects received, objects in all)``."""
 
-_PROTOCOLS = ("file", "git", "http", "https", "ssh")
+PROTOCOLS = ("file", "git", "http", "https", "ssh")
 _WITH_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _TRANSPORT_HELPER = re.compile(r"[A-Za-z0-9+.-]+::")
 _SCP_LIKE = re.compile(r"(?:[^\s/:@]+@)?[^\s/:@]+:(?!/?$)[^\s]+")
-_REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 
 def is_url(source: str) -> bool:
@@ -72,76 +63,21 @@ def open_source(source: str, mirrors: Path, progress: FetchProgress | None = Non
         return GitSource.open(Path(source).expanduser())
     _refuse_unsafe(source)
     git_program()
+    from indexer.diff.remote import bring_up_to_date  # noqa: PLC0415 -- GitPython doubles the start-up time
+
     path = mirror_path(mirrors, source)
-    try:
-        if (path / "HEAD").exists():
-            _update(path, source)
-        else:
-            _clone(source, path, progress)
-    except git.GitCommandError as error:
-        raise _unreachable(source, str(error.stderr)) from error
+    bring_up_to_date(path, source, public_url(source), progress)
     return GitSource.open(path)
-
-
-def _clone(url: str, path: Path, progress: FetchProgress | None) -> None:
-    def update(_operation: int, done: float | str, total: float | str | None, _message: str) -> None:
-        if progress is not None:
-            progress(int(float(done)), int(float(total or 0)))
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix="clone-", ignore_cleanup_errors=True) as scratch:
-        target = Path(scratch) / "repository.git"
-        git.Repo.clone_from(url, target, progress=update, env=_environment(), multi_options=["--bare"]).close()
-        if path.exists():
-            shutil.rmtree(path)
-        target.replace(path)
-
-
-def _update(path: Path, url: str) -> None:
-    # Credentials may have changed since the clone; a URL without any keeps those that git already knows.
-    if public_url(url) != url:
-        run_git(path, "remote", "set-url", "--", "origin", url, git_dir=path)
-    repository = git.Repo(path)
-    try:
-        fetch = ["fetch", "--prune", "--force", "--no-recurse-submodules", "--quiet", "origin", *_REFSPECS]
-        repository.git.execute([git_program(), f"--git-dir={path}", *fetch], env=_environment())
-        head = repository.git.execute(
-            [git_program(), f"--git-dir={path}", "ls-remote", "--symref", "origin", "HEAD"], env=_environment()
-        )
-    finally:
-        repository.close()
-    branch = re.match(r"ref: (refs/heads/\S+)\tHEAD", str(head))
-    if branch:
-        run_git(path, "symbolic-ref", "HEAD", branch.group(1), git_dir=path)
-
-
-def _environment() -> dict[str, str]:
-    # GitPython starts from the process's own environment; what a surrounding hook put there is neutralised.
-    inherited = {name: "" for name in os.environ if name.startswith("GIT_CONFIG_") and name.endswith("PARAMETERS")}
-    return inherited | git_environment(offline=False) | {"GIT_ALLOW_PROTOCOL": ":".join(_PROTOCOLS)}
 
 
 def _refuse_unsafe(url: str) -> None:
     scheme = url.partition("://")[0].lower() if _WITH_SCHEME.match(url) else "ssh"
-    try:
-        git.Git.check_unsafe_protocols(url)
-    except git.UnsafeProtocolError as error:
-        raise _refused(url) from error
-    if url.startswith("-") or scheme not in _PROTOCOLS or any(character in url for character in "\n\r\0"):
+    helper = _TRANSPORT_HELPER.match(url) is not None
+    if helper or url.startswith("-") or scheme not in PROTOCOLS or any(character in url for character in "\n\r\0"):
         raise _refused(url)
 
 
 def _refused(url: str) -> RepositoryError:
     return RepositoryError(
-        f"{public_url(url)!r} is not a URL that Hearth clones from", advice=f"Use one of: {', '.join(_PROTOCOLS)}."
-    )
-
-
-def _unreachable(url: str, stderr: str) -> RepositoryUnavailable:
-    lines = [line.strip(" '\"") for line in stderr.splitlines() if line.strip(" '\"")]
-    reason = next((line for line in reversed(lines) if line.startswith(("fatal:", "ssh:", "remote:"))), "")
-    reason = (reason or (lines[-1] if lines else "git gave no reason")).replace(url, public_url(url))
-    return RepositoryUnavailable(
-        f"{public_url(url)} cannot be read: {reason}",
-        advice="Check the URL and that git can read it without asking: git ls-remote URL.",
+        f"{public_url(url)!r} is not a URL that Hearth clones from", advice=f"Use one of: {', '.join(PROTOCOLS)}."
     )
