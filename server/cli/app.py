@@ -5,8 +5,6 @@ Importing only what one command needs keeps ``hearth --help`` and shell completi
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -16,6 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 import indexer.cli
+import indexer.cli_search
 from indexer.cli_options import ConfigOption, DataOption, IndexSettings, JsonOption
 from indexer.errors import IndexerError
 from server.cli.output import EXIT_UNEXPECTED, report, report_error, report_unexpected, start_log
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from server.config import HearthConfig
 
 _EXIT_INTERRUPTED = 130
+_EXIT_PIPE_CLOSED = 1
 _EXIT_USAGE = 2
 
 app = typer.Typer(
@@ -62,7 +62,7 @@ def main() -> None:
         # Whoever read our output has seen enough (`hearth search … | head`). Python would complain once more when it
         # flushes standard output at exit, so that is pointed somewhere harmless.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
+        status = _EXIT_PIPE_CLOSED
     except Exception as error:  # noqa: BLE001  # the last place that can turn it into a message
         report_unexpected(error, as_json=as_json)
         status = EXIT_UNEXPECTED
@@ -109,8 +109,7 @@ def _hearth(
 
 
 indexer.cli.register(app)
-if importlib.util.find_spec("indexer.cli_search") is not None:
-    importlib.import_module("indexer.cli_search").register(app)
+indexer.cli_search.register(app)
 
 
 @app.command(rich_help_panel="Code")

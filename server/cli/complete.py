@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from indexer.types import Scope
-from server.cli.assembly import Program, running
+from server.cli.assembly import Program, assemble, running
 from server.cli.cases import Line, read_cases, request_for
 from server.cli.output import error_object, print_json
 from server.cli.places import parse_cursor
@@ -44,7 +44,23 @@ def complete_cases(
         InvalidCaseFile: A line is not usable, unless ``keep_going``.
         IndexerError: The index cannot be read.
     """
-    asyncio.run(_complete_cases(file, config, only=only, floor=floor, keep_going=keep_going, as_json=as_json))
+    program = assemble(config, only=Rung(only) if only else None)
+    # The event loop runs only while a model server is asked, so that an interrupt ends reading and computing at once.
+    with asyncio.Runner() as runner:
+        try:
+            for line in read_cases(file):
+                try:
+                    answer = _complete_case(line, file, program, floor, runner)
+                except InvalidCaseFile as error:
+                    if not keep_going:
+                        raise
+                    answer = {"id": line.id, "error": error_object(error)}
+                if as_json:
+                    print_json(answer)
+                else:
+                    _print_case(answer)
+        finally:
+            runner.run(program.close())
 
 
 async def _complete_place(place: str, config: HearthConfig, *, only: str | None, as_json: bool) -> None:
@@ -91,24 +107,9 @@ async def _on_terminal(program: Program, request: CompletionRequest) -> tuple[st
     return text, engine, confidence
 
 
-async def _complete_cases(
-    file: Path, config: HearthConfig, *, only: str | None, floor: float | None, keep_going: bool, as_json: bool
-) -> None:
-    async with running(config, only=Rung(only) if only else None) as program:
-        for line in read_cases(file):
-            try:
-                answer = await _complete_case(line, file, program, floor)
-            except InvalidCaseFile as error:
-                if not keep_going:
-                    raise
-                answer = {"id": line.id, "error": error_object(error)}
-            if as_json:
-                print_json(answer)
-            else:
-                _print_case(answer)
-
-
-async def _complete_case(line: Line, file: Path, program: Program, floor: float | None) -> dict[str, Any]:
+def _complete_case(
+    line: Line, file: Path, program: Program, floor: float | None, runner: asyncio.Runner
+) -> dict[str, Any]:
     if line.case is None:
         raise line.error or InvalidCaseFile(f"{file}:{line.number}: not a case")
     request = request_for(line, line.case, file, program.index)
@@ -116,7 +117,7 @@ async def _complete_case(line: Line, file: Path, program: Program, floor: float 
     if program.embedded is not None and program.ladder.rung is Rung.EMBEDDED:
         completions = _alternatives(program.embedded, request, program.config.completion, floor)
     else:
-        update = await program.completion.complete(request)
+        update = runner.run(program.completion.complete(request))
         completions = [Completion(update.text, update.confidence, update.engine)] if update.text else []
     milliseconds = (time.perf_counter() - started) * 1000
     return {

@@ -1,0 +1,99 @@
+"""``hearth doctor`` and ``hearth config``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from indexer.cli_doctor import Level, examine
+from tests.conftest import Repository
+from tests.server.cli.conftest import Hearth
+
+
+def test_a_sound_installation(hearth: Hearth, repository: Repository) -> None:
+    outcome = hearth("doctor")
+    assert outcome.code == 0, outcome.out
+    for word in ("faiss", "tantivy", "grammars", "git version", "1 repositories", "Everything works"):
+        assert word in outcome.out
+
+
+def test_as_json(hearth: Hearth) -> None:
+    report = hearth("doctor", "--json").json()
+    assert report["ok"] is True
+    by_name = {check["name"]: check for check in report["checks"]}
+    assert by_name["index"]["level"] == "ok"
+    assert by_name["model server"]["message"].startswith("none configured")
+
+
+def test_an_empty_index_is_a_warning(hearth: Hearth, tmp_path: Path) -> None:
+    outcome = hearth("doctor", "--data", tmp_path / "new")
+    assert outcome.code == 0
+    assert "warn  index: nothing is indexed yet" in outcome.out
+    assert "hearth index" in outcome.out
+
+
+def test_a_damaged_index_is_a_failure_with_advice(hearth: Hearth, tmp_path: Path) -> None:
+    (tmp_path / "hearth.sqlite").write_bytes(b"this is no database" * 100)
+    outcome = hearth("doctor", "--data", tmp_path, "--json")
+    assert outcome.code == 1
+    (failure,) = [check for check in outcome.json()["checks"] if check["level"] == "fail"]
+    assert failure["name"] == "index"
+    assert failure["advice"]
+
+
+def test_a_model_server_that_is_down_is_a_failure(hearth: Hearth, tmp_path: Path) -> None:
+    file = tmp_path / "hearth.toml"
+    file.write_text('[engine.vllm]\nurl = "http://127.0.0.1:9"\n')
+    outcome = hearth("doctor", "--config", file)
+    assert outcome.code == 1
+    assert "FAIL  model server: The model server at http://127.0.0.1:9 cannot be reached" in outcome.out
+
+
+def test_a_wrong_configuration_is_a_failure_and_the_rest_is_still_examined(hearth: Hearth, tmp_path: Path) -> None:
+    file = tmp_path / "hearth.toml"
+    file.write_text("nonsense = 1\n")
+    outcome = hearth("doctor", "--config", file)
+    assert outcome.code == 1
+    assert f"FAIL  configuration: {file}:1: nonsense" in outcome.out
+    assert "ok    git" in outcome.out
+
+
+def test_a_check_that_breaks_hides_no_other() -> None:
+    def broken() -> None:
+        raise OSError("libcudart.so is missing")
+
+    (finding,) = examine("faiss", broken)  # type: ignore[arg-type]  # it raises before it could yield
+    assert finding.level is Level.FAIL
+    assert "libcudart" in finding.message
+
+
+def test_config_check_lists_everything(hearth: Hearth, tmp_path: Path) -> None:
+    file = tmp_path / "hearth.toml"
+    file.write_text("[log]\nlevel = 'loud'\ncolour = 1\n")
+    outcome = hearth("config", "check", "--config", file)
+    assert outcome.code == 2
+    assert [line for line in outcome.out.splitlines() if line.startswith(str(file))] == [
+        f'{file}:2: log.level: must be one of "debug", "info", "warning", "error", not "loud"',
+        f"{file}:3: log.colour: unknown setting",
+    ]
+    problems = hearth("config", "check", "--config", file, "--json").json()["problems"]
+    assert [problem["line"] for problem in problems] == [2, 3]
+
+
+def test_config_check_of_a_right_file_and_of_none(hearth: Hearth, tmp_path: Path) -> None:
+    file = tmp_path / "hearth.toml"
+    file.write_text("[log]\nlevel = 'debug'\n")
+    assert hearth("config", "check", "--config", file).out == f"{file}: no problems\n"
+    assert hearth("config", "check").out.startswith("There is no hearth.toml")
+
+
+def test_config_show_is_a_file_that_can_be_used(hearth: Hearth, tmp_path: Path) -> None:
+    shown = tmp_path / "shown.toml"
+    shown.write_text(hearth("config", "show").out)
+    assert hearth("config", "check", "--config", shown).code == 0
+    assert hearth("config", "show", "--json").json()["settings"]["engine"]["order"] == ["vllm", "embedded"]
+
+
+def test_models_are_listed(hearth: Hearth) -> None:
+    formats = {model["format"] for model in hearth("models", "--json").json()["models"]}
+    assert "qwen2.5-coder" in formats
+    assert "qwen2.5-coder" in hearth("models").out

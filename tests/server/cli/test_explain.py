@@ -1,0 +1,37 @@
+"""``hearth explain``."""
+
+from __future__ import annotations
+
+from tests.conftest import Repository
+from tests.server.cli.conftest import Hearth
+
+
+def test_an_explanation_names_its_sources(hearth: Hearth, repository: Repository) -> None:
+    outcome = hearth("explain", f"{repository.path}/shop/cart.py:9")
+    assert outcome.code == 0, outcome.err
+    assert "average" in outcome.out
+    text, _, sources = outcome.out.partition("\nSources\n")
+    assert "[1]" in text
+    commit = repository.git("rev-parse", "HEAD")
+    assert f"shop:shop/cart.py:8-9 @ {commit[:12]}" in sources
+
+
+def test_as_json(hearth: Hearth) -> None:
+    answer = hearth("explain", "shop:shop/cart.py:1-5", "--json").json()
+    assert answer["engine"] == "embedded"
+    assert "total" in answer["markdown"]
+    for citation in answer["citations"]:
+        assert f"[{citation['number']}]" in answer["markdown"]
+        assert citation["repository"] == "shop"
+        assert 1 <= citation["start_line"] <= citation["end_line"]
+
+
+def test_lines_that_do_not_exist(hearth: Hearth) -> None:
+    for place, said in (
+        ("shop:shop/cart.py:5-2", "ends before it begins"),
+        ("shop:shop/cart.py:5-99", "has no line 99"),
+        ("shop:shop/cart.py", "names no lines of a file"),
+    ):
+        outcome = hearth("explain", place)
+        assert outcome.code == 11
+        assert said in outcome.err
