@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ class Lifecycle:
         self._indexing = indexing
         self._completion_items = completion_items
         self._problem = ""
+        self._assembled = asyncio.Event()
         server.handle(types.INITIALIZE, self.initialize)
         server.handle(types.INITIALIZED, self.initialized)
         server.handle(types.SHUTDOWN, self.shutdown)
@@ -53,9 +55,12 @@ class Lifecycle:
             # The session goes on without completions: an editor that restarts a failing server would only hide why.
             self._problem = str(error)
             log.error("the server started without its parts: %s", error)
+        finally:
+            self._assembled.set()
 
-    def initialized(self, _: Any) -> None:
-        """Start what goes on in the background."""
+    async def initialized(self, _: Any) -> None:
+        """Start what goes on in the background, once the parts are there: some clients do not wait for the answer."""
+        await self._assembled.wait()
         if self._problem:
             self._server.show(self._problem)
         if self._server.services is not None:

@@ -12,8 +12,10 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, BinaryIO
+from io import RawIOBase
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from server.lsp.session import HearthLanguageServer
@@ -27,22 +29,27 @@ _MAX_HEADER_BYTES = 16 * 1024
 def run_stdio(server: HearthLanguageServer) -> int:
     """Serve until the client ends, and return the exit status: 0 after an orderly ``shutdown``, 1 otherwise."""
     stdin, stdout = _claim_standard_streams()
-    return asyncio.run(serve(server, stdin, stdout))
+
+    async def serve_until_signal() -> int:
+        serving = asyncio.ensure_future(serve(server, stdin, stdout))
+        for name in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(name, serving.cancel)
+        return await serving
+
+    return asyncio.run(serve_until_signal())
 
 
-async def serve(server: HearthLanguageServer, stdin: BinaryIO, stdout: BinaryIO) -> int:
-    """Serve a client on two binary streams; all work of the server has ended on return."""
-    loop = asyncio.get_running_loop()
-    reader = await _reader(stdin)
+async def serve(server: HearthLanguageServer, stdin: RawIOBase, stdout: RawIOBase) -> int:
+    """Serve a client on two binary streams; a cancel ends the session, and all work has ended on return."""
+    reader, stop_reading = await _reader(stdin)
     writer = await _writer(stdout)
     server.protocol.set_writer(writer)
-    reading = asyncio.ensure_future(_read_messages(server, reader))
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, reading.cancel)
     try:
-        with suppress(asyncio.CancelledError):
-            await reading
+        await _read_messages(server, reader)
+    except asyncio.CancelledError:
+        log.info("the session was ended from outside")
     finally:
+        stop_reading()
         await server.stop()
         await _flush(writer)
     return 0 if server.protocol.shutdown_requested else 1
@@ -84,7 +91,7 @@ def _content_length(header: bytes) -> int:
     raise ValueError("a message without Content-Length")
 
 
-def _claim_standard_streams() -> tuple[BinaryIO, BinaryIO]:
+def _claim_standard_streams() -> tuple[RawIOBase, RawIOBase]:
     """Take the two streams for the protocol alone: whatever else prints goes to standard error."""
     stdin = os.fdopen(os.dup(0), "rb", buffering=0)
     stdout = os.fdopen(os.dup(1), "wb", buffering=0)
@@ -96,19 +103,21 @@ def _claim_standard_streams() -> tuple[BinaryIO, BinaryIO]:
     return stdin, stdout
 
 
-async def _reader(stdin: BinaryIO) -> asyncio.StreamReader:
+async def _reader(stdin: RawIOBase) -> tuple[asyncio.StreamReader, Callable[[], None]]:
+    """Return a reader and what closes it."""
     reader = asyncio.StreamReader(limit=_MAX_HEADER_BYTES)
     protocol = asyncio.StreamReaderProtocol(reader)
     try:
-        await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, stdin)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, stdin)
     except (ValueError, PermissionError):
         # A regular file: read it as a whole, a session recorded for debugging is small.
         reader.feed_data(await asyncio.to_thread(stdin.read))
         reader.feed_eof()
-    return reader
+        return reader, stdin.close
+    return reader, transport.close
 
 
-async def _writer(stdout: BinaryIO) -> Any:
+async def _writer(stdout: RawIOBase) -> Any:
     loop = asyncio.get_running_loop()
     try:
         transport, protocol = await loop.connect_write_pipe(

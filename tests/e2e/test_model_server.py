@@ -10,7 +10,7 @@ import pytest_asyncio
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from tests.e2e.conftest import PROFILES, WAIT_SECONDS, Answer, Editor, open_editor
+from tests.e2e.editor import PROFILES, WAIT_SECONDS, Answer, Editor, open_editor
 from tests.e2e.model_server import MODEL, ModelServer, running_model_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -13,7 +13,7 @@ import pytest_asyncio
 from lsprotocol import types
 
 from tests.conftest import Repository
-from tests.e2e.conftest import PROFILES, WAIT_SECONDS, Editor, open_editor, plain
+from tests.e2e.editor import PROFILES, WAIT_SECONDS, Editor, open_editor, plain
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -90,7 +90,8 @@ def make_shop(path: Path) -> Repository:
 
 
 class Shop:
-    def __init__(self, editor: Editor, repository: Repository) -> None:
+    def __init__(self, profile: str, editor: Editor, repository: Repository) -> None:
+        self.profile = profile
         self.editor = editor
         self.repository = repository
 
@@ -102,10 +103,14 @@ class Shop:
 async def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Shop]:
     folder = tmp_path_factory.mktemp(request.param)
     repository = make_shop(folder / "shop")
-    capabilities = PROFILES[request.param]()
-    async with open_editor(repository.path, folder / "data", capabilities=capabilities) as editor:
+    config = folder / "hearth.toml"
+    # How sure the engine is of itself is measured elsewhere; here it shall speak.
+    config.write_text("[engine.embedded]\nthreshold = 0.01\n")
+    async with open_editor(
+        repository.path, folder / "data", "--config", str(config), capabilities=PROFILES[request.param]()
+    ) as editor:
         await editor.wait_for_status(lambda value: value.index.state == "ready")
-        yield Shop(editor, repository)
+        yield Shop(request.param, editor, repository)
 
 
 async def test_offers_what_the_protocol_says(shop: Shop) -> None:
@@ -125,7 +130,8 @@ async def test_indexing_is_shown_and_ends(shop: Shop) -> None:
         for method, value in shop.editor.notifications
         if method == types.PROGRESS and str(value.token).startswith("hearth-index")
     ]
-    if shop.editor.client.capabilities.window.work_done_progress:
+    window = PROFILES[shop.profile]().window
+    if window is not None and window.work_done_progress:
         assert kinds[0] == "begin"
         assert kinds[-1] == "end"
         assert "report" in kinds
@@ -236,14 +242,16 @@ async def test_code_action_carries_the_explanation(shop: Shop) -> None:
     uri = shop.uri("shop/cart.py")
     shop.editor.open(uri, CART)
     span = types.Range(types.Position(12, 0), types.Position(17, 0))
-    actions = await shop.editor.request(
-        types.TEXT_DOCUMENT_CODE_ACTION,
-        types.CodeActionParams(types.TextDocumentIdentifier(uri), span, types.CodeActionContext([])),
+    [action] = plain(
+        await shop.editor.request(
+            types.TEXT_DOCUMENT_CODE_ACTION,
+            types.CodeActionParams(types.TextDocumentIdentifier(uri), span, types.CodeActionContext([])),
+        )
     )
-    assert actions[0].title == "Explain this code (Hearth)"
-    command = actions[0].command
+    assert action["title"] == "Explain this code (Hearth)"
+    command = action["command"]
     answer = shop.editor.send(
-        types.WORKSPACE_EXECUTE_COMMAND, {"command": command.command, "arguments": [plain(command.arguments[0])]}
+        types.WORKSPACE_EXECUTE_COMMAND, {"command": command["command"], "arguments": command["arguments"]}
     )
     async with asyncio.timeout(WAIT_SECONDS):
         assert "total_in_euro" in plain(await answer.result)["markdown"]

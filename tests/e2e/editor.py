@@ -1,9 +1,15 @@
-"""Drives the real ``hearth lsp`` process through pytest-lsp's client, as two kinds of editor."""
+"""Drives the language server through pytest-lsp's client, as two kinds of editor.
+
+:func:`open_editor` starts the real ``hearth lsp``; :func:`open_editor_here` runs the same server in this process,
+put together in the same way, which takes a fraction of the time.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,11 +18,17 @@ from typing import Any
 
 import attrs
 from lsprotocol import types
+from pygls.io_ import run_async
 from pygls.protocol import default_converter
 from pygls.protocol.json_rpc import JsonRPCRequestMessage
 from pytest_lsp import LanguageClient, client_capabilities
 from pytest_lsp.client import DEFAULT_CLIENT_FEATURES, register_lsp_features
 from pytest_lsp.protocol import LanguageClientProtocol
+
+from server.cli.language_server import services_factory
+from server.config import load
+from server.lsp.server import create_server
+from server.lsp.stdio import serve
 
 HEARTH = [sys.executable, "-P", "-m", "server.cli"]
 WAIT_SECONDS = 30.0
@@ -26,8 +38,12 @@ _WITH_TOKEN = {types.TEXT_DOCUMENT_INLINE_COMPLETION, types.WORKSPACE_EXECUTE_CO
 class _Protocol(LanguageClientProtocol):
     """Lets requests carry a partial result token, for which LSP's types have no field."""
 
-    def get_message_type(self, method: str) -> Any:
+    def get_message_type(self, method: str) -> Any:  # type: ignore[override]  # pygls wraps it in a cache.
         return JsonRPCRequestMessage if method in _WITH_TOKEN else super().get_message_type(method)
+
+    def get_result_type(self, method: str) -> Any:  # type: ignore[override]  # The same.
+        # lsprotocol takes a code action that carries a command for a command.
+        return None if method == types.TEXT_DOCUMENT_CODE_ACTION else super().get_result_type(method)
 
 
 @dataclass
@@ -110,7 +126,7 @@ class Editor:
     async def request(self, method: str, params: Any) -> Any:
         """Send any request and wait for the result."""
         async with asyncio.timeout(WAIT_SECONDS):
-            return await self.client.protocol.send_request_async(method, params)
+            return await asyncio.wrap_future(self.client.protocol.send_request(method, params))
 
     async def wait_for(self, condition: Callable[[], Any]) -> Any:
         """Wait until something that arrived makes ``condition`` true, and return its value."""
@@ -152,14 +168,58 @@ PROFILES = {
 
 
 @asynccontextmanager
-async def open_editor(
-    folder: Path | None,
-    data: Path,
-    *options: str,
-    capabilities: types.ClientCapabilities | None = None,
-    initialization: dict[str, Any] | None = None,
+async def open_editor(folder: Path | None, data: Path, *options: str, **session: Any) -> AsyncIterator[Editor]:
+    """Start ``hearth lsp`` with an editor, and end both. ``session`` is what :func:`_begin` takes."""
+    editor = _make_editor()
+    client = editor.client
+    await client.start_io(*HEARTH, "lsp", "--data", str(data), "--log-file", str(data / "lsp.log"), *options)
+    try:
+        await _begin(editor, folder, **session)
+        yield editor
+    finally:
+        async with asyncio.timeout(WAIT_SECONDS):
+            await client.shutdown_session()
+            await client.stop()  # type: ignore[no-untyped-call]  # pytest-lsp does not annotate it.
+
+
+@asynccontextmanager
+async def open_editor_here(
+    folder: Path | None, data: Path, settings: str = "", *, auto_index: bool = False, **session: Any
 ) -> AsyncIterator[Editor]:
-    """Start a server with an editor, and end both."""
+    """Run the server in this process with ``settings`` as its hearth.toml."""
+    data.parent.mkdir(parents=True, exist_ok=True)
+    config = data.parent / f"{data.name}.toml"
+    config.write_text(settings)
+    server = create_server(services_factory(load(config, data=data).config, auto_index=auto_index))
+    # One way each, as pipes are: an event loop takes anything that can be read from its output for the end of it.
+    their_input, our_output = socket.socketpair()
+    their_output, our_input = socket.socketpair()
+    with their_input, their_output:
+        stdin, stdout = their_input.makefile("rb", 0), their_output.makefile("wb", 0)
+    serving = asyncio.create_task(serve(server, stdin, stdout))
+    _, writer = await asyncio.open_connection(sock=our_output)
+    reader, unused = await asyncio.open_connection(sock=our_input)
+    editor = _make_editor()
+    protocol = editor.client.protocol
+    protocol.set_writer(writer)
+    stopped = threading.Event()
+    listening = asyncio.create_task(run_async(stopped, reader, protocol))
+    try:
+        await _begin(editor, folder, **session)
+        yield editor
+    finally:
+        async with asyncio.timeout(WAIT_SECONDS):
+            await editor.request(types.SHUTDOWN, None)
+            protocol.notify(types.EXIT, None)
+            assert await serving == 0
+            stopped.set()
+            await listening
+            for stream in (writer, unused):
+                stream.close()
+                await stream.wait_closed()
+
+
+def _make_editor() -> Editor:
     client = LanguageClient(protocol_cls=_Protocol, converter_factory=default_converter)
     features = {name: value for name, value in DEFAULT_CLIENT_FEATURES.items() if name != types.PROGRESS}
     register_lsp_features(client, features)
@@ -173,10 +233,19 @@ async def open_editor(
 
     listen(types.PROGRESS)
     listen("hearth/status")
-    await client.start_io(*HEARTH, "lsp", "--data", str(data), "--log-file", str(data / "lsp.log"), *options)
-    try:
-        folders = None if folder is None else [types.WorkspaceFolder(folder.as_uri(), folder.name)]
-        answer = await client.initialize_session(
+    return editor
+
+
+async def _begin(
+    editor: Editor,
+    folder: Path | None,
+    *,
+    capabilities: types.ClientCapabilities | None = None,
+    initialization: dict[str, Any] | None = None,
+) -> None:
+    folders = None if folder is None else [types.WorkspaceFolder(folder.as_uri(), folder.name)]
+    async with asyncio.timeout(WAIT_SECONDS):
+        answer = await editor.client.initialize_session(
             types.InitializeParams(
                 capabilities=capabilities or PROFILES["vscode"](),
                 root_uri=None if folder is None else folder.as_uri(),
@@ -184,12 +253,7 @@ async def open_editor(
                 initialization_options=initialization,
             )
         )
-        editor.capabilities = answer.capabilities
-        yield editor
-    finally:
-        async with asyncio.timeout(WAIT_SECONDS):
-            await client.shutdown_session()
-            await client.stop()
+    editor.capabilities = answer.capabilities
 
 
 def plain(value: Any) -> Any:
