@@ -58,15 +58,34 @@ async def _silently(explainer: Explainer, target: ExplainTarget) -> Explanation:
 
 
 async def _on_terminal(explainer: Explainer, target: ExplainTarget) -> Explanation:
-    text = ""
+    """Render what is written so far; finished paragraphs are printed for good, so that they may scroll away."""
     console = Console()
     async with explainer.stream(target) as stream:
-        with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
+        with Live(console=console, auto_refresh=False) as live:
+            growing = ""
             async for delta in stream:
-                text += delta
-                live.update(Markdown(text), refresh=True)
-            live.update(Markdown(stream.result.markdown), refresh=True)
+                finished, growing = finished_blocks(growing + delta)
+                if finished:
+                    live.console.print(Markdown(finished))
+                    live.console.print()
+                live.update(Markdown(growing), refresh=True)
         return stream.result
+
+
+def finished_blocks(text: str) -> tuple[str, str]:
+    """Split Markdown after its last blank line outside of a fence: what comes before cannot change any more."""
+    fence = ""
+    cut = position = 0
+    for line in text.splitlines(keepends=True):
+        position += len(line)
+        stripped = line.strip()
+        if fence:
+            fence = "" if stripped == fence else fence
+        elif stripped.startswith("```"):
+            fence = stripped[: len(stripped) - len(stripped.lstrip("`"))]
+        elif not stripped and line.endswith("\n"):
+            cut = position
+    return text[:cut].strip("\n"), text[cut:]
 
 
 async def _as_plain_text(explainer: Explainer, target: ExplainTarget) -> Explanation:
@@ -83,7 +102,8 @@ def _list_sources(explanation: Explanation) -> None:
         sys.stdout.write("\nSources\n")
     for item in explanation.citations:
         place = item.citation
-        where = f"{place.repository}:{place.path}:{place.start_line}-{place.end_line}"
+        file = f"{place.repository}:{place.path}" if place.repository else place.path
+        where = f"{file}:{place.start_line}-{place.end_line}"
         commit = f" @ {place.commit[:12]}" if place.commit else ""
         title = f"  {place.title}" if place.title else ""
         sys.stdout.write(f"  [{item.number}] {where}{commit}{title}\n")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+from server.cli.explain import finished_blocks
 from tests.conftest import Repository
-from tests.server.cli.conftest import Hearth
+from tests.server.cli.conftest import CART, Hearth
 
 
 def test_an_explanation_names_its_sources(hearth: Hearth, repository: Repository) -> None:
@@ -35,3 +40,27 @@ def test_lines_that_do_not_exist(hearth: Hearth) -> None:
         outcome = hearth("explain", place)
         assert outcome.code == 11
         assert said in outcome.err
+
+
+def test_a_file_outside_of_the_index_is_explained_by_itself(hearth: Hearth, tmp_path: Path) -> None:
+    file = tmp_path / "alone.py"
+    file.write_text(CART)
+    outcome = hearth("explain", f"{file}:1")
+    assert outcome.code == 0, outcome.err
+    assert f"] {file}:1-5" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("text", "finished", "growing"),
+    [
+        ("one", "", "one"),
+        ("one\n\ntw", "one", "tw"),
+        ("one\n\ntwo\n\n", "one\n\ntwo", ""),
+        ("```py\na\n\nb\n", "", "```py\na\n\nb\n"),
+        ("```py\na\n\nb\n```\n\nafter", "```py\na\n\nb\n```", "after"),
+        ("````md\n```\n\n", "", "````md\n```\n\n"),
+        ("", "", ""),
+    ],
+)
+def test_only_whole_blocks_are_printed_for_good(text: str, finished: str, growing: str) -> None:
+    assert finished_blocks(text) == (finished, growing)
