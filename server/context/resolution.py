@@ -6,7 +6,7 @@ import posixpath
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from indexer.api import Index
@@ -92,6 +92,8 @@ class Definition:
     symbol: Symbol
     score: float
     import_match: float = 0.0
+    of_receiver: bool = False
+    """Whether it is a member of the type that the receiver is known to have."""
     text: str | None = None
     """The whole open document, for definitions in open documents."""
 
@@ -258,15 +260,13 @@ class Resolver:
             score += origin.import_prior(definition.repository, definition.path)
         score += (1.5 if same_repository else 0.0) + _nearness(origin.path, definition.path)
         score += _kind_fit(use, definition.symbol.kind)
-        score += 2.0 if definition.symbol.scope.rpartition(".")[2] in receivers else 0.0
+        of_receiver = definition.symbol.scope.rpartition(".")[2] in receivers
+        score += 2.0 if of_receiver else 0.0
         score -= 0.0 if _family(origin.language) == _family(definition.language) else 2.0
         score -= 0.4 if _is_test(definition.path) and not _is_test(origin.path) else 0.0
         if same_file:
             score += 2.0 + _same_file_fit(use, definition.symbol, origin.parsed)
-        return Definition(
-            definition.repository, definition.ref, definition.commit, definition.path, definition.language,
-            definition.symbol, score, match, definition.text,
-        )  # fmt: skip
+        return replace(definition, score=score, import_match=match, of_receiver=of_receiver)
 
 
 def _says_where(brought_in: Import, use: NameUse) -> bool:

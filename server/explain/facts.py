@@ -123,7 +123,7 @@ class FactFinder:
             inside = subject.start_line <= best.symbol.start_line <= subject.end_line
             ambiguous = use.shape.is_member and use.qualifier not in _SELVES and len(found) > 1
             return None if inside or ambiguous else best
-        if best.import_match >= POSSIBLE:
+        if best.import_match >= POSSIBLE or best.of_receiver:
             return best
         beside = best.repository == origin.repository and _directory(best.path) == _directory(origin.path)
         if use.shape.is_member:
@@ -137,7 +137,12 @@ class FactFinder:
     def _callers(self, symbol: Symbol, subject: Subject, origin: Origin) -> Iterator[Fact]:
         """Where the definition is used: first how often, then the places."""
         namesakes = self._resolver.namesakes(symbol.name, origin) - 1
-        found = self._places(symbol, subject, origin, shared=namesakes > 0)
+        own = qualified(symbol)
+        found = (
+            place
+            for place in self._places(symbol, subject, origin, shared=namesakes > 0)
+            if not (symbol.kind in _CONTAINERS and place.path == origin.path and place.inside.startswith(f"{own}."))
+        )
         places = list({(place.repository, place.path, place.line): place for place in found}.values())
         if not places:
             return
@@ -320,14 +325,11 @@ def _own(target: ExplainTarget, subject: Subject) -> Iterator[Fact]:
 
 def _members(target: ExplainTarget, subject: Subject, origin: Origin) -> Iterator[Fact]:
     outer = subject.symbol
-    if outer is None or outer.kind not in _CONTAINERS | {SymbolKind.HEADING}:
+    if outer is None or outer.kind not in _CONTAINERS:
         return
     wanted = qualified(outer)
-    inside = [
-        symbol
-        for symbol in origin.parsed.symbols
-        if outer.start_line <= symbol.start_line <= outer.end_line and symbol is not outer and symbol.scope == wanted
-    ]
+    # Members need not stand inside: a Go method and a Rust impl follow their type.
+    inside = [symbol for symbol in origin.parsed.symbols if symbol is not outer and symbol.scope == wanted]
     for symbol in inside[:_MAX_MEMBERS]:
         text = symbol.signature + (f"\n{first_sentence(symbol.documentation)}" if symbol.documentation else "")
         yield Fact(

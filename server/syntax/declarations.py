@@ -14,6 +14,7 @@ _MODIFIERS = re.compile(
     r"crossinline)\s+)+"
 )
 _NAME = re.compile(r"[$&*.]*([^\W\d][\w$]*)")
+_BORROWED = re.compile(r"^&\s*(?:'\w+\s+)?")
 _DEFAULT = re.compile(r"(?<![=<>!])=(?![=>])")
 _RECEIVERS = frozenset({"self", "cls", "this"})
 
@@ -116,7 +117,7 @@ def _split(text: str) -> list[str]:
 
 
 def _parameter(part: str, language: str) -> Parameter | None:
-    part = _MODIFIERS.sub("", part)
+    part = _MODIFIERS.sub("", _BORROWED.sub("", part))
     declaration, default = [*_DEFAULT.split(part, maxsplit=1), ""][:2]
     declaration = declaration.strip()
     if language not in _NAME_FIRST:

@@ -175,7 +175,9 @@ def lex(text: str, language: str, *, first_line: int = 1) -> list[Token]:
         value = match.group()
         column = match.start() - line_start
         if group == "name":
-            kind = TokenKind.KEYWORD if value.lstrip("$@") in words else TokenKind.NAME
+            # Behind a dot a word of the language is a name like any other, except Rust's `.await`.
+            member = bool(tokens) and tokens[-1].text in {".", "?.", "->"} and value != "await"
+            kind = TokenKind.KEYWORD if value.lstrip("$@") in words and not member else TokenKind.NAME
         else:
             kind = TokenKind(group)
         tokens.append(Token(kind, value, line, column))

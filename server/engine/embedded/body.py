@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from server.syntax import Token, TokenKind, UseShape, lex, name_uses
+from server.syntax import NameUse, Token, TokenKind, UseShape, lex, name_uses
 
 _LOOPS = frozenset({"for", "while", "loop", "foreach", "until"})
-_CONDITIONS = frozenset({"if", "elif", "elsif", "unless", "switch", "match", "when"})
+_CONDITIONS = frozenset({"if", "elif", "elsif", "unless", "switch", "match", "when", "select"})
 _RAISES = frozenset({"raise", "throw"})
 _AWAITS = frozenset({"await"})
 _YIELDS = frozenset({"yield"})
 _LINE_LANGUAGES = frozenset({"python", "ruby", "bash"})
 """Languages in which a loop or condition at the start of a line is a statement, and elsewhere part of an expression."""
 _RUST_PANICS = frozenset({"panic", "todo", "unimplemented", "unreachable"})
+_CONSTRUCTORS = {"rust": frozenset({"Ok", "Err", "Some"})}
+"""What looks like a call and only wraps a value."""
 _OWN = frozenset({"self", "this", "Self", "cls", "super"})
 _MAX_EXPRESSION = 60
 _MAX_CALLS = 16
@@ -47,12 +49,12 @@ def read_body(text: str, language: str, name: str = "") -> Body:
     calls: dict[str, None] = {}
     recursive = False
     for use in name_uses(tokens):
-        if use.shape not in {UseShape.CALL, UseShape.MEMBER_CALL}:
+        if use.shape not in {UseShape.CALL, UseShape.MEMBER_CALL} or use.name in _CONSTRUCTORS.get(language, ()):
             continue
         if use.name == name and (use.qualifier in _OWN | {""}):
             recursive = True
         else:
-            calls.setdefault(f"{use.qualifier}.{use.name}" if use.qualifier not in _OWN | {""} else use.name)
+            calls.setdefault(_spelled(use, language))
     counted = [
         token
         for position, token in enumerate(tokens)
@@ -61,7 +63,7 @@ def read_body(text: str, language: str, name: str = "") -> Body:
         and not (position and tokens[position - 1].text in {".", "::"})
     ]
     return Body(
-        calls=tuple(call for call in calls if call not in raised)[:_MAX_CALLS],
+        calls=tuple(call for call in calls if call not in raised and f"{call}!" not in raised)[:_MAX_CALLS],
         returns=_expressions(tokens, {"return"}, lines),
         raises=raised,
         assigned=_assigned(tokens, first_on_line),
@@ -72,6 +74,13 @@ def read_body(text: str, language: str, name: str = "") -> Body:
         yields=any(token.text in _YIELDS for token in counted),
         recursive=recursive,
     )
+
+
+def _spelled(use: NameUse, language: str) -> str:
+    if use.qualifier in _OWN | {""}:
+        return use.name
+    of_type = language in {"rust", "cpp", "php"} and use.qualifier[0].isupper()
+    return f"{use.qualifier}{'::' if of_type else '.'}{use.name}"
 
 
 def _body_start(tokens: Sequence[Token], name: str) -> int:

@@ -51,7 +51,8 @@ def compose_explanation(request: ExplainRequest) -> str:
     """Compose Markdown from ``request.facts``; ``[n]`` is the n-th fact that has a citation, counted from 1."""
     facts = _by_kind(request.facts)
     parts = [*_opening(request, facts), *_purpose(request, facts)]
-    parts += _members(facts[FactKind.MEMBER])
+    if request.language not in _FORMATS:
+        parts += _members(facts[FactKind.MEMBER])
     parts += _uses(facts[FactKind.USES])
     parts += _callers(facts[FactKind.CALLER])
     parts += _history(facts[FactKind.HISTORY])
@@ -153,7 +154,7 @@ def _body_statements(body: Body, uses: Sequence[_Numbered], *, is_definition: bo
     verb = "calls" if is_definition else "call"
     if body.calls:
         marks = {use.kind_and_name[1].rpartition(".")[2]: use.mark for use in uses}
-        called = [f"{_code(name)}{marks.get(name.rpartition('.')[2], '')}" for name in body.calls]
+        called = [f"{_code(name)}{marks.get(name.rpartition('.')[2].rpartition('::')[2], '')}" for name in body.calls]
         yield f"{verb} {_listed(called, limit=10)}"
     counted = [
         f"{count} {noun if count == 1 else plural}"
@@ -171,7 +172,8 @@ def _body_statements(body: Body, uses: Sequence[_Numbered], *, is_definition: bo
     if body.yields:
         yield "yields values one by one" if is_definition else "yield values one by one"
     if body.raises:
-        yield f"can raise {_listed(map(_code, body.raises), limit=_MAX_LISTED, last='or')}"
+        verb = "panic with" if body.raises[0].endswith("!") else "raise"
+        yield f"can {verb} {_listed(map(_code, body.raises), limit=_MAX_LISTED, last='or')}"
     if body.propagated:
         times = "once" if body.propagated == 1 else f"{body.propagated} times"
         yield f"passes errors on with `?`, {times}"
