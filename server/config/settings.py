@@ -186,7 +186,7 @@ class LogConfig:
     )
     file: str = _setting(
         "",
-        "File to write to; empty means `logs/hearth.log` in the data directory for `hearth lsp`, else standard error.",
+        "File to write to; empty means `logs/lsp.log` in the data directory, which `hearth lsp` writes.",
     )
 
 
