@@ -1,4 +1,4 @@
-"""Explanations written without a model, compared word for word with golden/SOURCE.LINE.md or SOURCE.FIRST-LAST.md."""
+"""Explanations written without a model, compared word for word with golden/SOURCE.txt.LINES.md."""
 
 from __future__ import annotations
 
@@ -17,8 +17,14 @@ from tests.server.indexed import SHOP
 
 GOLDEN = Path(__file__).parent / "golden"
 LANGUAGES = {
-    ".py": "python", ".ts": "typescript", ".go": "go", ".java": "java", ".rs": "rust", ".txt": "markdown", ".yaml": "yaml",
-}  # fmt: skip
+    ".py": "python",
+    ".ts": "typescript",
+    ".go": "go",
+    ".java": "java",
+    ".rs": "rust",
+    ".md": "markdown",
+    ".yaml": "yaml",
+}
 
 
 def explain(index: Index | None, target: ExplainTarget) -> str:
@@ -29,9 +35,10 @@ def explain(index: Index | None, target: ExplainTarget) -> str:
 def test_explanations_read_as_agreed(golden: str) -> None:
     source, lines = golden.removesuffix(".md").rsplit(".", 1)
     first, _, last = lines.partition("-")
+    path = source.removesuffix(".txt")
     target = ExplainTarget(
-        path=source.removesuffix(".txt"),
-        language=LANGUAGES[Path(source).suffix],
+        path=path,
+        language=LANGUAGES[Path(path).suffix],
         text=(GOLDEN / source).read_text(),
         start_line=int(first),
         end_line=int(last or first),
