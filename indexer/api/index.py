@@ -10,24 +10,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from indexer.api import places, ranking
+from indexer.api import overview, places, ranking
 from indexer.api.snapshot import PublishedChunks, Snapshot
 from indexer.config import IndexConfig
 from indexer.corpus import Corpus
 from indexer.diff import GitSource, line_history
 from indexer.embed import Embedder, default_embedder
-from indexer.errors import IndexCorrupt, IndexerError, RepositoryError, UnknownRepository
+from indexer.errors import IndexCorrupt, RepositoryError
 from indexer.store.catalog import Catalog, RefRecord
 from indexer.store.database import REBUILD_ADVICE, require_directory
 from indexer.store.lexical import LexicalReader
-from indexer.store.lock import writer_process
 from indexer.store.vectors import VectorReader
 from indexer.types import (
     HistoryEntry,
     Hit,
     Import,
-    IndexState,
-    RefStatus,
     RepositoryStatus,
     Scope,
     Skip,
@@ -116,6 +113,7 @@ class Index:
             self._snapshot = Snapshot(
                 generation, tuple(refs), self._catalog, self._lexical, self._vectors, self._embedder, self._published
             )
+            places.forget_work_trees()
         return True
 
     def generation(self) -> int:
@@ -132,16 +130,7 @@ class Index:
         Args:
             ask_source: Also count how many commits each ref is behind its source, which runs git twice a ref.
         """
-        statuses = self._catalog.statuses()
-        if not writer_process(self._data):
-            # A killed run could not say that it stopped.
-            statuses = [replace(status, refs=tuple(map(_at_rest, status.refs))) for status in statuses]
-        if not ask_source:
-            return statuses
-        git_dirs = {ref.repository: ref.git_dir for ref in self._catalog.refs()}
-        return [
-            replace(status, refs=tuple(_with_distance(status.refs, git_dirs.get(status.name)))) for status in statuses
-        ]
+        return overview.repositories(self._catalog, ask_source=ask_source)
 
     def default_ref(self, repository: str) -> str:
         """Return the ref that an empty ref stands for. Raises UnknownRepository."""
@@ -154,8 +143,7 @@ class Index:
     def skips(self, repository: str, ref: str = "") -> list[Skip]:
         """Return what was left out of a ref and why, by path. Raises UnknownRepository."""
         record = self._ref(repository, ref)
-        found = self._catalog.skips(record.ref_id)
-        return [Skip(record.repository, record.ref, path, reason, detail) for path, reason, detail in found]
+        return overview.skips(self._catalog, record)
 
     def locate(self, file: Path) -> tuple[str, str] | None:
         """Return ``(repository, path in it)`` of a file of this machine, ``None`` outside of any indexed repository."""
@@ -297,47 +285,13 @@ class Index:
     def _ref(self, repository: str, ref: str) -> RefRecord:
         record = self._snapshot.find(repository, ref)
         if record is None:
-            raise unknown_repository(repository, ref, self._catalog.statuses())
+            raise overview.unknown_repository(repository, ref, self._catalog.statuses())
         return record
 
     def _blob(self, repository: str, ref: str, path: str) -> int | None:
         record = self._snapshot.find(repository, ref)
         found = self._catalog.file(record.ref_id, path) if record else None
         return found[0] if found else None
-
-
-def unknown_repository(repository: str, ref: str, statuses: Iterable[RepositoryStatus]) -> UnknownRepository:
-    """Say that a repository or a ref of it is not in the index, and what is."""
-    known = {status.name: status for status in statuses}
-    if repository in known and ref:
-        refs = ", ".join(status.ref for status in known[repository].refs)
-        return UnknownRepository(
-            f"{repository!r} is not indexed at {ref!r}",
-            advice=f"Indexed: {refs}. Add it: hearth index REPO --ref {ref}",
-        )
-    if repository in known:
-        return UnknownRepository(f"{repository!r} is not indexed completely yet", advice="Run: hearth index REPO")
-    names = ", ".join(known)
-    return UnknownRepository(
-        f"no repository {repository!r} is in the index",
-        advice=f"There are: {names}." if names else "There is none yet: run hearth index REPO.",
-    )
-
-
-def _at_rest(ref: RefStatus) -> RefStatus:
-    if ref.state is not IndexState.INDEXING:
-        return ref
-    return replace(ref, state=IndexState.READY if ref.commit else IndexState.PENDING)
-
-
-def _with_distance(refs: Iterable[RefStatus], git_dir: str | None) -> Iterable[RefStatus]:
-    try:
-        source = GitSource.open(Path(git_dir)) if git_dir else None
-    except IndexerError:
-        source = None
-    for ref in refs:
-        behind = source.commits_behind(ref.commit, ref.ref) if source and ref.commit else -1
-        yield replace(ref, behind=behind)
 
 
 def _symbol_score(query: str, name: str) -> float:

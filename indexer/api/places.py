@@ -25,11 +25,16 @@ def locate(file: Path, refs: Sequence[RefRecord]) -> tuple[str, str] | None:
         top = _work_tree(str(candidate.parent))
         if top is None:
             continue
-        root, common, remotes = top
+        directory, root, common, remotes = top
         for ref in refs:
             if ref.identity == common or ref.root == root or (is_url(ref.source) and ref.source in remotes):
-                return ref.repository, file_path_text(os.path.relpath(candidate, root)).replace(os.sep, "/")
+                return ref.repository, file_path_text(os.path.relpath(candidate, directory)).replace(os.sep, "/")
     return None
+
+
+def forget_work_trees() -> None:
+    """Look at the file system again: repositories may have come, gone or got other remotes."""
+    _work_tree.cache_clear()
 
 
 def _resolved(path: Path) -> Path:
@@ -40,8 +45,8 @@ def _resolved(path: Path) -> Path:
 
 
 @lru_cache(maxsize=4096)
-def _work_tree(directory: str) -> tuple[str, str, frozenset[str]] | None:
-    """Return ``(top directory, common git directory, remote URLs)`` of the work tree that holds a directory."""
+def _work_tree(directory: str) -> tuple[str, str, str, frozenset[str]] | None:
+    """Return ``(top directory, the same resolved, common git directory, remote URLs)`` of a directory's work tree."""
     path = Path(directory)
     for top in (path, *path.parents):
         marker = top / ".git"
@@ -52,7 +57,7 @@ def _work_tree(directory: str) -> tuple[str, str, frozenset[str]] | None:
                 common = _linked(marker)
             else:
                 continue
-            return str(top.resolve()), str(common), _remotes(common)
+            return str(top), str(top.resolve()), str(common), _remotes(common)
         except OSError:
             continue
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,17 +70,7 @@ class Snapshot:
 
         An empty ``scope.ref`` means the default ref; else the ref of that name, or one indexed at that commit.
         """
-        chosen: dict[int, RefRecord] = {}
-        for ref in self.refs:
-            if scope.repositories is not None and ref.repository not in scope.repositories:
-                continue
-            # Refs of one repository come default first, so that the first that fits is the right one.
-            by_commit = len(scope.ref) >= 7 and ref.commit.startswith(scope.ref)
-            if not scope.ref or ref.ref == scope.ref or by_commit:
-                known = chosen.get(ref.repository_id)
-                if known is None or (scope.ref and ref.ref == scope.ref != known.ref):
-                    chosen[ref.repository_id] = ref
-        return list(chosen.values())
+        return select_refs(self.refs, scope)
 
     def find(self, repository: str, ref: str = "") -> RefRecord | None:
         """Return one ref of one repository, ``None`` when it was not indexed."""
@@ -101,3 +91,18 @@ class Snapshot:
         if not parts:
             return np.empty(0, dtype=np.int64)
         return parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts))
+
+
+def select_refs(refs: Iterable[RefRecord], scope: Scope) -> list[RefRecord]:
+    """Return the refs that a scope may see; see :meth:`Snapshot.select`."""
+    chosen: dict[int, RefRecord] = {}
+    for ref in refs:
+        if scope.repositories is not None and ref.repository not in scope.repositories:
+            continue
+        # Refs of one repository come default first, so that the first that fits is the right one.
+        by_commit = len(scope.ref) >= 7 and ref.commit.startswith(scope.ref)
+        if not scope.ref or ref.ref == scope.ref or by_commit:
+            known = chosen.get(ref.repository_id)
+            if known is None or (scope.ref and ref.ref == scope.ref != known.ref):
+                chosen[ref.repository_id] = ref
+    return list(chosen.values())

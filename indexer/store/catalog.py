@@ -89,6 +89,11 @@ class Catalog:
         self._epoch = 0
         self._content = functools.lru_cache(maxsize=_CACHED_CONTENTS)(self._read_content)
 
+    @property
+    def data(self) -> Path:
+        """The data directory."""
+        return self._data
+
     def close(self) -> None:
         """Close the connections of all threads. Idempotent."""
         with self._lock:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -176,6 +177,16 @@ def connect_reader(data: Path) -> sqlite3.Connection | None:
             connection.close()
             raise
     return connection
+
+
+def discard_index(data: Path) -> None:
+    """Delete everything that was derived from repositories, so that it can be built again; mirrors stay."""
+    with translated(data):
+        for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"):
+            (data / name).unlink(missing_ok=True)
+        for name in ("lexical", "vectors", "corpora"):
+            if (data / name).exists():
+                shutil.rmtree(data / name)
 
 
 def require_directory(data: Path) -> None:

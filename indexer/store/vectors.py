@@ -50,12 +50,13 @@ class FaissInstallation(IndexerError):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The rows of a reader that a search may see: made by :meth:`VectorReader.select`, valid until the next refresh.
+    """The rows of a reader that a search may see: made by :meth:`VectorReader.select`.
 
-    ``rows`` is int64[m], ascending; ``bitmap`` uint8[ceil(n / 8)], least significant bit first.
+    ``rows`` is int64[m], ascending; ``bitmap`` uint8[ceil(n / 8)], least significant bit first. It keeps what it was
+    made from, so that a refresh between selecting and searching changes nothing.
     """
 
-    generation: int
+    state: _State = field(repr=False)
     rows: Ids
     bitmap: npt.NDArray[np.uint8] = field(repr=False)
 
@@ -162,7 +163,7 @@ class VectorReader:
 
     @property
     def generation(self) -> int:
-        """Changes with every refresh that changed what is searched; selections of another one are refused."""
+        """Changes with every refresh that changed what is searched."""
         return self._state.generation
 
     @property
@@ -216,7 +217,7 @@ class VectorReader:
         rows = np.unique(order[found[hit]]) if len(sorted_ids) else np.empty(0, np.int64)
         mask = np.zeros(len(state.ids), bool)
         mask[rows] = True
-        return Selection(state.generation, rows.astype(np.int64), np.packbits(mask, bitorder="little"))
+        return Selection(state, rows.astype(np.int64), np.packbits(mask, bitorder="little"))
 
     def search(self, query: Scores, allowed: Selection | None, k: int) -> tuple[Ids, Scores]:
         """Find the chunks whose vectors have the greatest inner product with ``query``.
@@ -228,14 +229,8 @@ class VectorReader:
 
         Returns:
             Chunk ids int64[n] and scores float32[n], best first; n is k, or everything allowed when that is less.
-
-        Raises:
-            ValueError: ``allowed`` was made before the last refresh.
         """
-        state = self._state
-        if allowed is not None and allowed.generation != state.generation:
-            message = "the selection is of another generation of the vectors"
-            raise ValueError(message)
+        state = self._state if allowed is None else allowed.state
         available = len(state.ids) if allowed is None else len(allowed)
         k = min(k, available)
         if state.index is None or k < 1:

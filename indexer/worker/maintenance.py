@@ -9,7 +9,7 @@ import numpy as np
 
 from indexer.errors import IndexCorrupt
 from indexer.store.catalog import Ids, expand_ranges
-from indexer.store.database import DATABASE, REBUILD_ADVICE, translated
+from indexer.store.database import DATABASE, REBUILD_ADVICE
 from indexer.store.lexical import LexicalReader
 from indexer.store.vectors import read_segment, remove_segments, write_segment
 from indexer.worker.batches import Stores
@@ -74,16 +74,6 @@ def merge_segments(stores: Stores, *, collected: bool = False) -> None:
             )
         if chosen:
             _merge(stores, chosen, embedder)
-
-
-def discard_index(data: Path) -> None:
-    """Delete everything that was derived from repositories, so that it can be built again; mirrors stay."""
-    with translated(data):
-        for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"):
-            (data / name).unlink(missing_ok=True)
-        for name in ("lexical", "vectors", "corpora"):
-            if (data / name).exists():
-                shutil.rmtree(data / name)
 
 
 def drop_corpora(stores: Stores) -> None:

@@ -1,0 +1,106 @@
+"""``hearth status`` and ``hearth skips``: what is in the index, and what was left out."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from indexer.api import overview
+from indexer.api.snapshot import select_refs
+from indexer.cli_options import IndexSettings
+from indexer.types import IndexState, RefStatus, Scope, SkipReason
+
+_PIPE_COLUMNS = 240
+_AGES = ((86_400, "d"), (3_600, "h"), (60, "min"))
+
+
+def show_status(chosen: IndexSettings, *, as_json: bool) -> None:
+    """Print every repository with its refs."""
+    with overview.open_catalog(chosen.data) as catalog:
+        repositories = overview.repositories(catalog, ask_source=True)
+    if as_json:
+        _print_json([asdict(repository) for repository in repositories])
+        return
+    if not repositories:
+        _console().print("Nothing is indexed yet. Start with: hearth index REPO")
+        return
+    table = Table(box=None, pad_edge=False)
+    for header in ("repository", "ref", "commit", "state", "files", "chunks", "skipped", "indexed", "source"):
+        table.add_column(header, justify="right" if header in {"files", "chunks", "skipped"} else "left")
+    for repository in repositories:
+        for number, ref in enumerate(repository.refs):
+            table.add_row(
+                escape(repository.name) if number == 0 else "",
+                escape(ref.ref if len(ref.ref) < 40 else ref.ref[:12]),
+                ref.commit[:12],
+                escape(_state(ref)),
+                f"{ref.files:,}",
+                f"{ref.chunks:,}",
+                f"{ref.skipped:,}",
+                _age(ref.indexed_at),
+                escape(repository.source) if number == 0 else "",
+            )
+    _console().print(table)
+
+
+def show_skips(
+    chosen: IndexSettings, repository: str | None, ref: str, reason: SkipReason | None, *, as_json: bool
+) -> None:
+    """Print what was left out of one repository, or of the default ref of each."""
+    scope = Scope(None if repository is None else frozenset({repository}), ref)
+    with overview.open_catalog(chosen.data) as catalog:
+        refs = select_refs(catalog.refs(), scope)
+        if repository is not None and not refs:
+            raise overview.unknown_repository(repository, ref, catalog.statuses())
+        found = [skip for one in refs for skip in overview.skips(catalog, one) if reason in {None, skip.reason}]
+    if as_json:
+        _print_json([asdict(skip) for skip in found])
+        return
+    console = _console()
+    table = Table(box=None, pad_edge=False)
+    for header in ("reason", "repository", "path", "why"):
+        table.add_column(header, overflow="fold")
+    for skip in sorted(found, key=lambda item: (item.reason, item.repository, item.path)):
+        table.add_row(skip.reason, escape(skip.repository), escape(skip.path), escape(skip.detail))
+    if found:
+        console.print(table)
+    counts = Counter(skip.reason for skip in found)
+    summary = ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common())
+    console.print(f"{len(found):,} files left out{f': {summary}' if summary else ''}")
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def _console() -> Console:
+    """Return standard output; into a pipe, rows are not cut to a terminal's width."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_PIPE_COLUMNS)
+
+
+def _state(ref: RefStatus) -> str:
+    if ref.state is IndexState.FAILED:
+        return f"failed: {ref.error}"
+    if ref.state is IndexState.READY and ref.behind > 0:
+        return f"{ref.behind} commit{'s' if ref.behind > 1 else ''} behind"
+    return ref.state
+
+
+def _age(at: float) -> str:
+    if not at:
+        return "never"
+    seconds = max(time.time() - at, 0.0)
+    for length, unit in _AGES:
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit} ago"
+    return "just now"

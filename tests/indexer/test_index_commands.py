@@ -1,0 +1,153 @@
+"""``hearth index``, ``hearth status`` and ``hearth skips`` as people and scripts run them."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from indexer.api import Index
+from tests.conftest import Repository
+
+MakeRepository = Callable[..., Repository]
+Hearth = Callable[..., "subprocess.CompletedProcess[str]"]
+HEARTH = Path(sys.executable).with_name("hearth")
+
+
+@pytest.fixture
+def hearth(data: Path, tmp_path: Path) -> Hearth:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [HEARTH, *arguments, "--data", str(data)],
+            cwd=tmp_path,
+            env={**os.environ, "HEARTH_CONFIG": ""},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def parsed(done: subprocess.CompletedProcess[str]) -> Any:
+    return json.loads(done.stdout)
+
+
+def test_indexing_reports_as_json_and_tells_progress_on_stderr(make_repository: MakeRepository, hearth: Hearth) -> None:
+    repository = make_repository({"a.py": "x = 1\n", "logo.png": b"\x89PNG\0"})
+    done = hearth("index", str(repository.path), "--json")
+    assert done.returncode == 0, done.stderr
+    [report] = parsed(done)
+    assert (report["repository"], report["ref"], report["files"], report["skipped"]) == ("demo", "main", 1, 1)
+    assert "demo main: reading blobs" in done.stderr
+    [status] = parsed(hearth("status", "--json"))
+    assert status["refs"][0]["state"] == "ready"
+    assert status["refs"][0]["behind"] == 0
+    [skip] = parsed(hearth("skips", "demo", "--reason", "binary", "--json"))
+    assert (skip["path"], skip["reason"]) == ("logo.png", "binary")
+    assert parsed(hearth("skips", "--reason", "minified", "--json")) == []
+    text = hearth("skips").stdout
+    assert "logo.png" in text
+    assert "1 binary" in text
+    assert "demo" in hearth("status").stdout
+
+
+def test_one_repository_that_fails_does_not_stop_the_others(
+    make_repository: MakeRepository, hearth: Hearth, tmp_path: Path
+) -> None:
+    good, empty = make_repository({"a.py": "x = 1\n"}, "good"), make_repository(name="empty")
+    (tmp_path / "plain").mkdir()
+    done = hearth("index", str(tmp_path / "plain"), str(empty.path), str(good.path), "--json")
+    assert done.returncode == 3
+    results = parsed(done)
+    assert [result.get("error", {}).get("code") for result in results] == ["not-a-repository", "repository", None]
+    assert results[2]["repository"] == "good"
+    assert "is not a git repository" in done.stderr
+    assert "has no commits yet" in done.stderr
+
+
+def test_mistakes_in_the_command_line_are_usage_errors(make_repository: MakeRepository, hearth: Hearth) -> None:
+    first, second = make_repository({"a": "1"}, "first"), make_repository({"a": "1"}, "second")
+    for arguments in (
+        ("index",),
+        ("index", "--ref", "main"),
+        ("index", str(first.path), str(second.path), "--name", "x"),
+    ):
+        assert hearth(*arguments).returncode == 2
+    assert hearth("skips", "nothing").returncode == 4
+    assert hearth("index", str(first.path), "--ref", "nope").returncode == 3
+
+
+def test_status_of_an_empty_index_says_how_to_begin(hearth: Hearth) -> None:
+    done = hearth("status")
+    assert done.returncode == 0
+    assert "hearth index" in done.stdout
+    assert parsed(hearth("status", "--json")) == []
+
+
+def test_rebuild_brings_every_known_repository_back(
+    make_repository: MakeRepository, hearth: Hearth, data: Path
+) -> None:
+    first, second = make_repository({"a.py": "x = 1\n"}, "first"), make_repository({"b.py": "y = 1\n"}, "second")
+    assert hearth("index", str(first.path), "--name", "one").returncode == 0
+    assert hearth("index", str(second.path)).returncode == 0
+    (data / "lexical" / "meta.json").write_text("rubbish")
+    done = hearth("index", str(second.path))
+    assert done.returncode == 6
+    assert "hearth index --rebuild" in done.stderr
+    assert hearth("index", "--rebuild", str(second.path)).returncode == 0
+    with Index.open(data) as index:
+        assert [status.name for status in index.repositories()] == ["one", "second"]
+        assert index.paths("one") == ["a.py"]
+
+
+def test_an_interrupt_stops_the_worker_too(make_repository: MakeRepository, data: Path) -> None:
+    repository = make_repository({f"m{n}.py": f"def number_{n}():\n    return {n}\n" for n in range(1500)})
+    with subprocess.Popen(
+        [HEARTH, "index", str(repository.path), "--data", str(data)],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline()
+        worker = int((data / "worker.pid").read_text())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
+
+
+def test_a_terminal_gets_a_bar(make_repository: MakeRepository, data: Path) -> None:
+    repository = make_repository({"a.py": "x = 1\n"})
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [HEARTH, "index", str(repository.path), "--data", str(data)],
+        stderr=theirs,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"},
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        while chunk := _read(ours):
+            shown += chunk
+        assert process.wait() == 0
+    os.close(ours)
+    assert b"\xe2\x94\x81" in shown  # The line that the bar is drawn with.
+    assert b"1 files" in shown
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:
+        # Linux reports the end of a terminal as an error.
+        return b""
