@@ -30,7 +30,6 @@ class IndexConfig:
     batch_bytes: int = _setting(
         4_000_000, "Source text that becomes durable together, in bytes; bounds memory.", 10_000, 1_000_000_000
     )
-    jobs: int = _setting(0, "Processes that parse; 0 chooses by the machine and the size of the job.", 0, 64)
     history_timeout_ms: int = _setting(
         2_000, "How long to wait for git when asked for the history of some lines, in milliseconds.", 50, 60_000
     )
