@@ -5,10 +5,10 @@
 # Needs luacheck (tests/editors/install_neovim.sh installs one) and Node.js for the formatting.
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-tests=$here/../../tests/editors
-sources=("$here/lua")
-[ -d "$tests/neovim" ] && sources+=("$tests/neovim")
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+here=editors/neovim
+tests=tests/editors
+sources=("$here/lua" "$tests/neovim")
 cache=${HEARTH_CI_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hearth-ci}
 
 luacheck=$(command -v luacheck || true)

@@ -187,10 +187,7 @@ end
 --- Make the scripted server send a message.
 ---@param message table
 function Child:send(message)
-  self:lua(
-    [[require("hearth.client").get():notify("test/send", ...)]],
-    message
-  )
+  self:lua([[require("hearth.client").get():notify("test/send", ...)]], message)
 end
 
 --- Items for the place of a request.

@@ -12,10 +12,7 @@ local T = { wait = children.wait, root = children.root }
 ---@param what? string
 function T.equal(got, wanted, what)
   if not vim.deep_equal(got, wanted) then
-    error(
-      ("%s is %s, not %s"):format(what or "it", vim.inspect(got), vim.inspect(wanted)),
-      2
-    )
+    error(("%s is %s, not %s"):format(what or "it", vim.inspect(got), vim.inspect(wanted)), 2)
   end
 end
 

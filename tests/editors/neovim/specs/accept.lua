@@ -101,7 +101,11 @@ case("Tab and the other keys do what they did before while nothing is visible", 
   child:wait_no_ghost()
   child:type("<C-l><Tab>")
   child:wait_text("\t1\t\n")
-  t.equal(child:lua("return _G.pressed"), { "global", "buffer", "buffer", "global" }, "the mappings run")
+  t.equal(
+    child:lua("return _G.pressed"),
+    { "global", "buffer", "buffer", "global" },
+    "the mappings run"
+  )
   local mappings = child:lua([[
     return vim.tbl_map(function(each) return each.lhs end, vim.api.nvim_buf_get_keymap(0, "i"))
   ]])
@@ -135,7 +139,11 @@ case("the functions for one's own mappings say whether there was anything to tak
   child:wait_ghost(" = 1")
   child:type("<C-e>y")
   child:wait_text("xnone = 1y\n")
-  t.equal(undo_all(t, child), { "xnone = 1y\n", "xnone = 1\n", "xnone\n", "\n" }, "the steps of undo")
+  t.equal(
+    undo_all(t, child),
+    { "xnone = 1y\n", "xnone = 1\n", "xnone\n", "\n" },
+    "the steps of undo"
+  )
 end)
 
 case("a part taken inside brackets uses up what it repeats", function(t)

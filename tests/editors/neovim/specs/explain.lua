@@ -78,7 +78,10 @@ case("an explanation of lines streams into a Markdown split with citations to ju
     "It sets `a` [1]\nand `b` [2].\n\n---\n- [1] `lib` lib.py:12-14 demo@012345678901\n- [2] `away` away.py:3-3 far@ffffffffffff"
   )
   t.equal(child:lua("return vim.bo.filetype"), "markdown", "'filetype'")
-  t.check(child:lua("return vim.wo.winbar"):find("demo.py:1-2 — embedded", 1, true), child:lua("return vim.wo.winbar"))
+  t.check(
+    child:lua("return vim.wo.winbar"):find("demo.py:1-2 — embedded", 1, true),
+    child:lua("return vim.wo.winbar")
+  )
   child:type("gg<CR>")
   t.wait("the file is not shown", function()
     return child:call("buf_get_name", 0) == other
@@ -89,7 +92,10 @@ case("an explanation of lines streams into a Markdown split with citations to ju
   t.wait("no message", function()
     return #child:messages() == 1
   end)
-  t.check(child:messages()[1]:find("far away.py:3 at commit ffffffffffff", 1, true), child:messages()[1])
+  t.check(
+    child:messages()[1]:find("far away.py:3 at commit ffffffffffff", 1, true),
+    child:messages()[1]
+  )
 end)
 
 case("the symbol at the cursor is an empty range, and a float will do too", function(t)
@@ -103,7 +109,10 @@ case("the symbol at the cursor is an empty range, and a float will do too", func
   t.equal(request.params.arguments[1].question, nil, "the question")
   t.check(child:lua("return vim.api.nvim_win_get_config(0).relative") == "editor", "it is no float")
   -- A server that sends no parts is as good.
-  child:send({ id = request.id, result = { markdown = "All\nat once", engine = "vllm", citations = {} } })
+  child:send({
+    id = request.id,
+    result = { markdown = "All\nat once", engine = "vllm", citations = {} },
+  })
   wait_panel(t, child, "All\nat once")
 end)
 
@@ -119,7 +128,10 @@ case("an explanation is stopped by its key and by closing it", function(t)
   delta(child, request, "goes on")
   child:settle()
   t.equal(panel(child), "It ", "the panel")
-  t.check(child:lua("return vim.wo.winbar"):find("stopped", 1, true), child:lua("return vim.wo.winbar"))
+  t.check(
+    child:lua("return vim.wo.winbar"):find("stopped", 1, true),
+    child:lua("return vim.wo.winbar")
+  )
   child:type("<C-w>p")
   child:lua([[vim.cmd("HearthExplain")]])
   local second = child:wait_sent("workspace/executeCommand", 2)
@@ -183,7 +195,15 @@ case("why a suggestion was made", function(t)
       engine = "vllm",
       model = "coder",
       snippets = {
-        { repository = "demo", path = "a.py", commit = "abc", startLine = 1, endLine = 9, score = 0.5, reason = "imported" },
+        {
+          repository = "demo",
+          path = "a.py",
+          commit = "abc",
+          startLine = 1,
+          endLine = 9,
+          score = 0.5,
+          reason = "imported",
+        },
       },
       dropped = { { repository = "demo", path = "b.py", reason = "no room" } },
       stages = { context = 4.5, engine = 80 },
@@ -262,7 +282,11 @@ case("a search is chosen from and opens files, or text from the index", function
   t.wait("the text is not shown", function()
     return child:call("buf_get_name", 0) == "hearth://far@0123456789ab/away.py#L7"
   end)
-  t.equal(child:lua("return { vim.bo.modifiable, vim.bo.filetype }"), { false, "python" }, "the options")
+  t.equal(
+    child:lua("return { vim.bo.modifiable, vim.bo.filetype }"),
+    { false, "python" },
+    "the options"
+  )
 end)
 
 case("a search with a bang fills the quickfix list", function(t)

@@ -147,22 +147,28 @@ case("parts that come faster than they can be read are drawn at a steady pace", 
     child:part(request, text)
   end
   child:wait_ghost(text)
-  t.check(child:lua("return _G.drawn") <= 10, ("drawn %d times"):format(child:lua("return _G.drawn")))
+  t.check(
+    child:lua("return _G.drawn") <= 10,
+    ("drawn %d times"):format(child:lua("return _G.drawn"))
+  )
 end)
 
-case("an item may repeat what stands before the cursor and replace what stands behind it", function(t)
-  local child = t.start()
-  child:edit("demo.py", "call()\n")
-  child:type("$ia")
-  local request = child:wait_request()
-  t.equal(request.params.position.character, 6, "the position")
-  local range = { start = { line = 0, character = 5 }, ["end"] = { line = 0, character = 7 } }
-  child:answer(request, "a, b[1])", range)
-  child:wait_ghost(", b[1]")
-  child:type("<Tab>")
-  child:wait_text("call(a, b[1])\n")
-  t.equal(child:cursor(), { 1, 13 }, "the cursor")
-end)
+case(
+  "an item may repeat what stands before the cursor and replace what stands behind it",
+  function(t)
+    local child = t.start()
+    child:edit("demo.py", "call()\n")
+    child:type("$ia")
+    local request = child:wait_request()
+    t.equal(request.params.position.character, 6, "the position")
+    local range = { start = { line = 0, character = 5 }, ["end"] = { line = 0, character = 7 } }
+    child:answer(request, "a, b[1])", range)
+    child:wait_ghost(", b[1]")
+    child:type("<Tab>")
+    child:wait_text("call(a, b[1])\n")
+    t.equal(child:cursor(), { 1, 13 }, "the cursor")
+  end
+)
 
 case("text that goes around what is there is drawn in pieces", function(t)
   local child = t.start()
@@ -321,9 +327,13 @@ case("the menu of another plugin keeps it away", function(t)
   child:type("ix = ")
   child:answer(child:wait_request(), "value")
   child:wait_ghost("value")
-  child:lua([[_G.open = true; vim.api.nvim_exec_autocmds("User", { pattern = "BlinkCmpMenuOpen" })]])
+  child:lua(
+    [[_G.open = true; vim.api.nvim_exec_autocmds("User", { pattern = "BlinkCmpMenuOpen" })]]
+  )
   child:wait_no_ghost()
-  child:lua([[_G.open = false; vim.api.nvim_exec_autocmds("User", { pattern = "BlinkCmpMenuClose" })]])
+  child:lua(
+    [[_G.open = false; vim.api.nvim_exec_autocmds("User", { pattern = "BlinkCmpMenuClose" })]]
+  )
   child:wait_ghost("value")
 end)
 

@@ -8,13 +8,20 @@ case("the server is told which repository, which options and which files", funct
   local child = t.start({ settings = { data = "/tmp/somewhere", auto_index = false } })
   local path = child:edit("src/demo.py", "x = 1\n")
   local initialize = child:wait_sent("initialize").params
-  t.equal(initialize.workspaceFolders[1].uri, vim.uri_from_fname(child.dir .. "/work"), "the folder")
+  t.equal(
+    initialize.workspaceFolders[1].uri,
+    vim.uri_from_fname(child.dir .. "/work"),
+    "the folder"
+  )
   t.equal(
     initialize.initializationOptions,
     { hearth = { data = "/tmp/somewhere", autoIndex = false } },
     "the options"
   )
-  t.check(initialize.capabilities.textDocument.inlineCompletion, "inline completion is not announced")
+  t.check(
+    initialize.capabilities.textDocument.inlineCompletion,
+    "inline completion is not announced"
+  )
   local opened = child:wait_sent("textDocument/didOpen").params.textDocument
   t.equal(opened.uri, vim.uri_from_fname(path), "the file")
   t.equal(opened.text, "x = 1\n", "the text")
@@ -40,7 +47,10 @@ case("a server that is not installed is said once, with advice", function(t)
   child:type("ix<Esc>")
   child:wait_text("xx = 1\n")
   t.equal(#child:messages(), 1, "the number of messages")
-  t.check(child:messages()[1]:find('"no-such-hearth" is not executable', 1, true), child:messages()[1])
+  t.check(
+    child:messages()[1]:find('"no-such-hearth" is not executable', 1, true),
+    child:messages()[1]
+  )
   t.check(status(child):find("missing", 1, true), status(child))
   t.equal(child:lua([[return require("hearth").statusline()]]), "Hearth down", "the statusline")
 end)
@@ -59,7 +69,10 @@ case("a server that dies is started again, and suggestions come back", function(
     return status(child):find("waiting (stopped with exit code 3)", 1, true)
   end)
   t.check(status(child):find("starts again in 1 s", 1, true), status(child))
-  t.check(child:lua([[return require("hearth").statusline()]]):find("Hearth down", 1, true), "the statusline")
+  t.check(
+    child:lua([[return require("hearth").statusline()]]):find("Hearth down", 1, true),
+    "the statusline"
+  )
   child:wait_sent("initialize", 2)
   child:wait_attached()
   t.check(status(child):find("running", 1, true), status(child))
@@ -108,34 +121,40 @@ case(":HearthRestart starts the server afresh", function(t)
   t.equal(child:messages(), {}, "the messages")
 end)
 
-case("secrets, foreign buffers and switched-off filetypes are never shown to the server", function(t)
-  local child = t.start({ settings = { filetypes = { yaml = false }, max_file_bytes = 1000 } })
-  child:edit("demo.py", "x = 1\n")
-  for _, name in ipairs({
-    ".env",
-    ".env.local",
-    "deploy/prod.env",
-    "server.PEM",
-    "id_rsa",
-    ".aws/config.txt",
-    "config.yaml",
-  }) do
-    child:open(name, "SECRET = 1\n")
-    child:type("ox<Esc>")
+case(
+  "secrets, foreign buffers and switched-off filetypes are never shown to the server",
+  function(t)
+    local child = t.start({ settings = { filetypes = { yaml = false }, max_file_bytes = 1000 } })
+    child:edit("demo.py", "x = 1\n")
+    for _, name in ipairs({
+      ".env",
+      ".env.local",
+      "deploy/prod.env",
+      "server.PEM",
+      "id_rsa",
+      ".aws/config.txt",
+      "config.yaml",
+    }) do
+      child:open(name, "SECRET = 1\n")
+      child:type("ox<Esc>")
+    end
+    child:open("large.py", ("x = 1\n"):rep(500))
+    child:call("command", "enew | setlocal buftype=nofile")
+    child:type("ix<Esc>")
+    child:edit("more.py", "y = 1\n")
+    child:settle()
+    local opened = {}
+    for _, message in ipairs(child:sent("textDocument/didOpen")) do
+      table.insert(opened, vim.fs.basename(message.params.textDocument.uri))
+    end
+    t.equal(opened, { "demo.py", "more.py" }, "the files shown to the server")
+    child:call("command", "edit .env")
+    t.check(
+      status(child):find("this buffer: off, because its name is in `secret_files`", 1, true),
+      status(child)
+    )
   end
-  child:open("large.py", ("x = 1\n"):rep(500))
-  child:call("command", "enew | setlocal buftype=nofile")
-  child:type("ix<Esc>")
-  child:edit("more.py", "y = 1\n")
-  child:settle()
-  local opened = {}
-  for _, message in ipairs(child:sent("textDocument/didOpen")) do
-    table.insert(opened, vim.fs.basename(message.params.textDocument.uri))
-  end
-  t.equal(opened, { "demo.py", "more.py" }, "the files shown to the server")
-  child:call("command", "edit .env")
-  t.check(status(child):find("this buffer: off, because its name is in `secret_files`", 1, true), status(child))
-end)
+)
 
 local function wait_detached(t, child)
   t.wait("the buffer is still attached", function()
@@ -193,9 +212,15 @@ case("a buffer switched on by hand is served whatever its filetype or name", fun
 end)
 
 case("wrong settings are named together and the rest is used", function(t)
-  local child = t.start({ settings = { debounce_ms = "fast", nonsense = 1, keymaps = { acept = "x" }, max_lines = 7 } })
+  local child = t.start({
+    settings = { debounce_ms = "fast", nonsense = 1, keymaps = { acept = "x" }, max_lines = 7 },
+  })
   t.equal(#child:messages(), 1, "the number of messages")
-  for _, part in ipairs({ "`debounce_ms` must be", "`nonsense` is not a setting", "`keymaps.acept` is not a setting" }) do
+  for _, part in ipairs({
+    "`debounce_ms` must be",
+    "`nonsense` is not a setting",
+    "`keymaps.acept` is not a setting",
+  }) do
     t.check(child:messages()[1]:find(part, 1, true), child:messages()[1])
   end
   t.equal(child:lua([[return require("hearth.config").current.max_lines]]), 7, "max_lines")
@@ -211,7 +236,15 @@ case("the statusline and :HearthStatus say what the server says", function(t)
     index = {
       state = "indexing",
       repositories = {
-        { name = "demo", ref = "main", commit = "0123456789abcdef", state = "indexing", files = 3, chunks = 9, behind = 2 },
+        {
+          name = "demo",
+          ref = "main",
+          commit = "0123456789abcdef",
+          state = "indexing",
+          files = 3,
+          chunks = 9,
+          behind = 2,
+        },
       },
     },
   }
@@ -234,7 +267,11 @@ case("the statusline and :HearthStatus say what the server says", function(t)
   t.wait("nothing is shown", function()
     local shown = child:lua([[return vim.fn.execute("messages")]])
     return shown:find("engine: embedded the model server is down", 1, true)
-      and shown:find("demo main @0123456789ab: indexing, 3 files, 9 chunks, 2 commits behind", 1, true)
+      and shown:find(
+        "demo main @0123456789ab: indexing, 3 files, 9 chunks, 2 commits behind",
+        1,
+        true
+      )
   end)
 end)
 

@@ -11,12 +11,20 @@ case("a file with CR LF keeps its line ends and counts them", function(t)
   local child = t.start()
   local path = child:edit("demo.py", "a = 1\r\nb = 2\r\n")
   t.equal(child:lua("return vim.bo.fileformat"), "dos", "'fileformat'")
-  t.equal(child:wait_sent("textDocument/didOpen").params.textDocument.text, "a = 1\r\nb = 2\r\n", "the text sent")
+  t.equal(
+    child:wait_sent("textDocument/didOpen").params.textDocument.text,
+    "a = 1\r\nb = 2\r\n",
+    "the text sent"
+  )
   local request = take(child, "ggoif a:", "\r\n    b = 3\r\n    c = 4")
   child:wait_ghost("\n    b = 3\n    c = 4")
   child:type("<C-l>")
   child:wait_text("a = 1\r\nif a:\r\n    b = 3\r\nb = 2\r\n")
-  t.equal(child:wait_sent("hearth/didPartiallyAcceptCompletion").params.acceptedLength, 11, "the length")
+  t.equal(
+    child:wait_sent("hearth/didPartiallyAcceptCompletion").params.acceptedLength,
+    11,
+    "the length"
+  )
   child:type("<Tab>")
   child:wait_text("a = 1\r\nif a:\r\n    b = 3\r\n    c = 4\r\nb = 2\r\n")
   child:type("<Esc>:w<CR>")
@@ -70,7 +78,9 @@ case("undo after a part was taken brings back exactly what was there", function(
   local child = t.start()
   child:edit("demo.py", "def f():\n\treturn [1, 2]\n")
   child:lua("vim.bo.tabstop = 8; vim.bo.autoindent = false; vim.bo.indentexpr = ''")
-  child:lua("_G.before = vim.fn.sha256(table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), '\\n'))")
+  child:lua(
+    "_G.before = vim.fn.sha256(table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), '\\n'))"
+  )
   take(child, "Go", "if x:\n\t👍(\n\t)")
   child:wait_ghost("if x:\n        👍(\n        )")
   child:type("<C-Right><C-Right><C-l><Tab><Esc>")
@@ -86,7 +96,9 @@ end)
 case("indentation put in by Neovim is part of what was suggested", function(t)
   local child = t.start()
   child:edit("demo.py", "\n")
-  child:lua("vim.bo.autoindent = true; vim.bo.expandtab = true; vim.bo.shiftwidth = 4; vim.bo.indentexpr = ''")
+  child:lua(
+    "vim.bo.autoindent = true; vim.bo.expandtab = true; vim.bo.shiftwidth = 4; vim.bo.indentexpr = ''"
+  )
   take(child, "i    if x:", "\n        return 1\n    return 2")
   child:wait_ghost("\n        return 1\n    return 2")
   child:type("<CR>")
