@@ -30,7 +30,7 @@ _FIELDS = frozenset({"id", "query", "repo", "ref", "k"})
 
 @dataclass(frozen=True, slots=True)
 class QueryLine:
-    """One line of a ``--queries`` file. ``id`` is given back as it came: a string or a number; ``place`` is file:line."""
+    """One line of a ``--queries`` file; ``id`` is given back as it came, ``place`` is ``file:line``."""
 
     id: str | int
     query: str

@@ -19,7 +19,7 @@ class ChunkLimits:
     max_chars: int = 2400
     max_lines: int = 80
     merge_chars: int = 1500
-    small_chars: int = 400
+    small_chars: int = 800
 
 
 DEFAULT_LIMITS = ChunkLimits()

@@ -26,8 +26,7 @@ def prose_outline(lines: SourceLines, language: str, limits: ChunkLimits) -> tup
     headings = _headings(lines, language)
     definitions: list[Definition] = []
     path: list[tuple[int, str]] = []
-    for index, (row, level, name) in enumerate(headings):
-        end = next((later for later, other, _ in headings[index + 1 :] if other <= level), len(lines)) - 1
+    for (row, level, name), end in zip(headings, _section_ends(headings, len(lines)), strict=True):
         while path and path[-1][0] >= level:
             path.pop()
         symbol = Symbol(
@@ -41,6 +40,17 @@ def prose_outline(lines: SourceLines, language: str, limits: ChunkLimits) -> tup
         definitions.append(Definition(symbol, row, end))
         path.append((level, name[:_MAX_NAME]))
     return tuple(definitions), _sections(lines, [row for row, _, _ in headings], limits)
+
+
+def _section_ends(headings: list[tuple[int, int, str]], rows: int) -> list[int]:
+    """Return the last row of each heading's section: before the next heading of its level or above."""
+    ends = [rows - 1] * len(headings)
+    waiting: list[int] = []
+    for index, (row, level, _) in enumerate(headings):
+        while waiting and headings[waiting[-1]][1] >= level:
+            ends[waiting.pop()] = row - 1
+        waiting.append(index)
+    return ends
 
 
 def _headings(lines: SourceLines, language: str) -> list[tuple[int, int, str]]:
@@ -95,7 +105,7 @@ def _sections(lines: SourceLines, starts: list[int], limits: ChunkLimits) -> lis
         size = lines.size(first, last)
         if size <= limits.max_chars and last - first < limits.max_lines:
             # A heading with a line or two under it says more together with its neighbour.
-            if spans and size + lines.size(spans[-1].first, spans[-1].last) <= limits.small_chars * 2:
+            if spans and size + lines.size(spans[-1].first, spans[-1].last) <= limits.small_chars:
                 spans[-1] = Span(spans[-1].first, last)
             else:
                 spans.append(Span(first, last))

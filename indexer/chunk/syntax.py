@@ -66,7 +66,9 @@ def _pieces(
     while stack:
         first, last, node, depth, within, head = stack.pop()
         if depth > 0 and _fits(lines, first, last, limits):
-            whole = node is not None and any(starts.get(row, -1) == last for row in _start_rows(node, outline, first))
+            ends = [starts.get(row, -1) for row in _start_rows(node)] if node is not None else []
+            # Blank rows after the definition belong to its group.
+            whole = any(first <= end <= last and not lines.size(end + 1, last) for end in ends)
             yield Span(first, last, within, whole, head)
             continue
         groups = _groups(node, first, last, outline) if node is not None and depth <= _MAX_DEPTH else []
@@ -91,15 +93,11 @@ def _pieces(
         stack.extend(reversed(opened))
 
 
-def _start_rows(node: Node, outline: Outline, first: int) -> Iterator[int]:
-    """Yield the rows where the definition shown by a span may start: below its comments and decorators."""
-    row = node.start_point[0]
-    yield row
-    if row != first and outline.outer_row(row) <= first:
-        return
-    # A wrapper (decorated definition, export) starts above the definition inside it.
-    for child in node.named_children[-1:]:
-        yield child.start_point[0]
+def _start_rows(node: Node) -> Iterator[int]:
+    """Yield the rows where the definition that ``node`` is, or wraps (decorators, ``export``), may start."""
+    yield node.start_point[0]
+    if node.named_child_count:
+        yield node.named_children[-1].start_point[0]
 
 
 def _fits(lines: SourceLines, first: int, last: int, limits: ChunkLimits) -> bool:

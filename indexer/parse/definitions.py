@@ -19,6 +19,8 @@ MAX_NAME = 200
 MAX_DEFINITIONS = 20_000
 """Definitions kept of one file; a file with more is data in the shape of code."""
 _MATCH_LIMIT = 65_536
+_MAX_QUERY_DEPTH = 200
+"""Nodes around a definition; nothing is looked for deeper, which keeps nested brackets from costing seconds."""
 
 _TYPES = frozenset(
     {SymbolKind.CLASS, SymbolKind.STRUCT, SymbolKind.INTERFACE, SymbolKind.ENUM, SymbolKind.TRAIT, SymbolKind.MODULE}
@@ -66,9 +68,11 @@ def outline(tree: Tree, source: bytes, language: str) -> Outline:
     compiled = query(language)
     if compiled is None:
         return Outline()
-    # No progress callback here: with one, matches() of tree-sitter 0.26.1 reads freed memory. The match limit and the
-    # limit on a file's size bound the time instead.
-    matches = QueryCursor(compiled, match_limit=_MATCH_LIMIT).matches(tree.root_node)
+    # No progress callback here: with one, matches() of tree-sitter 0.26.1 crashes. The limits on matches, depth and
+    # the size of a file bound the time instead.
+    cursor = QueryCursor(compiled, match_limit=_MATCH_LIMIT)
+    cursor.set_max_start_depth(_MAX_QUERY_DEPTH)
+    matches = cursor.matches(tree.root_node)
     found: dict[tuple[int, int], _Found] = {}
     imports: dict[Import, None] = {}
     attached: dict[int, int] = {}
@@ -183,15 +187,26 @@ def _place(ordered: Sequence[_Found], source: bytes, above: Outline, comments: d
             if kind is SymbolKind.VARIABLE and found.name.isupper():
                 kind = SymbolKind.CONSTANT
             scope = ".".join([*(outer.name for outer in enclosing), *([found.owner] if found.owner else [])])
-            yield _definition(found, kind, scope, source=source, above=above, comments=comments)
+            first_of_row = not enclosing or enclosing[-1].node.start_point[0] < found.node.start_point[0]
+            yield _definition(
+                found, kind, scope, first_of_row=first_of_row, source=source, above=above, comments=comments
+            )
         enclosing.append(found)
 
 
 def _definition(
-    found: _Found, kind: SymbolKind, scope: str, *, source: bytes, above: Outline, comments: dict[int, Node]
+    found: _Found,
+    kind: SymbolKind,
+    scope: str,
+    *,
+    first_of_row: bool,
+    source: bytes,
+    above: Outline,
+    comments: dict[int, Node],
 ) -> Definition:
     row = found.node.start_point[0]
-    outer_row = above.outer_row(row)
+    # What stands above belongs to the first definition of a row.
+    outer_row = above.outer_row(row) if first_of_row else row
     if found.doc is not None:
         documentation = clean_docstring(_text(found.doc, source))
     else:

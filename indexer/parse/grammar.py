@@ -8,6 +8,7 @@ import threading
 import time
 from importlib import resources
 
+import numpy as np
 from tree_sitter import Language, Parser, Query, Tree
 
 from indexer.parse.languages import LanguageSpec, language_spec
@@ -15,19 +16,26 @@ from indexer.parse.languages import LanguageSpec, language_spec
 PARSE_SECONDS = 5.0
 """A parse that takes longer is given up: the file is then cut as plain text."""
 
+MAX_NESTING = 1_000
+"""Brackets open at once; time to query a tree grows with the square of its depth, and nobody writes such code."""
+
 _WATCHED_BYTES = 65_536
 """Smaller sources cannot take long; larger ones are parsed with a callback that watches the clock."""
+
+_BRACKETS = np.zeros(256, np.int8)
+_BRACKETS[list(b"([{")] = 1
+_BRACKETS[list(b")]}")] = -1
 
 _local = threading.local()
 
 
 def parse(source: bytes, language: str, *, seconds: float = PARSE_SECONDS) -> Tree | None:
-    """Parse UTF-8 ``source``; None for a language without a grammar, or when ``seconds`` were not enough.
+    """Parse UTF-8 ``source``; None for a language without a grammar, for absurd nesting, or when time ran out.
 
     Sources with syntax errors give a tree in which the broken parts are ERROR nodes.
     """
     spec = language_spec(language)
-    if spec is None or not spec.grammar:
+    if spec is None or not spec.grammar or _nesting(source) > MAX_NESTING:
         return None
     parser = _parser(spec)
     if len(source) <= _WATCHED_BYTES:
@@ -63,6 +71,12 @@ def query(language: str) -> Query | None:
 def _language(spec: LanguageSpec) -> Language:
     module = importlib.import_module(spec.grammar)
     return Language(getattr(module, spec.function)())
+
+
+def _nesting(source: bytes) -> int:
+    """Return the greatest number of brackets that are open at once, strings and comments not told apart."""
+    steps = _BRACKETS[np.frombuffer(source, np.uint8)]
+    return int(np.cumsum(steps, dtype=np.int32).max(initial=0))
 
 
 def _parser(spec: LanguageSpec) -> Parser:

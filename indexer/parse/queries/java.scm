@@ -13,4 +13,4 @@
 (line_comment) @comment
 (block_comment) @comment
 
-(import_declaration (scoped_identifier) @module) @import
+(import_declaration [(scoped_identifier) (identifier)] @module) @import
