@@ -168,7 +168,7 @@ def _options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--buckets", type=int, default=4_096)
     parser.add_argument("--dimensions", type=int, default=256)
     parser.add_argument("--start", choices=("svd", "random"), default="svd")
-    parser.add_argument("--epochs", type=float, default=1.5)
+    parser.add_argument("--epochs", type=float, default=2.0)
     parser.add_argument("--pairs", type=int, default=1_536)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=1)

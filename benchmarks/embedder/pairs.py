@@ -15,7 +15,7 @@ CLUMP = 32
 """Pairs of a batch that come from one package: counterexamples that share its vocabulary."""
 
 _QUERY_DROPOUT = 0.15
-_CODE_DROPOUT = 0.35
+_CODE_DROPOUT = 0.2
 _MIN_SENTENCE = 3
 """Words of a documentation's first sentence from which on it says something."""
 _ABOUT_DOCUMENTATION = 0.72

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from indexer.embed.bags import Bags
 from indexer.embed.protocol import Vectors
 
+_TINY = np.float32(1e-30)
+
 
 @attrs.frozen
 class TrainingConfig:
@@ -28,7 +30,7 @@ class TrainingConfig:
         steps: Steps in all, for the schedule.
     """
 
-    temperature: float = 0.06
+    temperature: float = 0.05
     learning_rate: float = 0.01
     weight_learning_rate: float = 0.01
     warmup: int = 30
@@ -126,22 +128,24 @@ def info_nce(
         temperature: Divides the cosines.
     """
     count = len(left)
-    logits = left @ right.T / np.float32(temperature)
-    same = group[:, None] == group[None, :]
-    np.fill_diagonal(same, False)
-    logits[same] = -1e4
-    by_left = np.exp(logits - logits.max(axis=1, keepdims=True))
-    by_left_sum = by_left.sum(axis=1, keepdims=True)
-    by_right = np.exp(logits - logits.max(axis=0, keepdims=True))
-    by_right_sum = by_right.sum(axis=0, keepdims=True)
     diagonal = np.arange(count)
-    probability_left = by_left[diagonal, diagonal] / by_left_sum[:, 0]
-    probability_right = by_right[diagonal, diagonal] / by_right_sum[0]
-    loss = -0.5 * float(np.mean(np.log(probability_left + 1e-12) + np.log(probability_right + 1e-12)))
-    gradient = by_left / by_left_sum + by_right / by_right_sum
-    gradient[diagonal, diagonal] -= 2.0
+    same = group[:, None] == group[None, :]
+    same[diagonal, diagonal] = False
+    # Cosines do not exceed 1, so that one exponential with one offset serves both directions.
+    likeness = left @ right.T
+    likeness -= np.float32(1.0)
+    likeness /= np.float32(temperature)
+    np.exp(likeness, out=likeness)
+    likeness[same] = 0.0
+    by_left = likeness.sum(axis=1, keepdims=True) + _TINY
+    by_right = likeness.sum(axis=0, keepdims=True) + _TINY
+    target = likeness[diagonal, diagonal]
+    loss = -0.5 * float(np.mean(np.log(target / by_left[:, 0] + _TINY) + np.log(target / by_right[0] + _TINY)))
+    gradient = likeness
+    gradient *= np.float32(1.0) / by_left + np.float32(1.0) / by_right
+    gradient[diagonal, diagonal] -= np.float32(2.0)
     gradient *= np.float32(0.5 / (count * temperature))
-    return loss, gradient @ right, gradient.T @ left
+    return loss, np.asarray(gradient @ right, np.float32), np.asarray(gradient.T @ left, np.float32)
 
 
 class _Moments:

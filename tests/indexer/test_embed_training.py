@@ -53,7 +53,8 @@ def test_training_brings_pairs_together_and_silences_common_terms() -> None:
     # Row 0 stands in every text; rows 2i + 1 and 2i + 2 are the two names of thing i.
     things = 40
     vectors = np.random.default_rng(3).standard_normal((2 * things + 1, 16)).astype(np.float32)
-    trainer = Trainer(vectors, np.zeros(len(vectors), np.float32), TrainingConfig(steps=150, learning_rate=0.05))
+    config = TrainingConfig(temperature=0.1, steps=150, learning_rate=0.05, weight_learning_rate=0.05)
+    trainer = Trainer(vectors, np.zeros(len(vectors), np.float32), config)
     bounds = np.arange(0, 2 * things + 1, 2)
     ones = np.ones(2 * things, np.float32)
     rows = np.zeros((2, 2 * things), np.int64)
