@@ -7,6 +7,7 @@ all of them exactly, with an inner product, on the GPU when there is one and on 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import importlib.metadata
@@ -89,8 +90,9 @@ def write_segment(directory: Path, chunk_ids: Ids, vectors: Scores) -> str:
         _write_array(directory / f"{name}.vec.npy", np.ascontiguousarray(vectors, np.float16))
         _sync_directory(directory)
     except OSError as error:
-        for part in ("ids", "vec"):
-            (directory / f"{name}.{part}.npy").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            for part in ("ids", "vec"):
+                (directory / f"{name}.{part}.npy").unlink(missing_ok=True)
         if error.errno in _DISK_FULL:
             raise DiskFull(
                 f"{directory} could not be written: no space is left", advice="Free some space and index again"
