@@ -96,11 +96,11 @@ def cases(*specs: str) -> list[ParameterSet]:
     found: list[ParameterSet] = []
     for spec in specs:
         text = (SPECS / f"{spec}.lua").read_text()
-        names = re.findall(r'^case\("((?:[^"\\]|\\.)*)", function', text, re.MULTILINE)
+        names = re.findall(r'^case\(\s*"((?:[^"\\]|\\.)*)",\s*function', text, re.MULTILINE)
         # The name of a case in a loop ends with what the loop runs over.
         names += [
             name + word
-            for words, name in re.findall(r'ipairs\(\{([^}]*)\}\) do\n  case\("((?:[^"\\]|\\.)*)" \.\.', text)
+            for words, name in re.findall(r'ipairs\(\{([^}]*)\}\) do\n  case\(\s*"((?:[^"\\]|\\.)*)" \.\.', text)
             for word in re.findall(r'"([^"]*)"', words)
         ]
         found += [pytest.param(Case(spec, name), id=f"{spec}: {name}") for name in names]
