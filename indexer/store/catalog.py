@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import sqlite3
 import threading
 import zlib
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ Ids = NDArray[np.int64]
 
 _T = TypeVar("_T")
 
-_CACHED_CONTENTS = 512
+_CACHED_CHARACTERS = 32_000_000
 _VARIABLES = 500
 _EPOCH_BITS = 40
 
@@ -87,7 +87,7 @@ class Catalog:
         self._closed = False
         self._file: tuple[int, int] | None = None
         self._epoch = 0
-        self._content = functools.lru_cache(maxsize=_CACHED_CONTENTS)(self._read_content)
+        self._texts = _TextCache()
 
     @property
     def data(self) -> Path:
@@ -117,7 +117,7 @@ class Catalog:
             with self._lock:
                 self._file = (status.st_dev, status.st_ino)
                 self._epoch += 1
-            self._content.cache_clear()
+            self._texts.clear()
         with self._query("SELECT value FROM meta WHERE key = 'generation'") as rows:
             return next(((self._epoch << _EPOCH_BITS) + value for (value,) in rows), 0)
 
@@ -174,11 +174,16 @@ class Catalog:
 
     def text(self, blob_id: int) -> str | None:
         """Return the text of a blob, with its own line ends."""
-        return self._content(blob_id)
+        text = self._texts.get(blob_id)
+        if text is None:
+            text = self._read_text(blob_id)
+            if text is not None:
+                self._texts.put(blob_id, text)
+        return text
 
     def lines(self, blob_id: int, start_line: int, end_line: int) -> str:
         """Return lines ``start_line..end_line`` of a blob without the last line's end."""
-        return "\n".join((self._content(blob_id) or "").split("\n")[start_line - 1 : end_line])
+        return "\n".join((self.text(blob_id) or "").split("\n")[start_line - 1 : end_line])
 
     def symbols(self, blob_id: int) -> list[Symbol]:
         """Return the definitions of a blob in their order."""
@@ -261,12 +266,18 @@ class Catalog:
         by_id = {ref.ref_id: ref for ref in refs}
         lower = query.lower()
         hits = self._symbols_where(by_id, "s.lower >= ? AND s.lower < ?", (lower, lower + "\U0010ffff"), limit)
-        if len(hits) < limit:
-            letters = "%".join(f"\\{letter}" if letter in "%_\\" else letter for letter in lower)
+        letters = [f"\\{letter}" if letter in "%_\\" else letter for letter in lower]
+        # Scattered letters fit nearly every name when they are few.
+        patterns = ["".join(letters), *(["%".join(letters)] if len(letters) > 2 else [])]
+        seen = {(hit.repository, hit.path, hit.symbol) for hit in hits}
+        for pattern in patterns:
+            if len(hits) >= limit:
+                break
             where = "s.lower IN (SELECT DISTINCT lower FROM symbol WHERE lower LIKE ? ESCAPE '\\' LIMIT ?)"
-            seen = {(hit.repository, hit.path, hit.symbol) for hit in hits}
-            more = self._symbols_where(by_id, where, (f"%{letters}%", limit * 20), limit * 4)
-            hits += [hit for hit in more if (hit.repository, hit.path, hit.symbol) not in seen]
+            for hit in self._symbols_where(by_id, where, (f"%{pattern}%", limit * 20), limit * 4):
+                if (key := (hit.repository, hit.path, hit.symbol)) not in seen:
+                    seen.add(key)
+                    hits.append(hit)
         return hits
 
     def _symbols_where(
@@ -294,7 +305,7 @@ class Catalog:
         if verdict != "ok":
             raise IndexCorrupt(f"{self._data / DATABASE} is damaged: {verdict}", advice=REBUILD_ADVICE)
 
-    def _read_content(self, blob_id: int) -> str | None:
+    def _read_text(self, blob_id: int) -> str | None:
         with self._query("SELECT data FROM content WHERE blob_id = ?", blob_id) as rows:
             data = next((data for (data,) in rows), None)
         if data is None:
@@ -330,6 +341,36 @@ class Catalog:
                 self._open.append(connection)
             self._local.held = (self._epoch, connection)
         return connection
+
+
+class _TextCache:
+    """The texts read last, bounded by their characters. Blobs never change, so that nothing in it grows stale."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._texts: OrderedDict[int, str] = OrderedDict()
+        self._characters = 0
+
+    def get(self, blob_id: int) -> str | None:
+        with self._lock:
+            text = self._texts.get(blob_id)
+            if text is not None:
+                self._texts.move_to_end(blob_id)
+            return text
+
+    def put(self, blob_id: int, text: str) -> None:
+        with self._lock:
+            if blob_id in self._texts:
+                return
+            self._texts[blob_id] = text
+            self._characters += len(text)
+            while self._characters > _CACHED_CHARACTERS:
+                self._characters -= len(self._texts.popitem(last=False)[1])
+
+    def clear(self) -> None:
+        with self._lock:
+            self._texts.clear()
+            self._characters = 0
 
 
 def expand_ranges(ranges: Iterable[tuple[int, int]]) -> Ids:

@@ -427,6 +427,39 @@ class MetadataWriter:
             row = self._connection.execute("SELECT data FROM content WHERE blob_id = ?", (blob_id,)).fetchone()
         return zlib.decompress(row[0]).decode("utf-8", "surrogatepass")
 
+    def stale_tags(self, limit: int) -> dict[int, list[int]]:
+        """Return the repositories that hold each of up to ``limit`` blobs whose documents carry others' tags as well.
+
+        Only blobs that lost a place since the last :meth:`collect` are looked at.
+        """
+        with translated(self._data):
+            rows = self._connection.execute(
+                "SELECT DISTINCT t.blob_id FROM candidate c JOIN tag t ON t.blob_id = c.blob_id"
+                " WHERE EXISTS (SELECT 1 FROM file f WHERE f.blob_id = t.blob_id) AND NOT EXISTS"
+                " (SELECT 1 FROM file f JOIN ref r ON r.id = f.ref_id"
+                " WHERE f.blob_id = t.blob_id AND r.repository_id = t.repository_id) LIMIT ?",
+                (limit,),
+            ).fetchall()
+            holders: dict[int, list[int]] = {}
+            for (blob_id,) in rows:
+                holders[blob_id] = [
+                    repository_id
+                    for (repository_id,) in self._connection.execute(
+                        "SELECT DISTINCT r.repository_id FROM file f JOIN ref r ON r.id = f.ref_id WHERE f.blob_id = ?",
+                        (blob_id,),
+                    )
+                ]
+        return holders
+
+    def set_tags(self, tags: dict[int, list[int]]) -> None:
+        """Record which tags the documents of blobs carry now."""
+        with self._transaction() as connection:
+            connection.executemany("DELETE FROM tag WHERE blob_id = ?", ((blob_id,) for blob_id in tags))
+            connection.executemany(
+                "INSERT INTO tag VALUES (?, ?)",
+                ((blob_id, repository_id) for blob_id, ids in tags.items() for repository_id in ids),
+            )
+
     def collect(self, limit: int) -> list[tuple[int, int, int]]:
         """Delete up to ``limit`` blobs that nothing refers to; returns ``(blob id, first chunk id, chunks)`` of each.
 

@@ -12,7 +12,7 @@ from indexer.store.catalog import Ids, expand_ranges
 from indexer.store.database import DATABASE, REBUILD_ADVICE
 from indexer.store.lexical import LexicalReader
 from indexer.store.vectors import read_segment, remove_segments, write_segment
-from indexer.worker.batches import Stores
+from indexer.worker.batches import Stores, rewrite
 
 _COLLECT_BLOBS = 2_000
 _MOST_COLLECTED = 200_000
@@ -49,6 +49,7 @@ def delete_pending(stores: Stores) -> None:
 
 def collect_garbage(stores: Stores) -> int:
     """Delete blobs that no publication refers to, up to a bound; returns how many."""
+    _remove_stale_tags(stores)
     collected = 0
     while collected < _MOST_COLLECTED:
         gone = stores.metadata.collect(_COLLECT_BLOBS)
@@ -58,6 +59,13 @@ def collect_garbage(stores: Stores) -> int:
         delete_pending(stores)
         collected += len(gone)
     return collected
+
+
+def _remove_stale_tags(stores: Stores) -> None:
+    """Let searches in a repository no longer meet blobs that only others hold; none would have been shown."""
+    while stale := stores.metadata.stale_tags(_COLLECT_BLOBS):
+        rewrite(stores, {blob_id: tuple(holders) for blob_id, holders in stale.items()})
+        stores.metadata.set_tags(stale)
 
 
 def merge_segments(stores: Stores, *, collected: bool = False) -> None:

@@ -131,6 +131,22 @@ def test_two_repositories_share_blobs_but_not_answers(
     assert found(opened, "start_engine", Scope(frozenset())) == set()
 
 
+def test_a_repository_that_drops_a_shared_file_no_longer_competes_with_it(
+    make_repository: MakeRepository, index_into: IndexInto, opened: Index, data: Path
+) -> None:
+    first = make_repository({"engine.py": ENGINE, "wheels.py": WHEELS}, "first")
+    second = make_repository({"engine.py": ENGINE}, "second")
+    index_into(first.path)
+    index_into(second.path)
+    assert count(data, "tag") == 3
+    (first.path / "engine.py").unlink()
+    first.commit()
+    index_into(first.path)
+    assert count(data, "tag") == 2
+    assert found(opened, "start_engine", EVERYTHING.only("second")) == {("second", "engine.py")}
+    assert found(opened, "start_engine", EVERYTHING.only("first")) == {("first", "wheels.py")}
+
+
 def test_a_detached_head_is_followed_and_left_commits_are_forgotten(
     make_repository: MakeRepository, index_into: IndexInto, opened: Index
 ) -> None:
