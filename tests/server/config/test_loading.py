@@ -121,7 +121,7 @@ def test_a_named_file_must_exist(tmp_path: Path, origin: str) -> None:
         ("[engine]\norder = ['vllm', 'vllm']\n", 2, "engine.order", "must not name an engine twice", ""),
         ("[engine.vllm]\nurl = 'localhost:8000'\n", 2, "engine.vllm.url", "must be an address such as", ""),
         ("[data]\ndirectory = ''\n", 2, "data.directory", "must be a path in quotes", ""),
-        ("[index]\njobs = -1\n", 2, "index.jobs", "must be >= 0, not -1", ""),
+        ("[index]\nbatch_files = 0\n", 2, "index.batch_files", "must be >= 1, not 0", ""),
     ],
 )
 def test_mistakes_are_named_with_their_line(

@@ -6,7 +6,7 @@ import tomllib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.config.positions import KeyPath, key_lines
@@ -86,6 +86,7 @@ _values = st.one_of(st.integers(), st.booleans(), st.text("ab#[]{}=\"'\\,. \t", 
 _items = st.one_of(_values, st.lists(_values, max_size=3))
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(_names, _items, max_size=4), st.dictionaries(_names, st.dictionaries(_names, _items), max_size=3)
 )
@@ -106,6 +107,7 @@ def test_generated_documents(top: dict[str, Any], tables: dict[str, dict[str, An
     assert set(leaves(tomllib.loads(document))) <= set(found)
 
 
+@settings(deadline=None)
 @given(st.text("[]{}=.\"'#ab \n", max_size=40))
 def test_documents_that_are_not_valid_end_the_scan_all_the_same(document: str) -> None:
     try:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from attrs import evolve
 
 from server.config import EngineConfig, ExplainConfig, VllmConfig
 from server.engine.ladder import Ladder, LadderStream
@@ -34,9 +33,9 @@ CONFIG = EngineConfig(failures=2, retry_seconds=0.05, retry_max_seconds=0.1)
 
 
 def engine_for(server: FaultServer) -> VllmEngine:
-    config = VllmConfig(url=server.url, model=MODEL, first_token_seconds=0.3, between_tokens_seconds=0.2)
+    config = VllmConfig(url=server.url, model=MODEL, first_token_seconds=1.0)
     return VllmEngine(
-        evolve(config, explain_first_token_seconds=0.3),
+        config,
         ExplainConfig(),
         write_prompt=lambda request, _: Prompt(request.prefix),
         write_explanation=lambda request: (ChatMessage("user", request.text),),

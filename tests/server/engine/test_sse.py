@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.engine.vllm.sse import SseParser
@@ -42,6 +42,7 @@ def test_event_streams_as_servers_send_them(stream: bytes, payloads: list[str]) 
 _texts = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=20), max_size=6)
 
 
+@settings(deadline=None)
 @given(_texts, st.sampled_from(["\n", "\r\n", "\r"]), st.data())
 def test_payloads_do_not_depend_on_where_the_stream_is_cut(texts: list[str], end: str, data: st.DataObject) -> None:
     payloads = [json.dumps({"text": text}, ensure_ascii=False) for text in texts]
@@ -53,6 +54,7 @@ def test_payloads_do_not_depend_on_where_the_stream_is_cut(texts: list[str], end
     assert parse(*chunks) == payloads
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.integers(1, 20))
 def test_any_bytes_give_payloads_or_a_protocol_error(stream: bytes, step: int) -> None:
     chunks = [stream[at : at + step] for at in range(0, len(stream), step)]

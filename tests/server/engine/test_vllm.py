@@ -40,15 +40,16 @@ from tests.server.engine.fault_server import (
 
 REQUEST = CompletionRequest(path="a.py", language="python", prefix="x = ", suffix="\n", max_tokens=32)
 EXPLAIN = ExplainRequest(path="a.py", language="python", text="x = 1\n", start_line=1, end_line=1)
-QUICK = VllmConfig(
-    model=MODEL, connect_seconds=0.5, first_token_seconds=0.3, between_tokens_seconds=0.2, total_seconds=1.0
+PATIENT = VllmConfig(
+    model=MODEL, connect_seconds=10.0, first_token_seconds=10.0, between_tokens_seconds=10.0, total_seconds=30.0
 )
+HASTY: dict[str, Any] = {"first_token_seconds": 0.3, "between_tokens_seconds": 0.2}
 
 
 def make_engine(server: FaultServer, *, environment: dict[str, str] | None = None, **changes: Any) -> VllmEngine:
     settings: dict[str, Any] = {"url": server.url, **changes}
     return VllmEngine(
-        evolve(QUICK, **settings),
+        evolve(PATIENT, **settings),
         ExplainConfig(),
         write_prompt=lambda request, _model: Prompt(
             f"<P>{request.prefix}<S>{request.suffix}<M>", stop=("\n", "<E>", "<F>", "<G>", "<H>"), stop_token_ids=(1, 2)
@@ -170,13 +171,13 @@ async def test_leaving_the_stream_closes_the_connection_at_once(server: FaultSer
         left = time.perf_counter()
     async with asyncio.timeout(2):
         await server.closed.wait()
-    assert time.perf_counter() - left < 0.25
+    assert time.perf_counter() - left < 1.0
     await engine.close()
 
 
 async def test_a_cancel_while_waiting_for_headers_closes_the_connection(server: FaultServer) -> None:
     server.behaviour = hangs_after()
-    engine = make_engine(server, first_token_seconds=60.0, total_seconds=60.0)
+    engine = make_engine(server)
     task = asyncio.create_task(text_of(engine))
     await server.started.wait()
     task.cancel()
@@ -189,7 +190,7 @@ async def test_a_cancel_while_waiting_for_headers_closes_the_connection(server: 
 
 async def test_a_cancel_between_tokens_closes_the_connection(server: FaultServer) -> None:
     server.behaviour = hangs_after(event("foo"))
-    engine = make_engine(server, between_tokens_seconds=60.0, total_seconds=60.0)
+    engine = make_engine(server)
     first = asyncio.Event()
 
     async def read() -> None:
@@ -219,7 +220,7 @@ async def test_a_server_that_hangs_is_given_up(
     server: FaultServer, chunks: tuple[bytes, ...], before: str, message: str
 ) -> None:
     server.behaviour = hangs_after(*chunks)
-    text, error = await failure(make_engine(server))
+    text, error = await failure(make_engine(server, **HASTY))
     assert isinstance(error, EngineTimeout)
     assert text == before
     assert message in error.message
@@ -237,7 +238,7 @@ async def test_a_stream_that_never_ends_is_given_up_at_its_deadline(server: Faul
 
 async def test_comments_do_not_count_as_tokens(server: FaultServer) -> None:
     server.behaviour = repeats(b": ping\n\n", 0.02)
-    _, error = await failure(make_engine(server))
+    _, error = await failure(make_engine(server, **HASTY))
     assert isinstance(error, EngineTimeout)
 
 
@@ -304,9 +305,7 @@ async def test_an_answer_that_is_no_stream_is_a_protocol_error(server: FaultServ
 
 async def test_a_line_of_ten_megabytes_is_refused(server: FaultServer) -> None:
     server.behaviour = answers(b"data: ", *[b"x" * 100_000] * 100)
-    _, error = await failure(
-        make_engine(server, between_tokens_seconds=10.0, first_token_seconds=10.0, total_seconds=10.0)
-    )
+    _, error = await failure(make_engine(server))
     assert isinstance(error, EngineProtocolError)
 
 
@@ -388,7 +387,7 @@ async def test_health_knows_the_model(server: FaultServer) -> None:
 
 
 async def test_memory_and_connections_stay_flat_over_many_failures(server: FaultServer) -> None:
-    engine = make_engine(server, first_token_seconds=0.05)
+    engine = make_engine(server, **HASTY)
     behaviours = [
         closes_after(),
         closes_after(event("a")),
@@ -398,7 +397,7 @@ async def test_memory_and_connections_stay_flat_over_many_failures(server: Fault
         hangs_after(event("a")),
     ]
     tasks_before = asyncio.all_tasks()
-    for round_ in range(30):
+    for round_ in range(24):
         server.behaviour = behaviours[round_ % len(behaviours)]
         with pytest.raises(EngineError):
             await text_of(engine, replace(REQUEST, prefix=json.dumps(round_)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.errors import EngineRefused
@@ -64,6 +64,7 @@ def test_a_format_is_complete(fim: FimFormat) -> None:
 
 
 @each_format
+@settings(deadline=None)
 @given(data=st.data())
 def test_no_text_from_a_file_can_contain_a_marker(fim: FimFormat, data: st.DataObject) -> None:
     pieces = st.one_of(
