@@ -52,8 +52,11 @@ class _Memory:
     snippets: tuple[Snippet, ...] = ()
     generation: int = -1
     search: Future[list[Hit]] | None = None
-    """A search that came too late for the call that started it."""
-    late_hits: tuple[Hit, ...] = field(default=())
+    """The last search; it may still run when the call that started it is over."""
+    question: tuple[str, Scope, int] | None = None
+    """What it asks: query, scope, generation of the index."""
+    hits: tuple[Hit, ...] = field(default=())
+    """What the last search that was waited for found."""
 
 
 class ContextGatherer:
@@ -200,11 +203,12 @@ class ContextGatherer:
         if index is None or not around.query.strip():
             return None
         with self._lock:
-            if memory.search is not None and not memory.search.done():
-                # The one before still runs: a second would only make both late.
-                return memory.search
             scope = origin.scope.only(origin.repository, origin.ref) if origin.repository else origin.scope
-            memory.search = self._threads.submit(index.search, around.query, scope, _SEARCH_HITS)
+            question = (around.query, scope, index.generation())
+            # The same question needs no second answer, and while one search still runs another makes both late.
+            if memory.search is None or (memory.question != question and memory.search.done()):
+                memory.search = self._threads.submit(index.search, around.query, scope, _SEARCH_HITS)
+                memory.question = question
             return memory.search
 
     def _finish_search(
@@ -216,11 +220,12 @@ class ContextGatherer:
             hits = tuple(search.result(clock.remaining()))
         except TimeoutError:
             clock.stages["search-late"] = 1.0
-            return memory.late_hits
+            return memory.hits
         except Exception:  # noqa: BLE001 - a dispatch boundary: a completion goes on without the search
             _LOG.exception("the search for context failed")
+            memory.search = None  # the next key stroke tries again
             return ()
-        memory.late_hits = hits
+        memory.hits = hits
         return hits
 
     def _memory(self, session: str, request: CompletionRequest) -> _Memory:

@@ -38,7 +38,7 @@ class Surroundings:
         line: The cursor's line, 1-based.
         names: Names used nearby that are neither local variables nor being typed, nearest first.
         partial: What stands of the name at the cursor; empty when none is being typed.
-        query: The lines around the cursor as a search query, the last three twice.
+        query: The lines around the cursor as a search query, the last three twice, without what is being typed.
         words: Identifiers of those lines.
     """
 
@@ -82,6 +82,8 @@ def look_around(prefix: str, suffix: str, language: str, parsed: ParsedFile) -> 
         weight = _SIGNATURE_NEARNESS if depth == 0 else _HEADER_NEARNESS
         for use in name_uses(lex(symbol.signature, language)):
             note(use, weight)
+    # Without the half word at the cursor the query, and with it what is found, changes once a word and not once a key.
+    above[-1] = above[-1].removesuffix(partial)
     query_above = [line[:_MAX_LINE] for line in above[-_QUERY_ABOVE:]]
     query_below = [line[:_MAX_LINE] for line in below[1 : 1 + _QUERY_BELOW]]
     text = "\n".join((*query_above, *query_below))
