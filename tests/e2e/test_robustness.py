@@ -80,12 +80,6 @@ async def test_nonsense_is_survived_and_bad_parameters_are_answered(tmp_path: Pa
     assert await ended(process) == 0
 
 
-async def test_exit_without_shutdown_is_an_error_status(tmp_path: Path) -> None:
-    process = await start(tmp_path / "data")
-    await write(process, INITIALIZE, {"jsonrpc": "2.0", "method": "exit"})
-    assert await ended(process) == 1
-
-
 async def test_a_client_that_goes_away_takes_the_server_and_its_indexing_with_it(
     tmp_path: Path, make_repository: Callable[..., Repository]
 ) -> None:

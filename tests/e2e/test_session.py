@@ -158,31 +158,26 @@ async def test_suggestion_streams_in_parts_that_grow(shop: Shop) -> None:
 
 
 async def test_unsaved_edits_win_over_the_index(shop: Shop) -> None:
-    money, other = shop.uri("shop/money.py"), shop.uri("shop/exchange.py")
-    shop.editor.open(money, MONEY.replace("convert_to_euro", "exchange_into_euro"))
-    shop.editor.open(other, "from shop.money import Money\n\n\ndef run(entry):\n    return Money(1, 'X').plus(\n")
-    hits = plain(await shop.editor.request("workspace/symbol", types.WorkspaceSymbolParams("convert_to_euro")))
-    assert hits
-    # What a suggestion may draw on no longer knows the old name.
-    answer = shop.editor.complete(other, 4, 30)
-    async with asyncio.timeout(WAIT_SECONDS):
-        result = await answer.result
-    for item in result.items:
-        assert "convert_to_euro" not in item.insert_text
-    why = None
-    if result.items:
-        why = plain(await shop.editor.request("hearth/why", {"id": result.items[0].command.arguments[0]}))
-        assert all(item["path"] != "shop/money.py" or item["commit"] == "" for item in why["snippets"])
-    # The hover reads the open text.
-    shop.editor.insert(other, 0, 28, ", exchange_into_euro")
+    report, audit, money = shop.uri("shop/report.py"), shop.uri("shop/audit.py"), shop.uri("shop/money.py")
+    shop.editor.open(audit, AUDIT)
+    assert await shop.editor.completed(audit, 5, 16) == "cart.total_in_euro()"
+    shop.editor.open(report, REPORT)
+    line = REPORT.splitlines().index("        total = cart.total_in_euro()")
+    shop.editor.insert(report, line, 34, "_and_cents")
+    assert await shop.editor.completed(audit, 5, 16) == "cart.total_in_euro_and_cents()"
+    shop.editor.close(report)
+    assert await shop.editor.completed(audit, 5, 16) == "cart.total_in_euro()"
+    # Hover and explanation read the open text, too.
+    shop.editor.open(money, MONEY.replace("rate of the day", "rate of the night"))
+    shop.editor.insert(audit, 5, 16, "convert_to_euro(1)")
+    shop.editor.insert(audit, 0, 0, "from shop.money import convert_to_euro\n")
     hover = await shop.editor.request(
         types.TEXT_DOCUMENT_HOVER,
-        types.HoverParams(types.TextDocumentIdentifier(other), types.Position(0, 35)),
+        types.HoverParams(types.TextDocumentIdentifier(audit), types.Position(6, 20)),
     )
-    assert hover is not None
-    assert "exchange_into_euro" in hover.contents.value
+    assert "rate of the night" in hover.contents.value
+    shop.editor.close(audit)
     shop.editor.close(money)
-    shop.editor.close(other)
 
 
 async def test_crlf_tabs_and_emoji_keep_positions_right(shop: Shop) -> None:
