@@ -230,7 +230,8 @@ class RepositoryStatus:
 class IndexJob:
     """What the worker is asked to do: bring ``refs`` of one repository up to date.
 
-    Empty ``refs`` means the refs indexed before, or the source's HEAD for a new repository.
+    Empty ``refs`` means the refs indexed before and, unless they were chosen by name, what HEAD points to now. The
+    name ``HEAD`` stands for the branch of HEAD, or for its commit, which is forgotten when HEAD leaves it.
     An empty ``name`` is derived from ``source``. ``prune`` removes refs that the source has no longer; without it
     they keep what they published last.
     """

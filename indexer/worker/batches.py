@@ -11,8 +11,9 @@ import numpy as np
 
 from indexer.config import IndexConfig
 from indexer.embed import Embedder
+from indexer.store.blobs import BlobKey, NewBlob, StoredBlob
 from indexer.store.lexical import LexicalDocument, LexicalWriter
-from indexer.store.metadata import BlobKey, MetadataWriter, NewBlob, StoredBlob
+from indexer.store.metadata import MetadataWriter
 from indexer.store.vectors import write_segment
 from indexer.types import Chunk, Symbol
 from indexer.worker.plan import Wanted

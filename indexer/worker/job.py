@@ -71,10 +71,12 @@ class _Job:
     def run(self) -> list[IndexReport]:
         repository, source = self._open()
         known = {ref.name: ref for ref in self._metadata.refs(repository.repository_id)}
-        names = list(dict.fromkeys(self._job.refs)) or self._usual_refs(source, known)
+        head = source.default_ref()
+        asked = dict.fromkeys(head if name == "HEAD" else name for name in self._job.refs)
+        names = list(asked) or self._usual_refs(head, known)
         commits, reports = self._resolve(repository, source, names, known)
         for name, commit in commits.items():
-            ref = self._metadata.upsert_ref(repository.repository_id, name, implicit=not self._job.refs)
+            ref = self._metadata.upsert_ref(repository.repository_id, name, implicit=name not in self._job.refs)
             self._metadata.set_state(ref.ref_id, IndexState.INDEXING)
             try:
                 reports[name] = RefRun(
@@ -83,8 +85,8 @@ class _Job:
             except IndexerError as error:
                 self._metadata.set_state(ref.ref_id, IndexState.FAILED, error.message)
                 raise
-        self._choose_default(repository, source)
-        self._forget_left_commits(source, known)
+        self._choose_default(repository, head)
+        self._forget_left_commits(head, known)
         collected = maintenance.collect_garbage(self._stores)
         maintenance.merge_segments(self._stores, collected=collected > 0)
         maintenance.drop_corpora(self._stores)
@@ -118,18 +120,16 @@ class _Job:
         )
         return row, source
 
-    def _usual_refs(self, source: GitSource, known: dict[str, RefRow]) -> list[str]:
+    def _usual_refs(self, head: str, known: dict[str, RefRow]) -> list[str]:
         """Return the refs indexed before, and where HEAD points now if it was followed before."""
         if known and not any(ref.implicit for ref in known.values()):
             return list(known)
-        head = source.default_ref()
         kept = [ref.name for ref in known.values() if not _left_by_head(ref, head)]
         return list(dict.fromkeys((*kept, head)))
 
-    def _forget_left_commits(self, source: GitSource, known: dict[str, RefRow]) -> None:
+    def _forget_left_commits(self, head: str, known: dict[str, RefRow]) -> None:
         """Forget commits that a detached HEAD has left: nobody asked for them by name."""
-        if not self._job.refs:
-            head = source.default_ref()
+        if not self._job.refs or "HEAD" in self._job.refs:
             for ref in known.values():
                 if _left_by_head(ref, head):
                     self._metadata.remove_ref(ref.ref_id)
@@ -161,10 +161,10 @@ class _Job:
         _log.warning("%s: %s", repository.name, warning)
         return IndexReport(repository.name, ref.name, ref.commit, files, 0, chunks, skipped, 0.0, (warning,))
 
-    def _choose_default(self, repository: RepositoryRow, source: GitSource) -> None:
+    def _choose_default(self, repository: RepositoryRow, head: str) -> None:
         """Let searches without a ref look where the source's HEAD points, if that is indexed."""
         refs = [ref.name for ref in self._metadata.refs(repository.repository_id) if ref.commit]
-        for name in (source.default_ref(), repository.default_ref, *refs):
+        for name in (head, repository.default_ref, *refs):
             if name in refs:
                 self._metadata.set_default_ref(repository.repository_id, name)
                 return

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from indexer.config import IndexConfig
 from indexer.diff import IGNORE_FILE, MISSING_SIZE, GitSource, IgnoreRules
 from indexer.parse import decode, skip_path
-from indexer.store.metadata import BlobKey
+from indexer.store.blobs import BlobKey
 from indexer.types import SkipReason, TreeEntry
 from indexer.worker.reading import language_hint
 

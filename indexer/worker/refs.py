@@ -11,7 +11,8 @@ from indexer.config import IndexConfig
 from indexer.corpus import CorpusFile, build_corpus, known_blobs
 from indexer.diff import GitSource
 from indexer.errors import DataDirectoryError, IndexCorrupt
-from indexer.store.metadata import BlobKey, RefRow, RepositoryRow, StoredBlob
+from indexer.store.blobs import BlobKey, StoredBlob
+from indexer.store.metadata import RefRow, RepositoryRow
 from indexer.types import IndexReport, Progress, SkipReason
 from indexer.worker import maintenance
 from indexer.worker.batches import Stores, batches, tag_blobs, write_batch

@@ -158,6 +158,10 @@ def test_a_detached_head_is_followed_and_left_commits_are_forgotten(
     assert [report.ref for report in index_into(repository.path)] == [second]
     opened.refresh()
     assert [ref.ref for ref in opened.repositories()[0].refs] == [second]
+    repository.git("checkout", "--quiet", "main")
+    assert [report.ref for report in index_into(repository.path, "HEAD")] == ["main"]
+    opened.refresh()
+    assert [ref.ref for ref in opened.repositories()[0].refs] == ["main"]
 
 
 def test_a_branch_switch_is_followed_but_not_when_refs_were_chosen(
