@@ -12,6 +12,8 @@ MAX_QUERY_CHARS = 4000
 """A longer query (a pasted file) is cut; its first part decides."""
 MAX_TERMS = 64
 
+_FEW_WORDS = 2
+_MAX_NAMES = 16
 _MAX_JOINED = 40
 _JOINED_WEIGHT = 0.7
 
@@ -62,7 +64,7 @@ class QueryAnalysis:
     Attributes:
         text: What is embedded.
         terms: Terms for lexical search with their weights.
-        names: Identifiers that the query spells out, as written.
+        names: Identifiers that the query spells out, and words that may be some, as written.
         words: Stems of all words that count, for matching paths.
         paths: Pieces that look like paths or file names, in lower case.
         wants_definition: Whether the query asks where something is defined.
@@ -87,12 +89,15 @@ def analyse(query: str) -> QueryAnalysis:
     terms: dict[str, float] = {}
     previous = ""
     names: dict[str, None] = {}
-    for word in identifiers(text):
+    wants_definition = bool(_DEFINITION.search(text))
+    short = len(text.split()) <= _FEW_WORDS
+    for position, word in enumerate(identifiers(text)):
         if word.lower() in STOPWORDS and word not in spelled:
             previous = ""
             continue
         is_name = word in spelled or is_identifier_like(word)
-        if is_name:
+        # What might be a name is looked up too; it counts when something of exactly that name is defined.
+        if is_name or short or wants_definition or (position > 0 and word[0].isupper() and len(word) > 1):
             names[word] = None
         parts = identifier_terms(word)
         for part in parts:
@@ -108,10 +113,10 @@ def analyse(query: str) -> QueryAnalysis:
     return QueryAnalysis(
         text=text,
         terms=kept,
-        names=tuple(names),
+        names=tuple(names)[:_MAX_NAMES],
         words=frozenset(term for term in kept if len(term) > 1),
         paths=tuple(match.group().lower() for match in _PATH.finditer(text)),
-        wants_definition=bool(_DEFINITION.search(text)),
+        wants_definition=wants_definition,
         intent=_intent(text),
     )
 

@@ -69,6 +69,8 @@ WEIGHTS = {
         path=0.35, file=0.0, symbol=0.2, function=0.0, test=0.03, prose=0.08, crowding=0.09, names=0.3
     ),
 }
+_DEFINITIONS = 50
+"""Definitions of one name that are looked at; a name with more says little."""
 _CALLABLE = frozenset({"function", "method"})
 _TEST_WORDS = frozenset({"test", "spec", "fixtur", "mock", "assert"})
 _PROSE = frozenset({"markdown", "restructuredtext", "asciidoc", "text"})
@@ -108,9 +110,10 @@ def references(snapshot: Snapshot, name: str, scope: Scope, limit: int) -> list[
     allowed = snapshot.chunk_ids(refs, scope.exclude)
     ids, scores = _lexical(snapshot, {terms[-1]: 1.0}, refs, allowed, wanted=limit * 8, fields=FieldWeights(1.0, 0.0))
     found: list[_Ranked] = []
+    defined = _Defined.of(snapshot, refs, (name,))
     by_id = dict(zip(ids.tolist(), scores.tolist(), strict=True))
     for record in _records(snapshot, refs, ids.tolist(), scope):
-        if record.symbol != name and _uses(snapshot, record, name):
+        if not defined.within(record) and _uses(snapshot, record, name):
             score = by_id[record.chunk_id]
             found.append(_Ranked(record, score, score, 0.0))
     found.sort(key=lambda item: (-item.score, item.record.path, item.record.start_line))
@@ -200,7 +203,7 @@ def _ordered(
     records = _records(snapshot, refs, list(position), scope)
     affinity = path_affinity({record.path for record in records}, analysis)
     support = _file_support(records, candidates, position) if weights.file else {}
-    names = frozenset(analysis.names)
+    defined = _Defined.of(snapshot, refs, analysis.names)
     about_tests = bool(analysis.words & _TEST_WORDS)
     ranked: list[_Ranked] = []
     for record in records:
@@ -208,7 +211,7 @@ def _ordered(
         words, meaning = float(candidates.lexical[index]), float(candidates.dense[index])
         score = weights.words * words + weights.dense * meaning + weights.path * affinity[record.path]
         score += weights.file * support.get((record.ref_id, record.path), 0.0)
-        if record.symbol in names:
+        if defined.within(record):
             score += weights.definition if analysis.wants_definition else weights.symbol
         if record.kind in _CALLABLE:
             score += weights.function
@@ -221,6 +224,27 @@ def _ordered(
         ranked.append(_Ranked(record, score, words, meaning))
     ranked.sort(key=_best_first)
     return _spread(ranked, weights.crowding)
+
+
+class _Defined:
+    """Where names are defined: by ref and path, the lines."""
+
+    def __init__(self, lines: dict[tuple[int, str], list[int]]) -> None:
+        self._lines = lines
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, refs: Sequence[RefRecord], names: Collection[str]) -> _Defined:
+        lines: dict[tuple[int, str], list[int]] = defaultdict(list)
+        if names:
+            by_name = {(ref.repository, ref.ref): ref.ref_id for ref in refs}
+            for hit in snapshot.catalog.definitions(refs, names, _DEFINITIONS):
+                lines[by_name[hit.repository, hit.ref], hit.path].append(hit.symbol.start_line)
+        return cls(lines)
+
+    def within(self, record: ChunkRecord) -> bool:
+        """Whether one of the names is defined in the lines of a chunk."""
+        found = self._lines.get((record.ref_id, record.path), ())
+        return any(record.start_line <= line <= record.end_line for line in found)
 
 
 def _best_first(item: _Ranked) -> tuple[float, str, int]:
