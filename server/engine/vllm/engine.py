@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -15,6 +16,8 @@ from server.engine.vllm.client import Deadlines, ModelServerClient
 from server.engine.vllm.failures import from_status
 from server.errors import EngineError, EngineProtocolError, EngineRefused
 from server.types import ChatMessage, CompletionRequest, Delta, EngineHealth, ExplainRequest, Prompt, Rung
+
+_log = logging.getLogger(__name__)
 
 PromptWriter = Callable[[CompletionRequest, str], Prompt]
 """``(request, model)`` → the prompt, within the model's context. Raises ``EngineRefused`` for an unknown model."""
@@ -54,6 +57,7 @@ class VllmEngine:
         self._completions = self._client(config.url, config.uds)
         self._chat = self._client(config.chat_url, "") if config.chat_url else self._completions
         self._model = config.model
+        self._has_stop_token_ids = True
         self._chat_model = config.chat_model or ("" if config.chat_url else config.model)
 
     @property
@@ -82,16 +86,30 @@ class VllmEngine:
         }
         if prompt.stop:
             payload["stop"] = list(prompt.stop[:_MAX_STOP_STRINGS])
-        if prompt.stop_token_ids:
+        if prompt.stop_token_ids and self._has_stop_token_ids:
             payload["stop_token_ids"] = list(prompt.stop_token_ids)
         deadlines = Deadlines(
             self._config.first_token_seconds, self._config.between_tokens_seconds, self._config.total_seconds
         )
-        async with (
-            self._completions.stream("/v1/completions", payload, deadlines) as events,
-            aclosing(_deltas(events, _completion_text, self._completions.server)) as deltas,
-        ):
-            yield deltas
+        async with AsyncExitStack() as stack:
+            events = await self._open_completion(stack, payload, deadlines)
+            yield await stack.enter_async_context(aclosing(_deltas(events, _completion_text, self._completions.server)))
+
+    async def _open_completion(
+        self, stack: AsyncExitStack, payload: dict[str, Any], deadlines: Deadlines
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Start a completion; a model whose vocabulary lacks its family's token ids is no more asked with them."""
+        try:
+            return await stack.enter_async_context(self._completions.stream("/v1/completions", payload, deadlines))
+        except EngineRefused as error:
+            if "stop_token_ids" not in payload or "stop_token_ids" not in error.message:
+                raise
+            _log.warning(
+                "the model does not have its family's token ids; stopping at its stop strings: %s", error.message
+            )
+            self._has_stop_token_ids = False
+        del payload["stop_token_ids"]
+        return await stack.enter_async_context(self._completions.stream("/v1/completions", payload, deadlines))
 
     @asynccontextmanager
     async def explain(self, request: ExplainRequest) -> AsyncIterator[AsyncIterator[Delta]]:

@@ -330,6 +330,21 @@ async def test_a_close_before_the_answer_is_tried_once_more(server: FaultServer)
     assert len(server.requests) == 2
 
 
+async def test_token_ids_that_the_model_lacks_are_left_out_from_then_on(server: FaultServer) -> None:
+    refused = refuses(400, body={"error": {"message": "token_id(s) [1, 2] in stop_token_ids contain out-of-vocab ids"}})
+    answered = answers(event("1", finish="stop"), DONE)
+
+    async def model_without_these_ids(running: FaultServer, request: Any) -> Any:
+        return await (refused if "stop_token_ids" in running.requests[-1] else answered)(running, request)
+
+    server.behaviour = model_without_these_ids
+    engine = make_engine(server)
+    assert await text_of(engine) == "1"
+    assert await text_of(engine) == "1"
+    await engine.close()
+    assert ["stop_token_ids" in request for request in server.requests] == [True, False, False]
+
+
 async def test_a_server_that_always_closes_is_asked_twice_and_no_more(server: FaultServer) -> None:
     server.behaviour = closes_after()
     _, error = await failure(make_engine(server))
