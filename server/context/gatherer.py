@@ -20,7 +20,7 @@ from server.context.documents import ParseCache
 from server.context.modules import CERTAIN
 from server.context.receivers import occurrences
 from server.context.resolution import Definition, Origin, Resolver
-from server.context.selection import select
+from server.context.selection import WEAK, select
 from server.context.surroundings import NearName, Surroundings, look_around
 from server.context.values import GatheredContext, RecentEdit
 from server.context.windows import SimilarWindows
@@ -33,6 +33,7 @@ _SEARCH_THREADS = 2
 _SEARCH_HITS = 20
 _MAX_NAMES = 24
 _MAX_IMPORTED = 48
+_MAX_READ = 16
 
 # How much each source counts at best. Chosen with `python -m benchmarks.context`.
 _IMPORTED_NEAR = 1.0
@@ -184,19 +185,26 @@ class ContextGatherer:
     def _used(self, around: Surroundings, origin: Origin, clock: _Clock) -> Iterator[Candidate]:
         """Definitions of the other names near the cursor: members, and what is visible without an import."""
         names = [near for near in around.names if near.use.shape.is_member or near.use.name not in origin.imports]
+        weighted: list[tuple[float, Definition, SnippetReason]] = []
         for near in names[:_MAX_NAMES]:
             if clock.is_over():
-                return
+                break
             definitions = self._resolver.resolve(near.use, origin, limit=8)
             for rank, definition in enumerate(definitions[:2]):
                 if definition.import_match >= CERTAIN:
                     weight = _IMPORTED_NEAR * (0.45 + 0.55 * near.nearness) * 0.6**rank
-                    found = self._reader.candidate(definition, weight, SnippetReason.IMPORTED)
+                    weighted.append((weight, definition, SnippetReason.IMPORTED))
                 else:
                     weight = _definition_weight(near, definition, rank, len(definitions))
-                    found = self._reader.candidate(definition, weight, SnippetReason.DEFINITION)
-                if found is not None:
-                    yield found
+                    weighted.append((weight, definition, SnippetReason.DEFINITION))
+        # Reading text costs most, so only what has a chance is read.
+        weighted.sort(key=lambda item: -item[0])
+        for weight, definition, reason in weighted[:_MAX_READ]:
+            if weight < WEAK or clock.is_over():
+                return
+            found = self._reader.candidate(definition, weight, reason)
+            if found is not None:
+                yield found
 
     def _start_search(self, around: Surroundings, origin: Origin, memory: _Memory) -> Future[list[Hit]] | None:
         index = self._index

@@ -82,6 +82,18 @@ def _beside(path: str, importer: str) -> bool:
     return directory == posixpath.dirname(importer) and "/" not in directory
 
 
+@functools.lru_cache(maxsize=4096)
+def module_words(item: Import, importer: str, language: str) -> frozenset[str]:
+    """Parts of the module's name: a path that has none of them cannot match."""
+    parts, _ = _module_parts(item.module, importer, language)
+    return frozenset((*parts, *(part.replace("_", "-") for part in parts), item.name))
+
+
+def path_words(path: str) -> frozenset[str]:
+    """Parts of ``path`` without its extension, to compare with :func:`module_words`."""
+    return frozenset(_path_parts(path))
+
+
 def is_within_repository(item: Import) -> bool:
     """Whether ``item`` surely names something of the same repository: relative, or by an alias that it configures."""
     return item.module.startswith((".", "~", "#", "@/", "crate", "super", "self"))

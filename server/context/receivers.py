@@ -15,6 +15,7 @@ _WRAPPERS_TEXT = """
 """
 _WRAPPERS = frozenset(_WRAPPERS_TEXT.split())
 _MAX_OCCURRENCES = 40
+_GO_RECEIVER = re.compile(r"func\s*\(\s*(\w+)\s+\*?(\w+)")
 _DECLARED_AFTER = re.compile(r"\s*:\s*(?:&\s*)?(?:mut\s+)?\*?([A-Z]\w*)")
 _ASSIGNED = re.compile(
     r"\s*(?::[^=\n]{0,60})?:?=\s*(?:await\s+|new\s+|&)*(?:\w+(?:\.|::))*?(?:New)?([A-Z]\w*)\s*(?:\(|\{|::|<|\.)"
@@ -41,9 +42,9 @@ def receiver_types(use: NameUse, text: str, language: str, parsed: ParsedFile) -
             if parameter.name == receiver and parameter.type:
                 return frozenset(_TYPE_NAMES.findall(parameter.type)) - _WRAPPERS
         # A Go method names its receiver before its own name: func (s *Server) Stop().
-        named = re.match(rf"func\s*\(\s*{re.escape(receiver)}\s+\*?(\w+)", symbol.signature)
-        if named:
-            return frozenset({named.group(1)})
+        named = _GO_RECEIVER.match(symbol.signature)
+        if named and named.group(1) == receiver:
+            return frozenset({named.group(2)})
     return _constructed(receiver, text)
 
 

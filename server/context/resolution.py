@@ -12,7 +12,15 @@ from typing import TypeVar
 from indexer.api import Index
 from indexer.types import Import, ParsedFile, Scope, Symbol, SymbolHit, SymbolKind
 from server.context.documents import ParseCache
-from server.context.modules import CERTAIN, POSSIBLE, is_within_repository, local_names, module_match
+from server.context.modules import (
+    CERTAIN,
+    POSSIBLE,
+    is_within_repository,
+    local_names,
+    module_match,
+    module_words,
+    path_words,
+)
 from server.context.receivers import enclosing_symbols, receiver_types
 from server.syntax import NameUse, UseShape
 from server.types import OpenFile
@@ -67,10 +75,14 @@ class Origin:
         """How well ``path`` fits the best of the document's imports, 0.0 to 1.0."""
         key = (repository, path)
         if key not in self.priors:
+            words = path_words(path)
+            # Most imports have no word in common with most paths; a Go package at the root is named by its repository.
+            named_by_repository = self.language == "go" and "/" not in path
             self.priors[key] = max(
                 (
                     module_match(item, self.path, self.language, path, repository)
                     for item in dict.fromkeys(self.parsed.imports)
+                    if named_by_repository or not words.isdisjoint(module_words(item, self.path, self.language))
                 ),
                 default=0.0,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -28,6 +29,7 @@ class Parameter:
     default: str = ""
 
 
+@functools.lru_cache(maxsize=4096)
 def parameters(signature: str, name: str, language: str) -> tuple[Parameter, ...]:
     """Parameters of the function ``name`` in ``signature``, without receivers such as ``self``."""
     span = _parameter_span(signature, name)
