@@ -7,7 +7,7 @@ import json
 import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -91,25 +91,33 @@ class VllmEngine:
         deadlines = Deadlines(
             self._config.first_token_seconds, self._config.between_tokens_seconds, self._config.total_seconds
         )
-        async with AsyncExitStack() as stack:
-            events = await self._open_completion(stack, payload, deadlines)
-            yield await stack.enter_async_context(aclosing(_deltas(events, _completion_text, self._completions.server)))
+        async with (
+            aclosing(self._completion_events(payload, deadlines)) as events,
+            aclosing(_deltas(events, _completion_text, self._completions.server)) as deltas,
+        ):
+            yield deltas
 
-    async def _open_completion(
-        self, stack: AsyncExitStack, payload: dict[str, Any], deadlines: Deadlines
-    ) -> AsyncIterator[dict[str, Any]]:
-        """Start a completion; a model whose vocabulary lacks its family's token ids is no more asked with them."""
+    async def _completion_events(
+        self, payload: dict[str, Any], deadlines: Deadlines
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Stream a completion; a model whose vocabulary lacks its family's token ids is no more asked with them."""
+        began = False
         try:
-            return await stack.enter_async_context(self._completions.stream("/v1/completions", payload, deadlines))
+            async with self._completions.stream("/v1/completions", payload, deadlines) as events:
+                async for event in events:
+                    began = True
+                    yield event
+            return
         except EngineRefused as error:
-            if "stop_token_ids" not in payload or "stop_token_ids" not in error.message:
+            # vLLM refuses them with a status or, when the stream has been opened already, with its first event.
+            if began or "stop_token_ids" not in payload or "stop_token_ids" not in error.message:
                 raise
-            _log.warning(
-                "the model does not have its family's token ids; stopping at its stop strings: %s", error.message
-            )
+            _log.warning("the model lacks its family's token ids, so only stop strings end its text: %s", error.message)
             self._has_stop_token_ids = False
         del payload["stop_token_ids"]
-        return await stack.enter_async_context(self._completions.stream("/v1/completions", payload, deadlines))
+        async with self._completions.stream("/v1/completions", payload, deadlines) as events:
+            async for event in events:
+                yield event
 
     @asynccontextmanager
     async def explain(self, request: ExplainRequest) -> AsyncIterator[AsyncIterator[Delta]]:

@@ -27,6 +27,7 @@ from server.types import ChatMessage, CompletionRequest, Delta, ExplainRequest, 
 from tests.server.engine.fault_server import (
     DONE,
     MODEL,
+    Behaviour,
     FaultServer,
     answers,
     chat_event,
@@ -330,8 +331,18 @@ async def test_a_close_before_the_answer_is_tried_once_more(server: FaultServer)
     assert len(server.requests) == 2
 
 
-async def test_token_ids_that_the_model_lacks_are_left_out_from_then_on(server: FaultServer) -> None:
-    refused = refuses(400, body={"error": {"message": "token_id(s) [1, 2] in stop_token_ids contain out-of-vocab ids"}})
+_OUT_OF_VOCABULARY = {
+    "error": {"message": "token_id(s) [1, 2] in stop_token_ids contain out-of-vocab ids", "code": 400}
+}
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [refuses(400, body=_OUT_OF_VOCABULARY), answers(b"data: " + json.dumps(_OUT_OF_VOCABULARY).encode() + b"\n\n")],
+)
+async def test_token_ids_that_the_model_lacks_are_left_out_from_then_on(
+    refused: Behaviour, server: FaultServer
+) -> None:
     answered = answers(event("1", finish="stop"), DONE)
 
     async def model_without_these_ids(running: FaultServer, request: Any) -> Any:
