@@ -22,7 +22,7 @@ from server.types import CompletionRequest, Delta, Engine, Rung
 log = logging.getLogger(__name__)
 
 _GATHER_THREADS = 2
-_PATIENCE = 2
+_PATIENCE = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +183,9 @@ class _Suggestion:
 
     async def _prepare(self) -> CompletionRequest:
         """Wait for the next key and for context at the same time."""
+        if self._service.engine.name == Rung.EMBEDDED:
+            # It searches the index by itself and is quicker than any context; see server/engine/embedded.
+            return self._request
         gathering = asyncio.ensure_future(self._service.gather(self._request, self._recent_edits, self._session))
         try:
             if self._automatic and self._config.debounce_ms and self._service.engine.name == Rung.VLLM:

@@ -24,11 +24,15 @@ log = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 _MAX_HEADER_BYTES = 16 * 1024
+_SWITCH_SECONDS = 0.001
 
 
 def run_stdio(server: HearthLanguageServer) -> int:
     """Serve until the client ends, and return the exit status: 0 after an orderly ``shutdown``, 1 otherwise."""
     stdin, stdout = _claim_standard_streams()
+
+    # Threads that search hold the interpreter for up to this long at a time; the event loop has to get its turn.
+    sys.setswitchinterval(_SWITCH_SECONDS)
 
     async def serve_until_signal() -> int:
         serving = asyncio.ensure_future(serve(server, stdin, stdout))

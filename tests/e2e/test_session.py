@@ -300,7 +300,7 @@ async def test_why_remembers_and_accepting_is_noted(shop: Shop) -> None:
     ).result
     why = plain(await shop.editor.request("hearth/why", {"id": identifier}))
     assert why["engine"] == "embedded"
-    assert {"context", "total"} <= why["stages"].keys()
+    assert {"engine", "total"} <= why["stages"].keys()
     assert await shop.editor.request("hearth/why", {"id": "forgotten"}) is None
     shop.editor.close(uri)
 

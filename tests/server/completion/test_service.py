@@ -21,7 +21,7 @@ SNIPPET = Snippet("shop", "a.py", "c0ffee", 1, 2, "python", "def f(): ...", 1.0,
 class PacedEngine:
     """Writes what the test puts into its queue; ``None`` ends the text."""
 
-    def __init__(self, *texts: str | None, name: str = "embedded") -> None:
+    def __init__(self, *texts: str | None, name: str = "vllm") -> None:
         self.name = name
         self.queue: asyncio.Queue[str | None] = asyncio.Queue()
         for text in texts:
@@ -113,6 +113,18 @@ async def test_engine_is_asked_with_context_and_extent() -> None:
     assert engine.request.snippets == (SNIPPET,)
     assert engine.request.max_tokens == 33
     assert engine.request.multiline
+    service.close()
+
+
+async def test_the_embedded_engine_does_not_wait_for_context() -> None:
+    gatherer, engine = FixedGatherer(), PacedEngine("a", None, name="embedded")
+    gatherer.may_answer.clear()
+    service = CompletionService(gatherer, engine, context_config=ContextConfig(deadline_ms=10_000))
+    async with asyncio.timeout(2):
+        assert (await collect(service))[-1].text == "a"
+    assert engine.request is not None
+    assert engine.request.snippets == ()
+    gatherer.may_answer.set()
     service.close()
 
 
