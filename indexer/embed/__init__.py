@@ -7,14 +7,18 @@ can take its place.
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 
 from indexer.embed.protocol import Embedder
 from indexer.embed.static import StaticEmbedder
+from indexer.embed.table import StaticTable
 
-__all__ = ["Embedder", "StaticEmbedder", "default_embedder"]
+__all__ = ["Embedder", "StaticEmbedder", "StaticTable", "default_embedder"]
+
+_TABLE = Path(__file__).with_name("static_table.npz")
 
 
 @functools.cache
 def default_embedder() -> Embedder:
     """Return the embedder that ships with Hearth, loaded once a process."""
-    return StaticEmbedder.untrained()
+    return StaticEmbedder(StaticTable.load(_TABLE))

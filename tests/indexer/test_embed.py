@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from indexer.embed import Embedder, StaticEmbedder, default_embedder
+import indexer.embed
+from indexer.embed import Embedder, StaticEmbedder, StaticTable, default_embedder
 from indexer.embed.terms import MAX_TEXT_CHARACTERS, terms_of, words_of
 
 CHUNKS = [
@@ -75,6 +77,19 @@ def test_threads_get_the_same_vectors() -> None:
     for thread in threads:
         thread.join()
     assert results == [True] * 4
+
+
+def test_questions_find_the_chunk_that_answers_them(embedder: Embedder) -> None:
+    questions = ["how are settings loaded from a file", "stop the server", "how often is a failed call tried again"]
+    scores = np.stack([embedder.embed_chunks(CHUNKS) @ embedder.embed_query(question) for question in questions])
+    assert scores.argmax(axis=1).tolist() == [0, 1, 2]
+
+
+def test_default_table_is_small_and_tied_to_its_version(embedder: Embedder) -> None:
+    path = Path(indexer.embed.__file__).with_name("static_table.npz")
+    assert path.stat().st_size <= 10_000_000
+    assert embedder.version == StaticTable.load(path).version
+    assert embedder is default_embedder()
 
 
 def test_version_follows_the_table() -> None:
