@@ -15,6 +15,9 @@ from indexer.store.lexical import LexicalReader
 from indexer.store.vectors import VectorReader
 from indexer.types import Scope
 
+_KEPT_UNIONS = 16
+_NO_IDS: Ids = np.empty(0, dtype=np.int64)
+
 
 class PublishedChunks:
     """The chunk ids of each ref, read once a publication and shared by the snapshots that follow."""
@@ -23,6 +26,7 @@ class PublishedChunks:
         self._catalog = catalog
         self._lock = threading.Lock()
         self._ids: dict[tuple[int, int], Ids] = {}
+        self._unions: dict[tuple[tuple[int, int], ...], Ids] = {}
 
     def of(self, ref: RefRecord) -> Ids:
         """Return the chunk ids of a ref: int64, ascending, each once."""
@@ -36,11 +40,27 @@ class PublishedChunks:
                     self._ids[key] = ids
         return ids
 
+    def of_all(self, refs: Sequence[RefRecord]) -> Ids:
+        """Return the chunk ids of several refs: int64, ascending, each once, and the same array every time."""
+        if len(refs) == 1:
+            return self.of(refs[0])
+        key = tuple((ref.ref_id, ref.version) for ref in refs)
+        ids = self._unions.get(key)
+        if ids is None:
+            ids = np.sort(np.concatenate([self.of(ref) for ref in refs]))
+            ids = ids[np.diff(ids, prepend=-1) > 0]
+            with self._lock:
+                if len(self._unions) >= _KEPT_UNIONS:
+                    self._unions.clear()
+                self._unions[key] = ids
+        return ids
+
     def keep(self, refs: Sequence[RefRecord]) -> None:
         """Drop what belongs to other publications than those of ``refs``."""
         kept = {(ref.ref_id, ref.version) for ref in refs}
         with self._lock:
             self._ids = {key: ids for key, ids in self._ids.items() if key in kept}
+            self._unions.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +101,29 @@ class Snapshot:
 
         Chunks that stand only at excluded ``(repository, path)`` places are not among them.
         """
-        parts: list[NDArray[np.int64]] = []
+        if not refs:
+            return _NO_IDS
+        ids = self.published.of_all(refs)
+        hidden: dict[int, Ids] = {}
         for ref in refs:
-            ids = self.published.of(ref)
-            hidden = [path for repository, path in exclude if repository == ref.repository]
-            if hidden:
-                ids = np.setdiff1d(ids, self.catalog.chunk_ids_at(ref.ref_id, hidden), assume_unique=True)
-            parts.append(ids)
-        if not parts:
-            return np.empty(0, dtype=np.int64)
-        return parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts))
+            paths = [path for repository, path in exclude if repository == ref.repository]
+            if paths:
+                hidden[ref.ref_id] = self.catalog.chunk_ids_at(ref.ref_id, paths)
+        gone = np.concatenate(list(hidden.values())) if hidden else _NO_IDS
+        for ref in refs if len(gone) else ():
+            # What one ref shows only in an open file, another may show elsewhere.
+            shown = _is_among(gone, self.published.of(ref)) & ~_is_among(gone, hidden.get(ref.ref_id, _NO_IDS))
+            gone = gone[~shown]
+        return np.delete(ids, np.searchsorted(ids, gone)) if len(gone) else ids
+
+
+def _is_among(ids: Ids, ascending: Ids) -> NDArray[np.bool_]:
+    """Tell for each of ``ids`` whether it is in ``ascending``."""
+    if not len(ascending):
+        return np.zeros(len(ids), dtype=np.bool_)
+    places = np.minimum(np.searchsorted(ascending, ids), len(ascending) - 1)
+    among: NDArray[np.bool_] = ascending[places] == ids
+    return among
 
 
 def select_refs(refs: Iterable[RefRecord], scope: Scope) -> list[RefRecord]:

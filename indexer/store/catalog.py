@@ -251,8 +251,7 @@ class Catalog:
             with self._query(
                 f"SELECT * FROM (SELECT {_SYMBOL_COLUMNS}, row_number() OVER"  # noqa: S608 -- question marks
                 " (PARTITION BY s.name ORDER BY f.ref_id, f.path, s.start_line) AS place"
-                " FROM symbol s JOIN file f ON f.blob_id = s.blob_id JOIN ref r ON r.id = f.ref_id"
-                f" JOIN blob b ON b.id = s.blob_id WHERE s.name IN ({_marks(part)}) AND f.ref_id IN ({_marks(refs)}))"
+                f" FROM {_SYMBOL_TABLES} WHERE s.name IN ({_marks(part)}) AND f.ref_id IN ({_marks(refs)}))"
                 " WHERE place <= ?",
                 *part,
                 *by_id,
@@ -284,8 +283,7 @@ class Catalog:
         self, refs: dict[int, RefRecord], where: str, values: tuple[object, ...], limit: int
     ) -> list[SymbolHit]:
         with self._query(
-            f"SELECT {_SYMBOL_COLUMNS} FROM symbol s JOIN file f ON f.blob_id = s.blob_id"  # noqa: S608 -- question marks
-            f" JOIN ref r ON r.id = f.ref_id JOIN blob b ON b.id = s.blob_id"
+            f"SELECT {_SYMBOL_COLUMNS} FROM {_SYMBOL_TABLES}"  # noqa: S608 -- question marks
             f" WHERE {where} AND f.ref_id IN ({_marks(tuple(refs))}) LIMIT ?",
             *values,
             *refs,
@@ -384,6 +382,11 @@ def expand_ranges(ranges: Iterable[tuple[int, int]]) -> Ids:
     return np.repeat(first - before, count) + np.arange(count.sum(), dtype=np.int64)
 
 
+# CROSS JOIN keeps this order: names choose few symbols, a ref has every file.
+_SYMBOL_TABLES = (
+    "symbol s CROSS JOIN file f ON f.blob_id = s.blob_id CROSS JOIN ref r ON r.id = f.ref_id"
+    " CROSS JOIN blob b ON b.id = s.blob_id"
+)
 _SYMBOL_COLUMNS = (
     "f.ref_id, r.commit_id, f.path, b.language, s.name, s.kind, s.scope, s.start_line, s.end_line, s.signature,"
     " s.documentation"

@@ -15,6 +15,7 @@ import logging
 import os
 import threading
 import uuid
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,7 @@ _GPU_OVERFETCH = 4
 """A filtered search on the GPU asks for this many times k first, and for more until k allowed ones are found."""
 _GPU_MAX_K = 2048
 """FAISS's limit for k on a GPU."""
+_KEPT_SELECTIONS = 8
 _SMALL_SELECTION = 0.02
 """A selection of less than this share of all rows is scored by itself."""
 
@@ -154,6 +156,7 @@ class VectorReader:
         self._lock = threading.Lock()
         self._segments: tuple[str, ...] = ()
         self._state = _State(0, np.empty(0, np.int64), None, {})
+        self._selections: deque[tuple[Ids, Selection]] = deque(maxlen=_KEPT_SELECTIONS)
         self._gpu: _Gpu | None = None
         if use_gpu or (use_gpu is None and gpu_count(self._faiss) > 0):
             self._gpu = _Gpu(self._faiss)
@@ -209,14 +212,25 @@ class VectorReader:
                 self._gpu.forget()
 
     def select(self, chunk_ids: Ids) -> Selection:
-        """Turn chunk ids into the rows that a search may see; ids without a vector are left out."""
+        """Turn chunk ids, each given once, into the rows that a search may see; ids without a vector are left out.
+
+        The last few selections are kept: asking again with the same array object costs nothing.
+        """
         state = self._state
+        for ids, known in tuple(self._selections):
+            if ids is chunk_ids and known.state is state:
+                return known
+        selection = self._select(state, chunk_ids)
+        self._selections.append((chunk_ids, selection))
+        return selection
+
+    def _select(self, state: _State, chunk_ids: Ids) -> Selection:
         order = state.order(self._lock)
         sorted_ids = state.ids[order]
         found = np.searchsorted(sorted_ids, chunk_ids)
         found[found == len(sorted_ids)] = 0
         hit = sorted_ids[found] == chunk_ids if len(sorted_ids) else np.zeros(len(chunk_ids), bool)
-        rows = np.unique(order[found[hit]]) if len(sorted_ids) else np.empty(0, np.int64)
+        rows = np.sort(order[found[hit]]) if len(sorted_ids) else np.empty(0, np.int64)
         mask = np.zeros(len(state.ids), bool)
         mask[rows] = True
         return Selection(state, rows.astype(np.int64), np.packbits(mask, bitorder="little"))

@@ -214,3 +214,17 @@ def test_ranges_of_ids_expand_in_order(ranges: list[tuple[int, int]], expected: 
     ids = expand_ranges(ranges)
     assert ids.dtype == np.int64
     assert ids.tolist() == expected
+
+
+def test_a_file_open_in_one_repository_is_still_found_in_another(
+    make_repository: MakeRepository, index_into: IndexInto, opened: Index
+) -> None:
+    text = "def shared():\n    return 1\n"
+    index_into(make_repository({"a.py": text}, "first").path)
+    index_into(make_repository({"b.py": text}, "second").path)
+    opened.refresh()
+    scope = Scope(exclude=frozenset({("first", "a.py")}))
+    assert {(hit.repository, hit.path) for hit in opened.search("shared", scope)} == {("second", "b.py")}
+    both = Scope(exclude=frozenset({("first", "a.py"), ("second", "b.py")}))
+    assert opened.search("shared", both) == []
+    assert opened.search("shared", EVERYTHING)
