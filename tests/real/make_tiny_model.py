@@ -3,7 +3,7 @@
 ``make_tiny_model.py EXAMPLES.json OUTPUT``: EXAMPLES holds
 ``{"special_tokens": [...], "examples": [{"prompt", "completion"}]}``. The model is trained until greedy decoding gives
 each completion exactly, so that a prompt which is laid out differently (another order, a marker left out) gives
-something else. About a minute on one core, 2 MB of weights.
+something else. About a minute on one core, 3 MB of weights.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main() -> int:
     if not train(model, rows):
         return 1
     output.mkdir(parents=True, exist_ok=True)
-    model.to(torch.bfloat16).save_pretrained(output)
+    model.save_pretrained(output)
     tokenizer.save_pretrained(output)
     return 0
 
@@ -95,21 +95,21 @@ def train(model: Qwen2ForCausalLM, rows: list[tuple[list[int], list[int]]]) -> b
         step += 1
         if step % 20 == 0 and loss.item() < 0.003:
             print(f"step {step}: loss {loss.item():.5f}, {time.monotonic() - started:.0f} s", file=sys.stderr)
-            if all(_greedy_in_bfloat16(model, prompt, completion) for prompt, completion in rows):
+            if all(_is_learnt(model, prompt, completion) for prompt, completion in rows):
                 return True
     print(f"not learnt after {step} steps: loss {loss.item():.4f}", file=sys.stderr)
     return False
 
 
-def _greedy_in_bfloat16(model: Qwen2ForCausalLM, prompt: list[int], completion: list[int]) -> bool:
-    """Whether each next token is the most likely one in the precision that is served, by a margin."""
+def _is_learnt(model: Qwen2ForCausalLM, prompt: list[int], completion: list[int]) -> bool:
+    """Whether each next token is the most likely one, by a margin that other kernels do not eat up."""
     model.eval()
-    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
-        logits = model(input_ids=torch.tensor([prompt + completion])).logits[0].float()
+    with torch.no_grad():
+        logits = model(input_ids=torch.tensor([prompt + completion])).logits[0]
     wanted = torch.tensor(completion)
     tail = logits[len(prompt) - 1 : -1]
     best = tail.topk(2).values
-    return bool((tail.argmax(-1) == wanted).all() and (best[:, 0] - best[:, 1]).min() > 1.0)
+    return bool((tail.argmax(-1) == wanted).all() and (best[:, 0] - best[:, 1]).min() > 2.0)
 
 
 if __name__ == "__main__":

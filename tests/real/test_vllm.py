@@ -8,6 +8,7 @@ when a marker is missing, the order is wrong, or a snippet is not where it belon
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -109,16 +110,26 @@ def final(answer: Streamed) -> str:
 
 
 @pytest.mark.parametrize("fim_format", ["qwen2.5-coder", "seed-coder"])
-async def test_exact_completion_streams_in_parts_in_each_marker_order(
+async def test_exact_completion_in_each_marker_order(
     fim_format: str, vllm: Vllm, make_repository: Callable[..., Repository], tmp_path: Path
 ) -> None:
     repository = make_repository({"geometry.py": AREA_PREFIX + AREA_SUFFIX}, name="shop")
     async with editing(repository, vllm, tmp_path, fim_format) as editor:
         answer = await complete_at(editor, repository.path / "geometry.py", AREA_PREFIX, AREA_SUFFIX)
     assert final(answer) == AREA
+    assert all(AREA.startswith(text) for text in texts(answer))
+
+
+async def test_completion_grows_while_vllm_generates_it(
+    vllm: Vllm, make_repository: Callable[..., Repository], tmp_path: Path
+) -> None:
+    repository = make_repository({"primes.py": PRIMES_PREFIX}, name="shop")
+    async with editing(repository, vllm, tmp_path) as editor:
+        answer = await complete_at(editor, repository.path / "primes.py", PRIMES_PREFIX, "")
     growing = texts(answer)
-    assert len(set(growing)) >= 2
-    assert all(AREA.startswith(text) for text in growing)
+    assert len(set(growing)) >= 3
+    assert PRIMES.startswith(growing[-1])
+    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(growing))
 
 
 @pytest.mark.parametrize(("files", "expected"), [

@@ -69,7 +69,7 @@ class Vllm:
             *(str(self.python), "-m", "vllm.entrypoints.openai.api_server"),
             *("--model", str(self.model), "--served-model-name", "qwen2.5-coder-tiny"),
             *("--host", "127.0.0.1", "--port", str(self.port)),
-            *("--dtype", "bfloat16", "--enforce-eager", "--max-model-len", "2048", "--max-num-seqs", "8"),
+            *("--dtype", "float32", "--enforce-eager", "--max-model-len", "2048", "--max-num-seqs", "8"),
         ]
         settings = {
             "VLLM_CPU_KVCACHE_SPACE": "1",
