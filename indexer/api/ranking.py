@@ -7,10 +7,11 @@ asker imports. Weights were tuned with ``benchmarks/retrieval.py``.
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -198,32 +199,54 @@ def _ordered(
     scope: Scope,
     boost_paths: frozenset[str],
     weights: RankingWeights,
-) -> list[_Ranked]:
-    position = {chunk_id: index for index, chunk_id in enumerate(candidates.ids.tolist())}
-    records = _records(snapshot, refs, list(position), scope)
-    affinity = path_affinity({record.path for record in records}, analysis)
-    support = _file_support(records, candidates, position) if weights.file else {}
+) -> Iterator[_Ranked]:
+    """Yield the candidates best first."""
+    records = _records(snapshot, refs, candidates.ids.tolist(), scope)
+    if not records:
+        return iter(())
+    rows = np.searchsorted(candidates.ids, [record.chunk_id for record in records])
+    words, meaning = candidates.lexical[rows], candidates.dense[rows]
+    files: dict[tuple[int, str], int] = {}
+    file_of = np.array([files.setdefault((record.ref_id, record.path), len(files)) for record in records])
+    paths = [path for _, path in files]
+    affinity = path_affinity(paths, analysis)
+    of_file = np.array([weights.path * affinity[path] + weights.imported * (path in boost_paths) for path in paths])
+    if not analysis.words & _TEST_WORDS:
+        of_file -= weights.test * np.array([is_test_path(path) for path in paths])
+    scores = weights.words * words + weights.dense * meaning + of_file[file_of]
+    scores += weights.file * _support(words, file_of, len(files))[file_of]
+    scores += weights.function * np.array([record.kind in _CALLABLE for record in records])
+    scores -= weights.prose * np.array([record.language in _PROSE for record in records])
     defined = _Defined.of(snapshot, refs, analysis.names)
-    about_tests = bool(analysis.words & _TEST_WORDS)
-    ranked: list[_Ranked] = []
-    for record in records:
-        index = position[record.chunk_id]
-        words, meaning = float(candidates.lexical[index]), float(candidates.dense[index])
-        score = weights.words * words + weights.dense * meaning + weights.path * affinity[record.path]
-        score += weights.file * support.get((record.ref_id, record.path), 0.0)
-        if defined.within(record):
-            score += weights.definition if analysis.wants_definition else weights.symbol
-        if record.kind in _CALLABLE:
-            score += weights.function
-        if record.path in boost_paths:
-            score += weights.imported
-        if not about_tests and is_test_path(record.path):
-            score -= weights.test
-        if record.language in _PROSE:
-            score -= weights.prose
-        ranked.append(_Ranked(record, score, words, meaning))
-    ranked.sort(key=_best_first)
-    return _spread(ranked, weights.crowding)
+    if defined:
+        bonus = weights.definition if analysis.wants_definition else weights.symbol
+        scores += bonus * np.array([defined.within(record) for record in records])
+    # Equal scores are put in the order of their places, so that an answer is the same every time.
+    places = sorted(range(len(records)), key=lambda row: (records[row].path, records[row].start_line))
+    tie = np.empty(len(records), np.int64)
+    tie[places] = np.arange(len(records))
+    scores -= weights.crowding * _rank_in_file(scores, tie, file_of)
+    order = np.lexsort((tie, -scores)).tolist()
+    return (_Ranked(records[row], float(scores[row]), float(words[row]), float(meaning[row])) for row in order)
+
+
+def _support(words: Scores, file_of: Ids, files: int) -> npt.NDArray[np.float64]:
+    """Return for each file the sum of its three best shares of words, as a share of the best file's."""
+    best_three = _rank_in_file(words, np.arange(len(words)), file_of) < 3
+    sums = np.bincount(file_of, weights=words * best_three, minlength=files)
+    share: npt.NDArray[np.float64] = sums / max(float(sums.max(initial=0.0)), 1e-9)
+    return share
+
+
+def _rank_in_file(scores: npt.NDArray[np.floating], tie: Ids, file_of: Ids) -> Ids:
+    """Return for each row how many rows of the same file score better; equal ones count in the order of ``tie``."""
+    order = np.lexsort((tie, -scores, file_of))
+    grouped = file_of[order]
+    first = np.concatenate(([True], grouped[1:] != grouped[:-1]))
+    starts = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(len(order)) - starts
+    return ranks
 
 
 class _Defined:
@@ -241,42 +264,16 @@ class _Defined:
                 lines[by_name[hit.repository, hit.ref], hit.path].append(hit.symbol.start_line)
         return cls(lines)
 
+    def __bool__(self) -> bool:
+        return bool(self._lines)
+
     def within(self, record: ChunkRecord) -> bool:
         """Whether one of the names is defined in the lines of a chunk."""
         found = self._lines.get((record.ref_id, record.path), ())
         return any(record.start_line <= line <= record.end_line for line in found)
 
 
-def _best_first(item: _Ranked) -> tuple[float, str, int]:
-    return (-item.score, item.record.path, item.record.start_line)
-
-
-def _file_support(
-    records: Sequence[ChunkRecord], candidates: _Candidates, position: dict[int, int]
-) -> dict[tuple[int, str], float]:
-    """Return for each file the sum of its three best shares of words, as a share of the best file's."""
-    shares: dict[tuple[int, str], list[float]] = defaultdict(list)
-    for record in records:
-        shares[record.ref_id, record.path].append(float(candidates.lexical[position[record.chunk_id]]))
-    sums = {file: sum(sorted(found, reverse=True)[:3]) for file, found in shares.items()}
-    best = max(sums.values(), default=0.0) or 1.0
-    return {file: total / best for file, total in sums.items()}
-
-
-def _spread(ranked: list[_Ranked], crowding: float) -> list[_Ranked]:
-    """Let each further chunk of a file fall back a little, so that the answer shows more files."""
-    if not crowding:
-        return ranked
-    seen: Counter[tuple[int, str]] = Counter()
-    spread: list[_Ranked] = []
-    for item in ranked:
-        file = (item.record.ref_id, item.record.path)
-        spread.append(replace(item, score=item.score - crowding * seen[file]))
-        seen[file] += 1
-    spread.sort(key=_best_first)
-    return spread
-
-
+@functools.lru_cache(maxsize=100_000)
 def is_test_path(path: str) -> bool:
     """Whether a path follows one of the usual conventions for tests."""
     lowered = f"/{path.lower()}"
