@@ -6,7 +6,7 @@ import argparse
 import json
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,16 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.embedded_engine.cursors import VARIANTS, Cursor, draw, hold_out, read_repository
+from benchmarks.embedded_engine.cursors import (
+    SMALL,
+    VARIANTS,
+    Cursor,
+    SourceFile,
+    draw,
+    hold_out,
+    part_of,
+    read_repository,
+)
 from benchmarks.embedded_engine.measures import Outcome, calibration, summarise
 from benchmarks.embedded_engine.training import fit
 from benchmarks.report import environment, write
@@ -28,6 +37,7 @@ from server.engine.embedded.suggester import Suggester
 
 SPEAKS = 0.5
 """The confidence from which the engine speaks unless configured otherwise."""
+_PARTS = 6
 _WEIGHTS = Path(__file__).parents[2] / "server" / "engine" / "embedded" / "weights.json"
 
 
@@ -58,13 +68,23 @@ class _OneCorpus:
 
 
 def observe(path: Path, count: int, seed: int) -> list[Observed]:
-    """Draw cursors in one repository and gather the candidates at each."""
-    name = repository_name(path)
+    """Draw cursors in one repository, and some more in small parts of it, and gather the candidates at each."""
+    files = read_repository(path)
+    observed = _observe(files, count, seed, repository_name(path))
+    for part in range(_PARTS):
+        few = _observe(part_of(files, seed + part), count // 12, seed + part, repository_name(path))
+        observed += [
+            replace(one, cursor=replace(one.cursor, variant=SMALL)) for one in few if one.cursor.variant == "full"
+        ]
+    return observed
+
+
+def _observe(files: list[SourceFile], count: int, seed: int, name: str) -> list[Observed]:
     with tempfile.TemporaryDirectory() as directory:
-        held, corpus = hold_out(read_repository(path), seed, Path(directory))
+        held, corpus = hold_out(files, seed, Path(directory))
         suggester = Suggester(_OneCorpus(corpus), None)
         observed = []
-        for cursor in draw(held, count, seed, name):
+        for cursor in draw(held, count, seed, name) if held else ():
             # Processor time of this thread: what the answer costs, whatever else runs on the machine.
             began = time.thread_time()
             ranked = suggester.rank(cursor.request)
@@ -74,7 +94,6 @@ def observe(path: Path, count: int, seed: int) -> list[Observed]:
             texts = tuple(ranked.text_of(candidate) for candidate in candidates)
             observed.append(Observed(cursor, ranked.features, texts, copied.text if copied else "", elapsed))
         suggester.clear()
-        corpus.close()
     return observed
 
 
@@ -98,17 +117,17 @@ def outcomes(observed: list[Observed], ranker: Ranker) -> list[Outcome]:
     return made
 
 
-def train(observed: list[Observed], hidden: int) -> Ranker:
+def train(observed: list[Observed]) -> Ranker:
     """Fit a ranker on all candidates of ``observed``, and then on what they have in common."""
-    lines = fit_lines(observed, hidden)
+    lines = fit_lines(observed)
     return Ranker(lines, fit_beginnings(observed, lines))
 
 
-def fit_lines(observed: list[Observed], hidden: int) -> Model:
+def fit_lines(observed: list[Observed]) -> Model:
     """Fit the model of whole lines."""
     features = np.concatenate([one.features for one in observed if one.texts])
     labels = np.concatenate([one.labels for one in observed if one.texts])
-    return fit(features, labels, NAMES, hidden=hidden)
+    return fit(features, labels, NAMES)
 
 
 def fit_beginnings(observed: list[Observed], lines: Model) -> Model:
@@ -160,7 +179,7 @@ def main() -> None:
     result: dict[str, Any] = {"cursors": options.cursors, "seed": options.seed, "repositories": {}, "variants": {}}
     for name, observed in by_repository.items():
         others = [one for other, among in by_repository.items() if other != name for one in among]
-        ranker = train(others, options.hidden) if others and not options.shipped else Ranker.load()
+        ranker = train(others) if others and not options.shipped else Ranker.load()
         made = outcomes(observed, ranker)
         everything += made
         begun += beginnings(observed, ranker)
@@ -180,7 +199,7 @@ def main() -> None:
     }
     console.print(f"beginnings where no line is likely: {result['beginnings']}")
     if options.train:
-        ranker = train([one for observed in by_repository.values() for one in observed], options.hidden)
+        ranker = train([one for observed in by_repository.values() for one in observed])
         _WEIGHTS.write_text(json.dumps(ranker.to_json()) + "\n")
         console.print(f"weights of {len(NAMES)} features written to {_WEIGHTS}")
     if options.json is not None:
@@ -192,7 +211,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--repo", type=Path, action="append", required=True, help="a git repository; may be repeated")
     parser.add_argument("--cursors", type=int, default=600, help="cursors for each repository (default 600)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--hidden", type=int, default=0, help="units of a hidden layer; 0 for logistic regression")
     parser.add_argument("--shipped", action="store_true", help="measure the weights that ship, without training")
     parser.add_argument("--train", action="store_true", help="write weights learnt from all repositories")
     parser.add_argument("--json", type=Path, help="where to write the result")

@@ -17,10 +17,13 @@ from server.types import CompletionRequest
 _LARGEST = 400_000
 _HELD_OUT = 0.1
 _TOKEN = re.compile(r"\w+|[^\w\s]")
+_FILES_OF_SMALL = 40
+SMALL = "small repository"
 _SYMLINK, _SUBMODULE = 0o120000, 0o160000
 
-VARIANTS = ("full", "no suffix", "open file only", "flat", "line end")
-"""What is left of a cursor's surroundings: all; no text below; no corpus; one line of tokens; a finished line."""
+VARIANTS = ("full", "no suffix", "open file only", "flat", "line end", SMALL)
+"""What a cursor's surroundings are: all; no text below; no corpus; one line of tokens; a finished line; all, but of a
+small repository."""
 _SHARES = (0.5, 0.12, 0.14, 0.14, 0.1)
 
 
@@ -72,6 +75,12 @@ def hold_out(files: list[SourceFile], seed: int, directory: Path) -> tuple[list[
     return held, Corpus.open(directory)
 
 
+def part_of(files: list[SourceFile], seed: int) -> list[SourceFile]:
+    """Return some files that stand side by side, as a small repository of its own."""
+    first = random.Random(seed).randrange(max(1, len(files) - _FILES_OF_SMALL))
+    return files[first : first + _FILES_OF_SMALL]
+
+
 def draw(held: list[SourceFile], count: int, seed: int, repository: str) -> Iterator[Cursor]:
     """Yield ``count`` cursors: half at the start of a line, half inside one, with at least 3 characters left."""
     chance = random.Random(seed)
@@ -80,7 +89,7 @@ def draw(held: list[SourceFile], count: int, seed: int, repository: str) -> Iter
     while made < count and tried < 50 * count:
         tried += 1
         file = chance.choices(held, weights)[0]
-        variant = chance.choices(VARIANTS, _SHARES)[0]
+        variant = chance.choices(VARIANTS[:-1], _SHARES)[0]
         cursor = _cursor(file, variant, made % 2 == 0, chance, repository)
         if cursor is not None:
             made += 1

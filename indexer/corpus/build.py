@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MOST_FREQUENT_KEPT = 300
-"""So many of a repository's most frequent words keep their identity in the abstracted contexts."""
+"""So many of a repository's most frequent words keep their identity in the abstracted contexts, ..."""
+_SHARE_KEPT = 0.01
+"""... but no more than this share of them: in a small repository every word is among the most frequent."""
 _MOST_KEPT = 60_000
 
 
@@ -208,7 +210,8 @@ def _shapes(words: list[bytes], counts: npt.NDArray[np.int64]) -> npt.NDArray[np
     frequent: set[int] = set()
     if len(words):
         among = counts[FIRST_WORD:]
-        frequent = set(np.argsort(-among, kind="stable")[:_MOST_FREQUENT_KEPT].tolist())
+        most = min(_MOST_FREQUENT_KEPT, int(_SHARE_KEPT * len(words)))
+        frequent = set(np.argsort(-among, kind="stable")[:most].tolist())
     kept = FIRST_KEPT
     for place, word in enumerate(words):
         shape = shape_of(word.decode("utf-8", "surrogatepass"))

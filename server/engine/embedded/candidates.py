@@ -48,6 +48,8 @@ class Candidate:
     vote_share: float = 0.0
     vote_weight: float = 0.0
     vote_count: int = 0
+    files: int = 0
+    """Distinct files among the votes."""
     depth: int = 0
     best_depth_share: float = 0.0
     below: int = 0
@@ -127,6 +129,7 @@ def gather(cursors: Sequence[Cursor], corpus: Corpus, allowed: Allowed, lexicon:
         similar_deepest = max(similar_deepest, int(similar.depth.max(initial=0)))
         places += len(exact)
     cursor = cursors[0]
+    _fit({text: Candidate(text) for text in _closings(cursors[-1])}, cursors[-1], kept)
     return Pool(
         list(kept.values()),
         nothing,
@@ -137,6 +140,22 @@ def gather(cursors: Sequence[Cursor], corpus: Corpus, allowed: Allowed, lexicon:
         _words(cursor, 400),
         lexicon,
     )
+
+
+def _closings(cursor: Cursor) -> list[str]:
+    """Return the ways to end the line that its open brackets suggest, in the manner of the file."""
+    if cursor.on_new_line or cursor.in_comment or cursor.at <= 0:
+        return []
+    closing = balanced(cursor.statement, "")
+    spaced = cursor.flat and not cursor.spaced
+    gap = " " if spaced else ""
+    if closing:
+        closing = closing.strip() if cursor.spaced else gap + closing.lstrip()
+    head = cursor.segments[0][1].text
+    endings: tuple[str, ...] = (";", " {") if head.count(";") * 3 > head.count("(") else (":", "")
+    if cursor.flat:
+        endings = tuple(f" {ending.strip()}".rstrip() for ending in endings)
+    return [closing + ending for ending in endings if closing]
 
 
 def _fit(found: dict[str, Candidate], cursor: Cursor, kept: dict[str, Candidate]) -> None:
@@ -186,6 +205,7 @@ def _vote(places: Places, cursor: Cursor, corpus: Corpus, found: dict[str, Candi
     deepest = places.depth.max()
     at_depth = places.depth >= max(1, int(0.8 * deepest))
     deep_total = float(weights[at_depth].sum())
+    numbers = _file_numbers(places, corpus)
     nothing = 0.0
     taken = 0
     for group in np.argsort(-sums, kind="stable").tolist():
@@ -210,6 +230,7 @@ def _vote(places: Places, cursor: Cursor, corpus: Corpus, found: dict[str, Candi
             vote_share=share,
             vote_weight=float(sums[group]),
             vote_count=int(counts[group]),
+            files=len(set(numbers[rows].tolist())),
             depth=int(places.depth[rows].max()),
             best_depth_share=float(weights[rows][at_depth[rows]].sum()) / deep_total if deep_total else 0.0,
             below=int(places.below[rows].max()),
@@ -219,6 +240,14 @@ def _vote(places: Places, cursor: Cursor, corpus: Corpus, found: dict[str, Candi
         )
         _add(found, candidate)
     return nothing
+
+
+def _file_numbers(places: Places, corpus: Corpus) -> npt.NDArray[np.int64]:
+    """Return a number for the file of each place, -1 for all open text; int64[n]."""
+    numbers = np.full(len(places), -1, dtype=np.int64)
+    stored = places.source == 1
+    numbers[stored] = corpus.file_numbers(places.place[stored])
+    return numbers
 
 
 def _carry_over(places: Places, cursor: Cursor, corpus: Corpus, lexicon: Lexicon, found: dict[str, Candidate]) -> None:
@@ -340,6 +369,7 @@ def _merge(one: Candidate, other: Candidate) -> None:
     one.vote_share += other.vote_share
     one.vote_weight += other.vote_weight
     one.vote_count += other.vote_count
+    one.files = max(one.files, other.files)
     one.best_depth_share += other.best_depth_share
     one.depth = max(one.depth, other.depth)
     one.below = max(one.below, other.below)

@@ -25,7 +25,8 @@ NAMES: tuple[str, ...] = (
     "conflicts", "left_unknown", "in_open", "nearness", "distance", "length", "words", "known", "recent",
     "nothing_share", "vote_lead", "vote_behind", "first_share", "on_new_line", "half_typed", "comment", "string",
     "closes", "opens", "fitted", "repeats_above", "voted", "carried", "entropy", "flat", "line_typed", "breaks_line",
-    "deep_and_agreed", "open_and_deep", "short", "agreed_below", "import", "word_done", "mended",
+    "deep_and_agreed", "open_and_deep", "short", "agreed_below", "import",
+    "word_done", "mended", "files", "sure_and_deep", "agreed_by_files",
     "closes_above", "stays_open", "starts_word", "starts_closing", "starts_opening", "starts_mark", "glued",
     "ends_opening", "ends_comma", "ends_statement", "balanced_line",
 )  # fmt: skip
@@ -140,6 +141,9 @@ def _row(
         importing,
         float(candidate.word_done),
         float(candidate.mended),
+        math.log1p(candidate.files),
+        float(candidate.best_depth_share > 0.9 and candidate.depth >= 12),
+        float(candidate.best_depth_share > 0.9 and candidate.files >= 2),
         *_edges(candidate.text, cursor, statement),
     ]
 

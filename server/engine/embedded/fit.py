@@ -69,7 +69,10 @@ def balanced(before: str, text: str) -> str:
         if inside:
             kept.append(mark)
     line = "".join(kept).rstrip()
-    if not stack or "{" in stack or line[-1:] in {"(", "[", "{", ","}:
+    if "{" in stack:
+        # A block that opens on this line is closed on another.
+        stack = stack[len(stack) - stack[::-1].index("{") :]
+    if not stack or line[-1:] in {"(", "[", "{", ","}:
         return line
     spaced = " ) " in before or " ( " in before
     closing = "".join((" " if spaced else "") + _CLOSING[mark] for mark in reversed(stack))

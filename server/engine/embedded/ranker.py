@@ -26,13 +26,15 @@ class Model:
     Attributes:
         names: What the features are.
         mean, scale: float64[features], subtracted from the features and divided by.
-        layers: Pairs of a matrix float64[in, out] and a bias float64[out]; tanh stands between them.
+        weights: float64[features].
+        bias: Added to the weighted sum.
     """
 
     names: tuple[str, ...]
     mean: npt.NDArray[np.float64]
     scale: npt.NDArray[np.float64]
-    layers: tuple[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]], ...]
+    weights: npt.NDArray[np.float64]
+    bias: float
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], names: tuple[str, ...]) -> Self:
@@ -43,8 +45,9 @@ class Model:
         """
         if tuple(data["features"]) != names:
             raise ValueError("the ranker's weights belong to other features; train it again")
-        layers = tuple((np.array(layer["weights"]), np.array(layer["bias"])) for layer in data["layers"])
-        return cls(names, np.array(data["mean"]), np.array(data["scale"]), layers)
+        return cls(
+            names, np.array(data["mean"]), np.array(data["scale"]), np.array(data["weights"]), float(data["bias"])
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the weights as plain values."""
@@ -52,17 +55,14 @@ class Model:
             "features": list(self.names),
             "mean": _rounded(self.mean),
             "scale": _rounded(self.scale),
-            "layers": [{"weights": _rounded(matrix), "bias": _rounded(bias)} for matrix, bias in self.layers],
+            "weights": _rounded(self.weights),
+            "bias": round(self.bias, 5),
         }
 
     def probabilities(self, features: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
         """Return for each row the probability that what it describes will be typed; float64[n]."""
         values = np.clip((features - self.mean) / self.scale, -5.0, 5.0)
-        for number, (matrix, bias) in enumerate(self.layers):
-            values = values @ matrix + bias
-            if number < len(self.layers) - 1:
-                values = np.tanh(values)
-        return np.asarray(1.0 / (1.0 + np.exp(-values[:, 0])))
+        return np.asarray(1.0 / (1.0 + np.exp(-(values @ self.weights + self.bias))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,18 @@ def exact_places(cursor: Cursor, corpus: Corpus, allowed: Allowed, lexicon: Lexi
         depths = _depths(cursor.stream, open_places, context, 1)
         near = _open_nearness(cursor, open_places)
         found.append(_continue(cursor, cursor.stream, (open_places, depths, near), lexicon))
+    found.append(_from_corpus(cursor, corpus, allowed, lexicon))
+    places = join(found)
+    if not len(places):
+        # Better a beginning that the line at the cursor itself suggests than nothing at all.
+        mine = np.flatnonzero(cursor.stream[: cursor.at] == context[-1])
+        depths = _depths(cursor.stream, mine, context, 1)
+        places = _continue(cursor, cursor.stream, (mine, depths, _open_nearness(cursor, mine)), lexicon)
+    return places
+
+
+def _from_corpus(cursor: Cursor, corpus: Corpus, allowed: Allowed, lexicon: Lexicon) -> Places:
+    context = cursor.context
     wanted = context.tolist()
     if cursor.partial:
         low, high = corpus.vocabulary.prefix_range(cursor.partial)
@@ -124,8 +136,7 @@ def exact_places(cursor: Cursor, corpus: Corpus, allowed: Allowed, lexicon: Lexi
             near = allowed.weights[corpus.file_numbers(places)]
             places, near = places[near > 0], near[near > 0]
             depths = _depths(corpus.tokens, places, context, 0)
-            found.append(_continue(cursor, corpus.tokens, (places, depths, near), lexicon))
-            return join(found)
+            return _continue(cursor, corpus.tokens, (places, depths, near), lexicon)
     for span in reversed(corpus.spans(wanted, ENOUGH)):
         places = corpus.places(span, 2 * ENOUGH)
         near = allowed.weights[corpus.file_numbers(places)]
@@ -134,9 +145,8 @@ def exact_places(cursor: Cursor, corpus: Corpus, allowed: Allowed, lexicon: Lexi
         depths = _depths(corpus.tokens, places, context, span.depth)
         going_on = _continue(cursor, corpus.tokens, (places, depths, near), lexicon)
         if len(going_on) >= 3 or span.depth == 1:
-            found.append(going_on)
-            break
-    return join(found)
+            return going_on
+    return join([])
 
 
 def similar_places(cursor: Cursor, corpus: Corpus, allowed: Allowed, lexicon: Lexicon, most: int) -> Places:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from server.types import CompletionRequest
 
 
+_CLOSING_MARKS = 3
+
+
 class CorpusSource(Protocol):
     """Where corpora come from: :class:`indexer.api.Index`."""
 
@@ -66,7 +69,11 @@ class Ranked:
         supporter = max(
             (row for row in rows if texts[row].startswith(prefixes[longest])), key=lambda row: self.confidence[row]
         )
-        return Suggestion(prefixes[longest], float(likely[longest]), self.pool.candidates[supporter])
+        text, line = prefixes[longest], texts[supporter]
+        if not any(mark.isalnum() for mark in line[len(text) :]) and len(line) - len(text) <= _CLOSING_MARKS:
+            # Leaving the closing marks away would only look broken.
+            text = line
+        return Suggestion(text, float(likely[longest]), self.pool.candidates[supporter])
 
     def text_of(self, candidate: Candidate) -> str:
         """Return what a candidate inserts, its indentation included where that is not there yet."""
