@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
 import importlib.metadata
 import logging
 import os
@@ -338,12 +337,13 @@ def load_faiss() -> Any:
             advice="Run `pip uninstall -y faiss-cpu faiss-gpu`, then install the one for this machine",
         )
     try:
-        return importlib.import_module("faiss")
+        import faiss  # noqa: PLC0415  # slow to load, and only searches need it
     except ImportError as error:
         raise FaissInstallation(
             f"FAISS cannot be imported: {error}",
             advice="Run `pip install --force-reinstall faiss-cpu`, or faiss-gpu on a machine with CUDA",
         ) from error
+    return faiss
 
 
 def gpu_count(faiss: Any) -> int:
