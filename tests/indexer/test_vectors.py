@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
-import sys
 import logging
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
