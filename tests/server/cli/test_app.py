@@ -120,8 +120,9 @@ def test_an_interrupt_ends_quietly_with_130(tmp_path: Path) -> None:
     cases = tmp_path / "cases"
     os.mkfifo(cases)
     process = run("complete", "--cases", str(cases), "--json", "--data", str(tmp_path), stdout=subprocess.PIPE)
-    # Opening the pipe for writing waits until the command reads it; then it is in the middle of its work.
-    with cases.open("w") as feed:
+    # Opened for both, so that this does not wait for a command that failed before it read. After its first answer the
+    # command waits for the next case, in the middle of its work.
+    with os.fdopen(os.open(cases, os.O_RDWR), "w") as feed:
         feed.write('{"id": 1, "path": "a.py", "prefix": "x = ", "suffix": ""}\n')
         feed.flush()
         assert process.stdout is not None
