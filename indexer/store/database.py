@@ -237,8 +237,10 @@ def translated(data: Path) -> Iterator[None]:
 
 def _translated_sqlite(error: sqlite3.Error, data: Path) -> IndexerError:
     text = str(error)
-    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
+    extended = getattr(error, "sqlite_errorcode", None) or 0
+    code = extended & 0xFF
+    # SQLite tells a full disk from other failures to write, but not a quota or a limit on the size of files.
+    if code == sqlite3.SQLITE_FULL or extended == sqlite3.SQLITE_IOERR_WRITE:
         return _disk_full(data, text)
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return IndexCorrupt(f"{data / DATABASE} is damaged: {text}", advice=REBUILD_ADVICE)

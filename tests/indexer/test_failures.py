@@ -189,14 +189,14 @@ def test_a_full_disk_is_an_error_and_the_publication_stands(
 ) -> None:
     repository = make_repository(FILES)
     index_into(repository.path)
-    repository.commit({"big.py": "".join(f"def big_{n}():\n    return '{n * 7919}'\n\n\n" for n in range(20_000))})
+    repository.commit({"big.py": "".join(f"def big_{n}():\n    return '{n * 7919}'\n\n\n" for n in range(5_000))})
     # A limit on the size of files stands in for a full disk: the system refuses to write either way.
     code = (
         "import resource, signal, sys; from pathlib import Path; from indexer.worker import run_job\n"
         "from indexer.config import IndexConfig; from indexer.types import IndexJob\n"
         "from indexer.errors import DiskFull\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, resource.RLIM_INFINITY))\n"
         "try:\n run_job(IndexJob(sys.argv[1]), Path(sys.argv[2]), IndexConfig(), lambda p: None)\n"
         "except DiskFull as error:\n print('full:', error)\n"
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import typer
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from indexer.api import Index
 from indexer.cli import register
@@ -26,6 +26,7 @@ from tests.indexer.conftest import IndexInto
 
 MakeRepository = Callable[..., Repository]
 Hearth = Callable[..., "subprocess.CompletedProcess[str]"]
+Invoke = Callable[..., Result]
 HEARTH = Path(sys.executable).with_name("hearth")
 
 
@@ -44,7 +45,20 @@ def hearth(data: Path, tmp_path: Path) -> Hearth:
     return run
 
 
-def parsed(done: subprocess.CompletedProcess[str]) -> Any:
+@pytest.fixture
+def invoke(data: Path) -> Invoke:
+    """Run a command in this process; the worker is a process all the same."""
+
+    def run(*arguments: str) -> Result:
+        app = typer.Typer()
+        register(app)
+        settings = IndexSettings(data, IndexConfig())
+        return CliRunner().invoke(app, arguments, obj=lambda _data, _config: settings)
+
+    return run
+
+
+def parsed(done: subprocess.CompletedProcess[str] | Result) -> Any:
     return json.loads(done.stdout)
 
 
@@ -66,12 +80,12 @@ def test_indexing_reports_as_json_and_tells_progress_on_stderr(make_repository: 
 
 
 def test_one_repository_that_fails_does_not_stop_the_others(
-    make_repository: MakeRepository, hearth: Hearth, tmp_path: Path
+    make_repository: MakeRepository, invoke: Invoke, tmp_path: Path
 ) -> None:
     good, empty = make_repository({"a.py": "x = 1\n"}, "good"), make_repository(name="empty")
     (tmp_path / "plain").mkdir()
-    done = hearth("index", str(tmp_path / "plain"), str(empty.path), str(good.path), "--json")
-    assert done.returncode == 3
+    done = invoke("index", str(tmp_path / "plain"), str(empty.path), str(good.path), "--json")
+    assert done.exit_code == 3
     results = parsed(done)
     assert [result.get("error", {}).get("code") for result in results] == ["not-a-repository", "repository", None]
     assert results[2]["repository"] == "good"
@@ -83,53 +97,45 @@ def test_one_repository_that_fails_does_not_stop_the_others(
     "arguments",
     [["index"], ["index", "--ref", "main"], ["index", "a", "b", "--name", "x"], ["skips", "--reason", "dislike"]],
 )
-def test_mistakes_in_the_command_line_are_usage_errors(data: Path, arguments: list[str]) -> None:
-    result = CliRunner().invoke(_commands(), arguments, obj=lambda _data, _config: IndexSettings(data, IndexConfig()))
-    assert result.exit_code == 2
+def test_mistakes_in_the_command_line_are_usage_errors(invoke: Invoke, data: Path, arguments: list[str]) -> None:
+    assert invoke(*arguments).exit_code == 2
     assert not data.exists()
 
 
 def test_skips_of_an_unknown_repository_name_the_known_ones(
-    make_repository: MakeRepository, index_into: IndexInto, data: Path
+    make_repository: MakeRepository, index_into: IndexInto, invoke: Invoke
 ) -> None:
     index_into(make_repository({"a": "1"}).path)
-    settings = IndexSettings(data, IndexConfig())
-    result = CliRunner().invoke(_commands(), ["skips", "nothing"], obj=lambda _data, _config: settings)
-    assert isinstance(result.exception, UnknownRepository)
-    assert "demo" in result.exception.advice
+    error = invoke("skips", "nothing").exception
+    assert isinstance(error, UnknownRepository)
+    assert "demo" in error.advice
 
 
-def _commands() -> typer.Typer:
-    app = typer.Typer()
-    register(app)
-    return app
-
-
-def test_status_of_an_empty_index_says_how_to_begin(hearth: Hearth) -> None:
-    done = hearth("status")
-    assert done.returncode == 0
+def test_status_of_an_empty_index_says_how_to_begin(invoke: Invoke) -> None:
+    done = invoke("status")
+    assert done.exit_code == 0
     assert "hearth index" in done.stdout
-    assert parsed(hearth("status", "--json")) == []
+    assert parsed(invoke("status", "--json")) == []
 
 
 def test_rebuild_brings_every_known_repository_back(
-    make_repository: MakeRepository, hearth: Hearth, data: Path
+    make_repository: MakeRepository, index_into: IndexInto, invoke: Invoke, data: Path
 ) -> None:
     first, second = make_repository({"a.py": "x = 1\n"}, "first"), make_repository({"b.py": "y = 1\n"}, "second")
-    assert hearth("index", str(first.path), "--name", "one").returncode == 0
-    assert hearth("index", str(second.path)).returncode == 0
+    index_into(first.path, name="one")
+    index_into(second.path)
     (data / "lexical" / "meta.json").write_text("rubbish")
-    done = hearth("index", str(second.path))
-    assert done.returncode == 6
+    done = invoke("index", str(second.path))
+    assert done.exit_code == 6
     assert "hearth index --rebuild" in done.stderr
-    assert hearth("index", "--rebuild", str(second.path)).returncode == 0
+    assert invoke("index", "--rebuild", str(second.path)).exit_code == 0
     with Index.open(data) as index:
         assert [status.name for status in index.repositories()] == ["one", "second"]
         assert index.paths("one") == ["a.py"]
 
 
 def test_an_interrupt_stops_the_worker_too(make_repository: MakeRepository, data: Path) -> None:
-    repository = make_repository({f"m{n}.py": f"def number_{n}():\n    return {n}\n" for n in range(1500)})
+    repository = make_repository({f"m{n}.py": f"def number_{n}():\n    return {n}\n" for n in range(300)})
     with subprocess.Popen(
         [HEARTH, "index", str(repository.path), "--data", str(data)],
         stderr=subprocess.PIPE,
@@ -137,7 +143,7 @@ def test_an_interrupt_stops_the_worker_too(make_repository: MakeRepository, data
         start_new_session=True,
     ) as process:
         assert process.stderr is not None
-        assert process.stderr.readline()
+        assert process.stderr.readline()  # The worker has begun.
         worker = int((data / "worker.pid").read_text())
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
