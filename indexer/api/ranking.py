@@ -65,9 +65,9 @@ class RankingWeights:
 
 WEIGHTS = {
     Intent.QUESTION: RankingWeights(),
-    Intent.DESCRIPTION: RankingWeights(),
+    Intent.DESCRIPTION: RankingWeights(dense=0.45),
     Intent.CHANGE: RankingWeights(
-        path=0.35, file=0.0, symbol=0.2, function=0.0, test=0.03, prose=0.08, crowding=0.09, names=0.3
+        dense=0.1, path=0.35, file=0.0, symbol=0.2, function=0.0, test=0.03, prose=0.08, crowding=0.09, names=0.3
     ),
 }
 _DEFINITIONS = 50
