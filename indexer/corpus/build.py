@@ -48,7 +48,8 @@ class _Parts:
     """What is gathered file by file before the arrays are made."""
 
     tokens: list[npt.NDArray[np.int32]]
-    starts: list[npt.NDArray[np.int64]]
+    starts: list[npt.NDArray[np.int32]]
+    """Bytes, from the start of each file."""
     texts: list[bytes]
     files: list[dict[str, str]]
     token_starts: list[int]
@@ -69,7 +70,7 @@ def known_blobs(directory: Path | None) -> frozenset[str]:
 def build_corpus(files: Iterable[CorpusFile], directory: Path, *, previous: Path | None = None) -> int:
     """Build the corpus of ``files`` in ``directory``, atomically; return how many bytes it takes.
 
-    Memory: about 9 bytes for each byte of source at the peak. A blob is kept once for each path it stands at.
+    Memory: about 15 bytes for each byte of source at the peak; the file takes 7. A blob is kept once for each path it stands at.
 
     Raises:
         IndexCorrupt: A file without text is not in ``previous``.
@@ -135,7 +136,7 @@ def _gather(files: Iterable[CorpusFile], interner: Interner, earlier: _Previous 
         else:
             ids, starts, text = _lex_file(file.text, interner)
         parts.tokens.append(ids)
-        parts.starts.append(starts + bytes_so_far)
+        parts.starts.append(starts.astype(np.int32))
         parts.texts.append(text)
         parts.files.append({"path": file.path, "language": file.language, "blob": file.blob})
         parts.token_starts.append(tokens_so_far)
@@ -169,7 +170,8 @@ def _lex_file(text: str, interner: Interner) -> tuple[npt.NDArray[np.int32], npt
 def _arrange(parts: _Parts, interner: Interner) -> dict[str, npt.NDArray[Any]]:
     """Renumber the words in sorted order and lay everything out as arrays."""
     tokens = np.concatenate(parts.tokens) if parts.tokens else np.empty(0, dtype=np.int32)
-    starts = np.concatenate(parts.starts) if parts.starts else np.empty(0, dtype=np.int64)
+    parts.tokens.clear()
+    starts = _absolute(parts)
     met = np.bincount(tokens, minlength=FIRST_WORD + len(interner.texts))
     words = sorted(
         (text.encode("utf-8", "surrogatepass"), FIRST_WORD + place)
@@ -180,20 +182,21 @@ def _arrange(parts: _Parts, interner: Interner) -> dict[str, npt.NDArray[Any]]:
     renumbered[:FIRST_WORD] = np.arange(FIRST_WORD)
     for rank, (_, identity) in enumerate(words):
         renumbered[identity] = FIRST_WORD + rank
-    tokens = renumbered[tokens]
+    np.take(renumbered, tokens, out=tokens, mode="clip")
+    source = b"".join(parts.texts)
+    parts.texts.clear()
     text, offsets = Vocabulary.pack([word for word, _ in words])
     counts = np.bincount(tokens, minlength=FIRST_WORD + len(words))
     shape_of_word = _shapes([word for word, _ in words], counts)
     shapes = shape_of_word[tokens]
     described = json.dumps(parts.files, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    offset_type = np.uint32 if parts.text_starts[-1] < 1 << 32 else np.uint64
     return {
         "files": np.frombuffer(described, dtype=np.uint8),
         "file_tokens": np.array(parts.token_starts, dtype=np.int64),
         "file_text": np.array(parts.text_starts, dtype=np.int64),
-        "text": np.frombuffer(b"".join(parts.texts), dtype=np.uint8),
+        "text": np.frombuffer(source, dtype=np.uint8),
         "tokens": tokens,
-        "starts": starts.astype(offset_type),
+        "starts": starts,
         "words": text,
         "word_offsets": offsets,
         "bounds": _bounds(counts),
@@ -201,6 +204,16 @@ def _arrange(parts: _Parts, interner: Interner) -> dict[str, npt.NDArray[Any]]:
         "shape_of_word": shape_of_word,
         "shape_bounds": _bounds(np.bincount(shapes, minlength=FIRST_KEPT)),
     }
+
+
+def _absolute(parts: _Parts) -> npt.NDArray[Any]:
+    """Return the byte at which each token starts, counted from the start of all text."""
+    starts = np.empty(parts.token_starts[-1], dtype=np.uint32 if parts.text_starts[-1] < 1 << 32 else np.uint64)
+    for number, part in enumerate(parts.starts):
+        first = parts.token_starts[number]
+        starts[first : first + len(part)] = part.astype(starts.dtype) + starts.dtype.type(parts.text_starts[number])
+    parts.starts.clear()
+    return starts
 
 
 def _shapes(words: list[bytes], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.uint16]:

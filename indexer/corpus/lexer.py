@@ -7,6 +7,7 @@ operator (``=`` of ``=>``) is a whole token already. Blank lines are dropped.
 from __future__ import annotations
 
 import re
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -52,7 +53,7 @@ class Interner(dict[str, int]):
         self.base = vocabulary.size if vocabulary is not None else FIRST_WORD
         self.texts: list[str] = []
         """Pieces with appended ids; the id of ``texts[i]`` is ``base + i``."""
-        self._kinds: list[int] = []
+        self._kinds = array("b")
         self._widths: list[int] = []
 
     def __missing__(self, piece: str) -> int:
@@ -76,8 +77,8 @@ class Interner(dict[str, int]):
         kinds = np.zeros(len(ids), dtype=np.int8)
         appended = np.flatnonzero(ids >= self.base)
         if len(appended):
-            table = np.array(self._kinds, dtype=np.int8)
-            kinds[appended] = table[ids[appended] - self.base]
+            # A view: it is gone before the next piece is appended, and a copy for each file would be quadratic.
+            kinds[appended] = np.frombuffer(self._kinds, dtype=np.int8)[ids[appended] - self.base]
         return kinds
 
     def width(self, identity: int) -> int:

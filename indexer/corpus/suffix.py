@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_BLOCK = 1 << 22
 _DEPTH_OF_FALLBACK = 64
 """Tokens of context that the slower sort tells apart; deeper ties stay in any order."""
 
@@ -35,7 +36,8 @@ def sort_contexts(tokens: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
         ranks = _sort_by_doubling(reversed_tokens)
     else:
         ranks = _sort_bytes(reversed_tokens, divsufsort)
-    return (len(tokens) - 1 - ranks).astype(np.int32)
+    np.subtract(len(tokens) - 1, ranks, out=ranks)
+    return ranks.astype(np.int32, copy=False)
 
 
 def _sort_bytes(tokens: npt.NDArray[Any], divsufsort: Any) -> npt.NDArray[Any]:
@@ -46,7 +48,15 @@ def _sort_bytes(tokens: npt.NDArray[Any], divsufsort: Any) -> npt.NDArray[Any]:
         spelled[:, place] = (tokens >> (8 * (width - 1 - place))) & 0xFF
     order = divsufsort(spelled.reshape(-1))
     del spelled
-    return np.asarray(order[order % width == 0] // width)
+    whole = np.empty(len(tokens), dtype=order.dtype)
+    filled = 0
+    # In blocks, since a mask and a quotient of everything would double the memory.
+    for begin in range(0, len(order), _BLOCK):
+        block = order[begin : begin + _BLOCK]
+        block = block[block % width == 0] // width
+        whole[filled : filled + len(block)] = block
+        filled += len(block)
+    return whole
 
 
 def _sort_by_doubling(tokens: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -133,27 +143,3 @@ def narrow(
         high = first
         depth += 1
     return spans
-
-
-def match_depths(
-    tokens: npt.NDArray[Any],
-    places: npt.NDArray[Any],
-    context: npt.NDArray[Any],
-    known: int,
-    limit: int,
-) -> npt.NDArray[np.int32]:
-    """Return how many tokens before and at each place equal the end of ``context``; int32[n].
-
-    ``known`` tokens are known to match already; counting stops at ``limit``.
-    """
-    depths = np.full(len(places), known, dtype=np.int32)
-    alive = np.arange(len(places))
-    where = places.astype(np.int64)
-    for depth in range(known, min(limit, len(context))):
-        back = where[alive] - depth
-        same = (back >= 0) & (tokens[np.maximum(back, 0)] == context[-1 - depth])
-        alive = alive[same]
-        if not len(alive):
-            break
-        depths[alive] = depth + 1
-    return depths
