@@ -1,6 +1,6 @@
 --- The plugin, the real language server, and a model server that writes a word each fifth of a second.
 local repository = vim.env.HEARTH_TEST_REPOSITORY
-local SLOW_MS = 25000
+local SLOW_MS = 60000
 
 case("ghost text grows in at least three steps while the model writes", function(t)
   local child = t.start({

@@ -2,7 +2,7 @@
 local repository = vim.env.HEARTH_TEST_REPOSITORY
 local command = vim.json.decode(vim.env.HEARTH_TEST_COMMAND or "[]")
 
-local SLOW_MS = 25000
+local SLOW_MS = 60000
 
 local function start(t, options)
   return t.start(vim.tbl_deep_extend("force", {
@@ -170,11 +170,11 @@ case("Neovim's own inline completion works without the plugin", function(t)
   local child = start(t, { settings = false })
   child:lua(
     [[
-      local command, data = ...
+      local command, data, configuration = ...
       vim.lsp.config("hearth", {
         cmd = vim.list_extend(command, { "--data", data }),
         root_markers = { ".git" },
-        init_options = { hearth = { autoIndex = false } },
+        init_options = { hearth = { autoIndex = false, config = configuration } },
       })
       vim.lsp.enable("hearth")
       vim.lsp.inline_completion.enable()
@@ -183,7 +183,8 @@ case("Neovim's own inline completion works without the plugin", function(t)
       end, { expr = true })
     ]],
     vim.deepcopy(command),
-    vim.env.HEARTH_TEST_DATA
+    vim.env.HEARTH_TEST_DATA,
+    vim.env.HEARTH_TEST_CONFIG
   )
   child:call("command", "filetype on")
   child:call("command", "edit " .. repository .. "/shop/audit.py")
