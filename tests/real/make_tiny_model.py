@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 END = "<|endoftext|>"
 _VOCABULARY = 2048
@@ -28,7 +28,11 @@ def main() -> int:
     job = json.loads(examples_path.read_text())
     torch.manual_seed(1)
     torch.set_num_threads(1)
-    tokenizer = make_tokenizer(job["special_tokens"], job["examples"])
+    output.mkdir(parents=True, exist_ok=True)
+    make_tokenizer(job["special_tokens"], job["examples"]).save_pretrained(output)
+    Qwen2Config(vocab_size=_VOCABULARY).save_pretrained(output)
+    # As vLLM will load it: the class for the model type splits text in its own way.
+    tokenizer = AutoTokenizer.from_pretrained(output)
     rows = [
         (tokenizer.encode(example["prompt"]), tokenizer.encode(example["completion"] + END))
         for example in job["examples"]
@@ -49,9 +53,7 @@ def main() -> int:
     )
     if not train(model, rows):
         return 1
-    output.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(output)
-    tokenizer.save_pretrained(output)
     return 0
 
 
