@@ -4,12 +4,11 @@ from indexer.parse.decoding import decode
 from indexer.parse.definitions import Definition, Outline, outline
 from indexer.parse.grammar import parse
 from indexer.parse.languages import LanguageSpec, detect_language, language_spec, languages
-from indexer.parse.skips import BlobSkip, IgnoreRules, skip_content, skip_path
+from indexer.parse.skips import BlobSkip, skip_content, skip_path
 
 __all__ = [
     "BlobSkip",
     "Definition",
-    "IgnoreRules",
     "LanguageSpec",
     "Outline",
     "decode",

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
-
-from pathspec import GitIgnoreSpec
 
 from indexer.parse.decoding import decode, has_text_mark
 from indexer.types import SkipReason
@@ -118,26 +115,6 @@ def skip_content(data: bytes, config: SkipLimits) -> BlobSkip | None:
     if text is None:
         return BlobSkip(SkipReason.UNDECODABLE, "neither UTF-8 nor UTF-16 with a mark nor plausible Windows-1252")
     return _generated(data) or _minified(text)
-
-
-class IgnoreRules:
-    """Patterns of a ``.hearthignore``, with the syntax of ``.gitignore``."""
-
-    def __init__(self, lines: Iterable[str]) -> None:
-        self._spec = GitIgnoreSpec.from_lines(lines)
-
-    @classmethod
-    def parse(cls, data: bytes) -> IgnoreRules:
-        """Read a ``.hearthignore``; bytes that are no text ignore nothing."""
-        return cls((decode(data) or "").splitlines())
-
-    def skip(self, path: str) -> BlobSkip | None:
-        """Return the skip for ``path`` when a pattern matches it."""
-        result = self._spec.check_file(path)
-        if not result.include or result.index is None:
-            return None
-        pattern = self._spec.patterns[result.index]
-        return BlobSkip(SkipReason.IGNORED, f".hearthignore: {getattr(pattern, 'pattern', '') or 'a pattern'}")
 
 
 def _skip_name(path: str) -> BlobSkip | None:

@@ -7,7 +7,6 @@ import pytest
 from indexer.chunk import chunk_text
 from indexer.config import IndexConfig
 from indexer.parse import (
-    IgnoreRules,
     decode,
     detect_language,
     language_spec,
@@ -128,16 +127,6 @@ def test_contents_are_skipped_with_what_decided(data: bytes, reason: SkipReason,
 )
 def test_contents_that_only_look_suspicious_are_kept(data: bytes) -> None:
     assert skip_content(data, CONFIG) is None
-
-
-def test_ignore_rules_follow_gitignore_and_name_the_pattern() -> None:
-    rules = IgnoreRules.parse(b"*.sql\n!keep.sql\nfixtures/\n")
-    skip = rules.skip("db/a.sql")
-    assert skip is not None
-    assert skip.reason is SkipReason.IGNORED
-    assert rules.skip("db/keep.sql") is None
-    assert rules.skip("test/fixtures/x.json") is not None
-    assert rules.skip("src/a.py") is None
 
 
 DEFINITIONS = [
