@@ -96,7 +96,8 @@ class Indexing:
         self._status.indexing += 1
         self._status.changed()
         try:
-            events = services.run_index_job(IndexJob(source=str(tree.root), refs=(head.ref,)))
+            # HEAD by its name: a commit that was only passed by, detached, is forgotten again.
+            events = services.run_index_job(IndexJob(source=str(tree.root), refs=("HEAD",)))
             async with aclosing(events):  # type: ignore[type-var]  # An async generator, typed by what it yields.
                 async for event in events:
                     if isinstance(event, Progress):
