@@ -29,16 +29,8 @@ local current
 ---@param job hearth.Explaining
 local function flush(job)
   if job.shown < #job.text then
-    local bufnr = job.panel.bufnr
-    local win = vim.fn.bufwinid(bufnr)
-    local follows = win ~= -1
-      and api.nvim_win_get_cursor(win)[1] == api.nvim_buf_line_count(bufnr)
-      and api.nvim_get_current_win() ~= win
-    panel.append(bufnr, job.text:sub(job.shown + 1))
+    panel.append(job.panel.bufnr, job.text:sub(job.shown + 1))
     job.shown = #job.text
-    if follows then
-      api.nvim_win_set_cursor(win, { api.nvim_buf_line_count(bufnr), 0 })
-    end
   end
 end
 
@@ -52,11 +44,12 @@ local function list_citations(job, citations)
   local lines = { "", "", "---" }
   for _, each in ipairs(citations) do
     job.citations[each.number] = each
+    local title = each.title ~= "" and ("`%s` "):format(each.title) or ""
     table.insert(
       lines,
-      ("- [%d] `%s` %s:%d-%d %s@%s"):format(
+      ("- [%d] %s%s:%d-%d %s@%s"):format(
         each.number,
-        each.title,
+        title,
         each.path,
         each.startLine,
         each.endLine,

@@ -21,7 +21,7 @@ function M.setup(given)
   policy.switch_all(config.enabled)
   require("hearth.ghost").define_highlights()
   client.setup(group)
-  require("hearth.session").setup(group)
+  require("hearth.events").setup(group)
   require("hearth.keys").setup(group)
   require("hearth.commands").setup()
 

@@ -79,7 +79,8 @@ function M.open(name, filetype, view)
     relativenumber = false,
     signcolumn = "no",
     spell = false,
-    conceallevel = 2,
+    -- Citations are written [1], which Markdown's highlighting would hide the brackets of.
+    conceallevel = 0,
   }) do
     vim.wo[win][0][option] = value
   end
@@ -105,6 +106,7 @@ function M.set_lines(bufnr, lines)
   end
 end
 
+--- The reader's place stays where it is, also when it is at the end.
 ---@param bufnr integer
 ---@param text string
 function M.append(bufnr, text)
@@ -113,7 +115,14 @@ function M.append(bufnr, text)
     unlocked(bufnr, function()
       local last = api.nvim_buf_line_count(bufnr) - 1
       local column = #api.nvim_buf_get_lines(bufnr, last, last + 1, true)[1]
+      local places = {} ---@type table<integer, [integer, integer]>
+      for _, win in ipairs(vim.fn.win_findbuf(bufnr)) do
+        places[win] = api.nvim_win_get_cursor(win)
+      end
       api.nvim_buf_set_text(bufnr, last, column, last, column, lines)
+      for win, place in pairs(places) do
+        api.nvim_win_set_cursor(win, place)
+      end
     end)
   end
 end

@@ -512,35 +512,4 @@ end
 ---@type string?
 M.last_id = nil
 
----@param group integer
-function M.setup(group)
-  local function on(events, pattern, callback)
-    api.nvim_create_autocmd(events, { group = group, pattern = pattern, callback = callback })
-  end
-  on("InsertEnter", "*", M.on_enter)
-  on({ "TextChangedI", "TextChangedP", "CursorMovedI" }, "*", M.on_change)
-  on({ "InsertLeave", "BufLeave", "WinLeave", "CmdlineEnter" }, "*", M.on_leave)
-  -- A menu opens or closes, or the mode becomes one that ghost text keeps out of: look again when that is done.
-  local look_again = vim.schedule_wrap(function()
-    if api.nvim_get_mode().mode:sub(1, 1) == "i" then
-      M.on_change()
-    end
-  end)
-  on({ "CompleteChanged", "CompleteDone" }, "*", look_again)
-  on("ModeChanged", { "*:i*", "*:R*" }, look_again)
-  on("RecordingEnter", "*", look_again)
-  on("User", { "BlinkCmpMenuOpen", "BlinkCmpMenuClose" }, look_again)
-  on("InsertEnter", "*", function()
-    local cmp = package.loaded["cmp"]
-    if type(cmp) == "table" and cmp.event and not M._listens_to_cmp then
-      M._listens_to_cmp = true
-      cmp.event:on("menu_opened", look_again)
-      cmp.event:on("menu_closed", look_again)
-    end
-  end)
-end
-
----@private
-M._listens_to_cmp = false
-
 return M

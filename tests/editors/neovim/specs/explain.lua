@@ -43,6 +43,7 @@ case("an explanation of lines streams into a Markdown split with citations to ju
   wait_panel(t, child, "It sets ")
   delta(child, request, "`a` [1]\nand")
   wait_panel(t, child, "It sets `a` [1]\nand")
+  t.equal(child:cursor(), { 1, 0 }, "the reader's place")
   delta(child, request, " `b` [2].")
   child:send({
     id = request.id,

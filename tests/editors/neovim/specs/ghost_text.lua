@@ -337,6 +337,25 @@ case("the menu of another plugin keeps it away", function(t)
   child:wait_ghost("value")
 end)
 
+case("nvim-cmp's menu keeps it away too, once that plugin is loaded", function(t)
+  local child = t.start()
+  child:edit("demo.py", "\n")
+  child:lua([[
+    _G.listeners = {}
+    package.loaded["cmp"] = {
+      visible = function() return _G.open end,
+      event = { on = function(_, name, listener) _G.listeners[name] = listener end },
+    }
+  ]])
+  child:type("ix = ")
+  child:answer(child:wait_request(), "value")
+  child:wait_ghost("value")
+  child:lua([[_G.open = true; _G.listeners.menu_opened()]])
+  child:wait_no_ghost()
+  child:lua([[_G.open = false; _G.listeners.menu_closed()]])
+  child:wait_ghost("value")
+end)
+
 case("with hide_with_menu off it stays beside the menu", function(t)
   local child = t.start({ settings = { hide_with_menu = false } })
   child:edit("demo.py", "value_one value_two\n")

@@ -190,8 +190,9 @@ case("Neovim's own inline completion works without the plugin", function(t)
   child:call("command", "edit " .. repository .. "/shop/audit.py")
   t.wait("the server did not start", function()
     return child:lua([[
-      local client = vim.lsp.get_clients({ name = "hearth" })[1]
-      return client ~= nil and client.initialized
+      -- The built-in completion listens from when the server is attached.
+      return #vim.lsp.get_clients({ bufnr = 0, name = "hearth" }) == 1
+        and #vim.api.nvim_get_autocmds({ buffer = 0, event = "CursorMovedI" }) > 0
     ]])
   end, SLOW_MS)
   child:type("Gototal = ")
