@@ -79,7 +79,10 @@ class EmbeddedEngine:
     async def complete(self, request: CompletionRequest) -> AsyncIterator[AsyncIterator[Delta]]:
         """Stream the best suggestion in parts of a word, or nothing when none is likely enough."""
         proposed = await asyncio.to_thread(self.propose, request)
-        yield _stream(_PARTS.findall(proposed.text) if proposed is not None else [])
+        if proposed is None:
+            yield _stream([])
+        else:
+            yield _stream(_PARTS.findall(proposed.text), proposed.confidence, proposed.source)
 
     @asynccontextmanager
     async def explain(self, request: ExplainRequest) -> AsyncIterator[AsyncIterator[Delta]]:
@@ -133,8 +136,8 @@ def _pieces(text: str) -> list[str]:
     return _WORDS.findall(text)
 
 
-async def _stream(parts: list[str]) -> AsyncIterator[Delta]:
+async def _stream(parts: list[str], confidence: float = -1.0, source: str = "") -> AsyncIterator[Delta]:
     for part in parts:
-        yield Delta(part, 1)
+        yield Delta(part, 1, confidence, source)
         # A cancelled reader is noticed between two parts.
         await asyncio.sleep(0)
