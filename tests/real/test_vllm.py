@@ -149,11 +149,13 @@ async def test_answer_that_needs_a_snippet_appears_only_when_it_is_retrieved(
     assert final(answer) == expected
 
 
-async def test_cancel_in_the_editor_aborts_the_generation_in_vllm(
+async def test_cancel_in_the_editor_ends_the_generation_in_vllm(
     vllm: Vllm, make_repository: Callable[..., Repository], tmp_path: Path
 ) -> None:
+    # vLLM 0.32 does not count a request whose client went away under finished_reason="abort", nor under any other
+    # reason: what shows is that nothing runs any more although nothing was finished.
     repository = make_repository({"primes.py": PRIMES_PREFIX}, name="shop")
-    before = vllm.metric("vllm:request_success_total", finished_reason="abort")
+    finished = vllm.metric("vllm:request_success_total")
     async with editing(repository, vllm, tmp_path) as editor:
         uri = (repository.path / "primes.py").as_uri()
         editor.open(uri, "python", PRIMES_PREFIX)
@@ -165,11 +167,11 @@ async def test_cancel_in_the_editor_aborts_the_generation_in_vllm(
             await started.wait()
         asking.cancel()
         cancelled_at = time.perf_counter()
-        deadline = cancelled_at + 5
-        while vllm.metric("vllm:request_success_total", finished_reason="abort") == before:
-            assert time.perf_counter() < deadline, "vLLM did not report an abort within 5 s of the cancel"
+        while vllm.metric("vllm:num_requests_running") > 0:
+            assert time.perf_counter() < cancelled_at + 5, "vLLM still generates 5 s after the cancel"
             await asyncio.sleep(0.01)
-        print(f"cancel to abort: {(time.perf_counter() - cancelled_at) * 1000:.0f} ms")
+        print(f"cancel to idle: {(time.perf_counter() - cancelled_at) * 1000:.0f} ms")
+        assert vllm.metric("vllm:request_success_total") == finished
 
 
 async def test_embedded_engine_stands_in_while_vllm_is_dead_and_vllm_comes_back(
