@@ -60,7 +60,7 @@ class RankingWeights:
     prose: float = 0.1
     crowding: float = 0.005
     names: float = 0.5
-    depth: int = 300
+    depth: int = 200
 
 
 WEIGHTS = {
