@@ -34,11 +34,12 @@ test: $(STAMP) ## Run the tests
 test-real: $(STAMP) ## Run the tests with heavy real parts (model server, editors)
 	@$(BIN)/python -m pytest -m real $(ARGS)
 
-check: $(STAMP) ## Lint, types, import contracts
+check: $(STAMP) ## Lint, types, import contracts, the editors' plugins
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@for script in editors/*/check.sh; do $$script || exit 1; done
 
 fix: $(STAMP) ## Apply what ruff can mend by itself
 	@$(BIN)/ruff check --fix .
