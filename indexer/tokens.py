@@ -38,6 +38,14 @@ _STEP_4 = (
     "ement", "ance", "ence", "able", "ible", "ment", "ant", "ent", "ism", "ate", "iti", "ous", "ive", "ize", "ion",
     "al", "er", "ic", "ou",
 )  # fmt: skip
+_STEPS_2_AND_3 = tuple((tuple(suffix for suffix, _ in suffixes), suffixes) for suffixes in (_STEP_2, _STEP_3))
+_CONSONANT_OR_VOWEL = str.maketrans(
+    {chr(letter): "v" if chr(letter) in "aeiou" else "c" for letter in range(ord("a"), ord("z") + 1)}
+)
+
+# What can stand in no identifier and no number, so that cutting there cuts none of them.
+_BLANKED = "".join(chr(code) if chr(code).isalnum() or chr(code) in "_." else " " for code in range(128))
+_MAX_CACHED_RUNS = 200_000
 
 
 def identifiers(text: str) -> Iterator[str]:
@@ -80,6 +88,31 @@ def code_terms(text: str) -> list[str]:
     return terms
 
 
+def joined_code_terms(text: str) -> str:
+    """Return the terms of :func:`code_terms` as one text, separated by spaces; in a third of the time."""
+    runs = text.translate(_BLANKED).split() if text.isascii() else _IDENTIFIER.findall(text)
+    return " ".join(filter(None, map(_terms_of_run.__getitem__, runs)))
+
+
+class _TermsOfRun(dict[str, str]):
+    """A cache from a run of letters, digits, underscores and dots to its terms, separated by spaces.
+
+    A dictionary that fills itself is read without a call of Python code. Threads may fill it at the same time: they
+    would store equal values.
+    """
+
+    def __missing__(self, run: str) -> str:
+        if len(self) >= _MAX_CACHED_RUNS:
+            self.clear()
+        terms = " ".join(code_terms(run))
+        if len(run) <= MAX_TERM:
+            self[run] = terms
+        return terms
+
+
+_terms_of_run = _TermsOfRun()
+
+
 def is_identifier_like(word: str) -> bool:
     """Whether a word of a query can only be a name in code: ``snake_case``, ``camelCase``, ``HTTP2``."""
     if not word[:1].isalpha() and not word.startswith("_"):
@@ -100,7 +133,9 @@ def stem(word: str) -> str:
     word = _past_and_participle(word)
     if word.endswith("y") and _has_vowel(word[:-1]):
         word = word[:-1] + "i"
-    for suffixes in (_STEP_2, _STEP_3):
+    for endings, suffixes in _STEPS_2_AND_3:
+        if not word.endswith(endings):
+            continue
         for suffix, replacement in suffixes:
             if word.endswith(suffix):
                 if _measure(word[: -len(suffix)]) > 0:
@@ -141,6 +176,8 @@ def _past_and_participle(word: str) -> str:
 
 
 def _derivation(word: str) -> str:
+    if not word.endswith(_STEP_4):
+        return word
     for suffix in _STEP_4:
         if word.endswith(suffix):
             base = word[: -len(suffix)]
@@ -152,6 +189,8 @@ def _derivation(word: str) -> str:
 
 def _shape(word: str) -> str:
     """Spell consonants ``c`` and vowels ``v``; y is a vowel after a consonant."""
+    if "y" not in word:
+        return word.translate(_CONSONANT_OR_VOWEL)
     shape = ""
     for index, letter in enumerate(word):
         vowel = letter in "aeiou" or (letter == "y" and index > 0 and shape[-1] == "c")

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import tantivy
 
 from indexer.errors import DataDirectoryError, DiskFull, IndexBusy, IndexCorrupt
-from indexer.tokens import code_terms
+from indexer.tokens import joined_code_terms
 
 WRITER_HEAP_BYTES = 64_000_000
 """Memory that a writer fills before it writes a segment."""
@@ -87,8 +87,8 @@ class LexicalWriter:
                 row.add_unsigned("blob", document.blob_id)
                 for repository_id in document.repository_ids:
                     row.add_unsigned("repository", repository_id)
-                row.add_text("text", " ".join(code_terms(document.text)))
-                row.add_text("names", " ".join(code_terms(document.names)))
+                row.add_text("text", joined_code_terms(document.text))
+                row.add_text("names", joined_code_terms(document.names))
                 self._writer.add_document(row)
         except ValueError as error:
             raise _mapped(error, self._directory) from error

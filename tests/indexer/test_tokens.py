@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from indexer.tokens import code_terms, identifier_terms, is_identifier_like, stem
+from indexer.tokens import code_terms, identifier_terms, is_identifier_like, joined_code_terms, stem
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,19 @@ def test_identifiers_become_parts_and_the_whole(identifier: str, terms: tuple[st
 
 def test_terms_keep_order_and_repetitions() -> None:
     assert code_terms("open(file); close(file)") == ["open", "file", "close", "file"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "self.app.send_task(x.y, 3.14, 2x, v1.2.3)",
+        "... _ __ ._. 1. .5",
+        "Größe = naïve_Zahl * 2.5  # 网络超时",
+        "a" * 99,
+    ],
+)
+def test_joined_terms_are_the_same_terms(text: str) -> None:
+    assert joined_code_terms(text).split(" ") == code_terms(text)
 
 
 # Pairs of Porter's paper and of code that must meet, and pairs that must not.
