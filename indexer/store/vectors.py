@@ -34,8 +34,10 @@ _ADVICE_CORRUPT = "Build the index again with: hearth index --rebuild REPO"
 # numpy reports a write that was cut short without an error number.
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None})
 
-_GPU_OVERFETCH = 4
-"""A filtered search on the GPU asks for this many times k first, and for more until k allowed ones are found."""
+_GPU_MARGIN = 32
+"""Candidates beyond 2 k that a GPU is asked for."""
+_GPU_SCRATCH_BYTES = 64 * 2**20
+"""Memory that FAISS may reserve on a GPU for its work; its default of 1.5 GB would be missing to the model."""
 _GPU_MAX_K = 2048
 """FAISS's limit for k on a GPU."""
 _KEPT_SELECTIONS = 8
@@ -400,32 +402,34 @@ class _Gpu:
             if self._generation != state.generation or self._index is None:
                 self._copy(state)
             total = len(state.ids)
-            if allowed is None:
-                wanted = min(k, total)
-                if wanted > _GPU_MAX_K:
+            mask = np.ones(total, bool)
+            share = 1.0
+            if allowed is not None:
+                mask = np.unpackbits(allowed.bitmap, count=total, bitorder="little").astype(bool)
+                share = len(allowed) / total
+            # A GPU multiplies in half precision and takes no selector: it finds more than k candidates, which are
+            # scored exactly below, so that the answer is the CPU's.
+            wanted = min(2 * k + _GPU_MARGIN, total if allowed is None else len(allowed))
+            fetch = min(total, int(wanted / share * (1.0 if allowed is None else 1.5)))
+            while True:
+                if fetch > _GPU_MAX_K:
                     raise _BeyondGpu
-                scores, rows = self._index.search(vector, wanted)
-                return state.ids[rows[0]], scores[0]
-            return self._search_filtered(state, vector, allowed, k)
-
-    def _search_filtered(self, state: _State, vector: Scores, allowed: Selection, k: int) -> tuple[Ids, Scores]:
-        # FAISS's flat GPU index takes no selector: ask for more until k allowed rows are among them.
-        total = len(state.ids)
-        mask = np.unpackbits(allowed.bitmap, count=total, bitorder="little").astype(bool)
-        fetch = min(total, max(64, int(_GPU_OVERFETCH * k * total / max(1, len(allowed)))))
-        while True:
-            if fetch > _GPU_MAX_K:
-                raise _BeyondGpu
-            scores, found = self._index.search(vector, fetch)
-            keep = (found[0] >= 0) & mask[found[0]]
-            if int(keep.sum()) >= k or fetch >= total:
-                return state.ids[found[0][keep][:k]], scores[0][keep][:k]
-            fetch = min(total, fetch * 4)
+                _, found = self._index.search(vector, fetch)
+                rows = found[0][found[0] >= 0]
+                rows = rows[mask[rows]]
+                if len(rows) >= wanted or fetch >= total:
+                    break
+                fetch = min(total, fetch * 4)
+        rows = np.sort(rows)
+        scores = state.index.reconstruct_batch(rows) @ vector[0]
+        best = np.argsort(-scores, kind="stable")[:k]
+        return state.ids[rows[best]], scores[best]
 
     def _copy(self, state: _State) -> None:
         faiss = self._faiss
         if self._resources is None:
             self._resources = faiss.StandardGpuResources()
+            self._resources.setTempMemory(_GPU_SCRATCH_BYTES)
         options = faiss.GpuClonerOptions()
         options.useFloat16 = True
         flat = faiss.IndexFlatIP(state.index.d)

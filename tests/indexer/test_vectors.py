@@ -191,7 +191,7 @@ class FakeGpuFaiss:
         return 1
 
     def StandardGpuResources(self) -> object:  # noqa: N802 (FAISS's name)
-        return object()
+        return SimpleNamespace(setTempMemory=lambda _bytes: None)
 
     def index_cpu_to_gpu(self, _resources: object, _device: int, index: Any, _options: object) -> Any:
         self.copies += 1
@@ -200,7 +200,8 @@ class FakeGpuFaiss:
             self.searches += 1
             self.fail()
             assert k <= 2048, "a GPU returns no more"
-            return index.search(query, k)
+            # A GPU rounds more than a CPU does.
+            return index.search((query * 64).round() / 64, k)
 
         return SimpleNamespace(search=search)
 
