@@ -1,0 +1,201 @@
+/** The panel beside the editor in which explanations grow. */
+
+import { randomBytes } from "node:crypto";
+import * as vscode from "vscode";
+import type { Connection } from "../connection";
+import { openAt } from "../open";
+import {
+  type Citation,
+  type ExplainArguments,
+  type Explanation,
+  type ExplanationPart,
+  SERVER_EXPLAIN,
+} from "../protocol";
+import { render } from "./markdown";
+import type { FromWebview, Source, ToWebview } from "./messages";
+
+const DRAW_EVERY_MS = 50;
+
+export class ExplainPanel implements vscode.Disposable {
+  private panel: vscode.WebviewPanel | undefined;
+  private loaded: Promise<void> = Promise.resolve();
+  private target: ExplainArguments | undefined;
+  private running: vscode.CancellationTokenSource | undefined;
+  private markdown = "";
+  private citations: readonly Citation[] = [];
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly extension: vscode.Uri,
+  ) {}
+
+  dispose(): void {
+    this.running?.cancel();
+    this.panel?.dispose();
+  }
+
+  /** Explain what is selected in an editor; without a selection the definition around the cursor. */
+  explainSelection(editor: vscode.TextEditor): Promise<void> {
+    const { start, end } = editor.selection;
+    const place = ({ line, character }: vscode.Position) => ({ line, character });
+    return this.explain({ uri: this.connection.uri(editor.document), range: { start: place(start), end: place(end) } });
+  }
+
+  /** Stream an explanation into the panel; one that is under way is stopped. */
+  async explain(target: ExplainArguments): Promise<void> {
+    this.target = target;
+    this.running?.cancel();
+    const running = new vscode.CancellationTokenSource();
+    this.running = running;
+    this.markdown = "";
+    this.citations = [];
+    this.open();
+    await this.loaded;
+    this.post({ kind: "start", title: titleOf(target), question: target.question ?? "" });
+    let drawing: NodeJS.Timeout | undefined;
+    const draw = (): void => {
+      drawing = undefined;
+      this.post({ kind: "text", html: render(this.markdown, new Set()) });
+    };
+    let note = "";
+    try {
+      const explanation = await this.connection.stream<Explanation | null>(
+        "workspace/executeCommand",
+        { command: SERVER_EXPLAIN, arguments: [target] },
+        (part) => {
+          if (this.running === running) {
+            this.markdown += (part as ExplanationPart).delta;
+            drawing ??= setTimeout(draw, DRAW_EVERY_MS);
+          }
+        },
+        running.token,
+      );
+      if (this.running === running && explanation !== null) {
+        this.markdown = explanation.markdown;
+        this.citations = explanation.citations;
+        note = explanation.engine === "vllm" ? "" : "Written from the index alone, without a model.";
+      }
+    } catch (error) {
+      note = running.token.isCancellationRequested ? "Stopped." : `No explanation: ${messageOf(error)}`;
+    } finally {
+      clearTimeout(drawing);
+      if (this.running === running) {
+        this.running = undefined;
+        this.finish(note);
+      }
+      running.dispose();
+    }
+  }
+
+  private finish(note: string): void {
+    const known = new Set(this.citations.filter(({ uri }) => uri !== undefined).map(({ number }) => number));
+    this.post({ kind: "end", html: render(this.markdown, known), sources: this.citations.map(toSource), note });
+  }
+
+  private open(): void {
+    if (this.panel !== undefined) {
+      this.panel.reveal(undefined, true);
+      return;
+    }
+    const panel = vscode.window.createWebviewPanel(
+      "hearth.explanation",
+      "Hearth: Explanation",
+      { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true },
+      {
+        enableScripts: true,
+        retainContextWhenHidden: true,
+        localResourceRoots: [vscode.Uri.joinPath(this.extension, "dist"), vscode.Uri.joinPath(this.extension, "media")],
+      },
+    );
+    this.panel = panel;
+    this.loaded = new Promise((resolve) => {
+      panel.webview.onDidReceiveMessage((message: FromWebview) => {
+        if (message.kind === "ready") {
+          resolve();
+        } else {
+          void this.act(message);
+        }
+      });
+      panel.onDidDispose(() => {
+        this.panel = undefined;
+        this.running?.cancel();
+        resolve();
+      });
+    });
+    panel.webview.html = this.page(panel.webview);
+  }
+
+  private async act(message: FromWebview): Promise<void> {
+    switch (message.kind) {
+      case "stop":
+        this.running?.cancel();
+        break;
+      case "copy":
+        await vscode.env.clipboard.writeText(this.markdown);
+        vscode.window.setStatusBarMessage("Hearth: the explanation was copied", 3_000);
+        break;
+      case "ask":
+        if (this.target !== undefined) {
+          await this.explain({ ...this.target, question: message.question });
+        }
+        break;
+      case "open": {
+        const citation = this.citations.find(({ number }) => number === message.number);
+        if (citation?.uri !== undefined) {
+          await openAt(citation.uri, citation.startLine, vscode.ViewColumn.One);
+        }
+        break;
+      }
+    }
+  }
+
+  private post(message: ToWebview): void {
+    void this.panel?.webview.postMessage(message);
+  }
+
+  private page(webview: vscode.Webview): string {
+    const nonce = randomBytes(16).toString("base64");
+    const file = (...path: string[]) => webview.asWebviewUri(vscode.Uri.joinPath(this.extension, ...path)).toString();
+    const policy = `default-src 'none'; style-src ${webview.cspSource}; script-src 'nonce-${nonce}'`;
+    return `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<link rel="stylesheet" href="${file("media", "explain.css")}">
+<title>Hearth</title>
+</head>
+<body>
+<header><h1 id="title"></h1><button id="stop" hidden>Stop</button><button id="copy">Copy</button></header>
+<p id="asked"></p>
+<main id="text" aria-live="polite"></main>
+<p id="note" role="status"></p>
+<ol id="sources"></ol>
+<form id="ask"><input id="question" maxlength="4000" placeholder="Ask about this code" aria-label="Ask about this code"><button>Ask</button></form>
+<script nonce="${nonce}" src="${file("dist", "webview.js")}"></script>
+</body>
+</html>`;
+  }
+}
+
+function titleOf({ uri, range }: ExplainArguments): string {
+  const name = vscode.workspace.asRelativePath(vscode.Uri.parse(uri));
+  const last = range.end.character === 0 && range.end.line > range.start.line ? range.end.line : range.end.line + 1;
+  const first = range.start.line + 1;
+  return first === last ? `${name}:${first}` : `${name}:${first}-${last}`;
+}
+
+function toSource(citation: Citation): Source {
+  const lines =
+    citation.startLine === citation.endLine ? `${citation.startLine}` : `${citation.startLine}-${citation.endLine}`;
+  return {
+    number: citation.number,
+    title: citation.title === "" ? citation.path : citation.title,
+    place: `${citation.repository} ${citation.path}:${lines}`,
+    opens: citation.uri !== undefined,
+  };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

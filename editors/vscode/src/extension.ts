@@ -1,0 +1,54 @@
+/** Puts the parts of the extension together. */
+
+import * as vscode from "vscode";
+import { ExplainPanel } from "./explain/panel";
+import { InlineCompletions } from "./inlineCompletions";
+import { LanguageServer } from "./languageServer";
+import { showMenu } from "./menu";
+import { SERVER_REINDEX } from "./protocol";
+import { Scope } from "./scope";
+import { search } from "./search";
+import { needsRestart } from "./settings";
+import { StatusBar } from "./statusBar";
+import { showWhy } from "./why";
+
+let server: LanguageServer | undefined;
+
+export function activate(context: vscode.ExtensionContext): void {
+  const scope = new Scope(context.workspaceState);
+  const connection = new LanguageServer(scope);
+  server = connection;
+  const status = new StatusBar(scope, () => connection.state, connection.onDidChange);
+  const completions = new InlineCompletions(connection, scope);
+  const panel = new ExplainPanel(connection, context.extensionUri);
+  const command = (name: string, run: () => unknown): vscode.Disposable => vscode.commands.registerCommand(name, run);
+
+  context.subscriptions.push(
+    connection,
+    status,
+    completions,
+    panel,
+    command("hearth.dismiss", () => completions.dismiss()),
+    vscode.commands.registerTextEditorCommand("hearth.explainSelection", (editor) => {
+      void panel.explainSelection(editor);
+    }),
+    command("hearth.why", () => showWhy(connection, completions.lastId)),
+    command("hearth.search", () => search(connection)),
+    command("hearth.showMenu", () => showMenu(scope, () => status.show())),
+    command("hearth.showLog", () => connection.showLog()),
+    command("hearth.restart", () => connection.restart()),
+    command("hearth.reindexFolders", () =>
+      connection.request("workspace/executeCommand", { command: SERVER_REINDEX, arguments: [] }),
+    ),
+    vscode.workspace.onDidChangeConfiguration((event) => (needsRestart(event) ? connection.restart() : undefined)),
+    vscode.workspace.onDidGrantWorkspaceTrust(() => connection.restart()),
+  );
+  void connection.restart({
+    explain: (target) => void panel.explain(target),
+    accepted: (id) => completions.accepted(id),
+  });
+}
+
+export async function deactivate(): Promise<void> {
+  await server?.stop();
+}

@@ -1,0 +1,339 @@
+/** Starts `hearth lsp`, keeps it running, and speaks with it. */
+
+import { accessSync, constants, statSync } from "node:fs";
+import { delimiter, isAbsolute, join } from "node:path";
+import * as vscode from "vscode";
+import {
+  CloseAction,
+  type DynamicFeature,
+  ErrorAction,
+  LanguageClient,
+  type LanguageClientOptions,
+  ProgressType,
+  RevealOutputChannelOn,
+  State,
+  type StaticFeature,
+} from "vscode-languageclient/node";
+import type { Connection } from "./connection";
+import {
+  type ExplainArguments,
+  INLINE_COMPLETION,
+  SERVER_ACCEPTED,
+  SERVER_EXPLAIN,
+  STATUS,
+  type Status,
+} from "./protocol";
+import { type Scope, SELECTOR } from "./scope";
+import { setting } from "./settings";
+
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 30_000;
+/** A server that ran for so long was healthy, so that the next pause is the shortest again. */
+const HEALTHY_AFTER_MS = 60_000;
+
+export type ServerState =
+  | { kind: "stopped" }
+  | { kind: "starting" }
+  | { kind: "running"; status: Status | undefined }
+  | { kind: "waiting"; seconds: number }
+  | { kind: "missing"; command: string };
+
+/** What the server's own commands do in this editor. */
+export interface Commands {
+  explain(target: ExplainArguments): void;
+  accepted(id: string): void;
+}
+
+export class LanguageServer implements Connection, vscode.Disposable {
+  private client: LanguageClient | undefined;
+  private current: ServerState = { kind: "stopped" };
+  private readonly changed = new vscode.EventEmitter<ServerState>();
+  private readonly log = vscode.window.createOutputChannel("Hearth", { log: true });
+  private commands: Commands | undefined;
+  /** Every start and stop waits for the one before it. */
+  private queue: Promise<void> = Promise.resolve();
+  private pauseMs = FIRST_PAUSE_MS;
+  private startedAt = 0;
+  private retry: NodeJS.Timeout | undefined;
+  private tokens = 0;
+
+  /** Fires when the state, or what the server says about itself, is different. */
+  readonly onDidChange = this.changed.event;
+
+  constructor(private readonly scope: Scope) {}
+
+  get state(): ServerState {
+    return this.current;
+  }
+
+  get ready(): boolean {
+    return this.current.kind === "running";
+  }
+
+  /** Start, or stop and start again. */
+  restart(commands?: Commands): Promise<void> {
+    this.commands = commands ?? this.commands;
+    clearTimeout(this.retry);
+    return this.serially(async () => {
+      await this.end();
+      await this.begin();
+    });
+  }
+
+  showLog(): void {
+    this.log.show();
+  }
+
+  async stop(): Promise<void> {
+    clearTimeout(this.retry);
+    await this.serially(() => this.end());
+  }
+
+  dispose(): void {
+    clearTimeout(this.retry);
+    void this.stop().finally(() => {
+      this.log.dispose();
+      this.changed.dispose();
+    });
+  }
+
+  uri(document: vscode.TextDocument): string {
+    return this.client?.code2ProtocolConverter.asUri(document.uri) ?? document.uri.toString();
+  }
+
+  async request<R>(method: string, params: object, token?: vscode.CancellationToken): Promise<R> {
+    return this.running().sendRequest<R>(method, params, token);
+  }
+
+  async stream<R>(
+    method: string,
+    params: object,
+    onPart: (part: unknown) => void,
+    token: vscode.CancellationToken,
+  ): Promise<R> {
+    const client = this.running();
+    const partialResultToken = `hearth-${++this.tokens}`;
+    const listening = client.onProgress(new ProgressType<unknown>(), partialResultToken, onPart);
+    try {
+      return await client.sendRequest<R>(method, { ...params, partialResultToken }, token);
+    } finally {
+      listening.dispose();
+    }
+  }
+
+  notify(method: string, params: object): void {
+    if (this.ready) {
+      // A server that dies meanwhile has no use for it.
+      this.client?.sendNotification(method, params).catch(() => undefined);
+    }
+  }
+
+  private running(): LanguageClient {
+    if (this.client === undefined || !this.ready) {
+      throw new Error("Hearth's server is not running");
+    }
+    return this.client;
+  }
+
+  private serially(work: () => Promise<void>): Promise<void> {
+    this.queue = this.queue.then(work).catch((error: unknown) => this.log.error(String(error)));
+    return this.queue;
+  }
+
+  private async begin(): Promise<void> {
+    const wanted = setting("server.path");
+    const command = findProgram(wanted);
+    if (command === undefined) {
+      this.become({ kind: "missing", command: wanted });
+      this.sayMissing(wanted);
+      return;
+    }
+    this.become({ kind: "starting" });
+    const client = this.makeClient(command);
+    this.client = client;
+    this.startedAt = Date.now();
+    client.onNotification(STATUS, (status: Status) => {
+      if (this.client === client && this.ready) {
+        this.become({ kind: "running", status });
+      }
+    });
+    client.onDidChangeState(({ newState }) => {
+      if (newState === State.Stopped && this.client === client) {
+        this.died();
+      }
+    });
+    try {
+      await client.start();
+    } catch (error) {
+      this.log.error(`the server did not start: ${String(error)}`);
+      this.died();
+      return;
+    }
+    if (this.client === client) {
+      this.become({ kind: "running", status: undefined });
+      const status = await client.sendRequest<Status>(STATUS, {}).catch(() => undefined);
+      if (this.client === client && this.ready && status !== undefined) {
+        this.become({ kind: "running", status });
+      }
+    }
+  }
+
+  private async end(): Promise<void> {
+    const client = this.client;
+    this.client = undefined;
+    this.become({ kind: "stopped" });
+    if (client?.state === State.Running) {
+      await client.stop().catch((error: unknown) => this.log.warn(`the server did not stop: ${String(error)}`));
+    }
+    await client?.dispose().catch(() => undefined);
+  }
+
+  /** The server went away by itself: say so, and start it again after a pause that grows while it keeps failing. */
+  private died(): void {
+    if (this.client === undefined) {
+      return;
+    }
+    this.client = undefined;
+    if (Date.now() - this.startedAt > HEALTHY_AFTER_MS) {
+      this.pauseMs = FIRST_PAUSE_MS;
+    }
+    this.become({ kind: "waiting", seconds: Math.round(this.pauseMs / 1_000) });
+    this.retry = setTimeout(() => void this.restart(), this.pauseMs);
+    this.pauseMs = Math.min(this.pauseMs * 2, LONGEST_PAUSE_MS);
+  }
+
+  private become(state: ServerState): void {
+    this.current = state;
+    this.changed.fire(state);
+  }
+
+  private makeClient(command: string): LanguageClient {
+    const { scope } = this;
+    const synced = new Set<string>();
+    const isSynced = (document: vscode.TextDocument): boolean => synced.has(document.uri.toString());
+    const options: LanguageClientOptions = {
+      documentSelector: SELECTOR,
+      outputChannel: this.log,
+      revealOutputChannelOn: RevealOutputChannelOn.Never,
+      initializationOptions: { hearth: startOptions() },
+      initializationFailedHandler: () => false,
+      errorHandler: {
+        error: () => ({ action: ErrorAction.Continue, handled: true }),
+        closed: () => ({ action: CloseAction.DoNotRestart, handled: true }),
+      },
+      middleware: {
+        // Nothing of an excluded file reaches the server.
+        didOpen: async (document, next) => {
+          if (scope.mayRead(document)) {
+            synced.add(document.uri.toString());
+            await next(document);
+          }
+        },
+        didChange: async (event, next) => {
+          if (isSynced(event.document)) {
+            await next(event);
+          }
+        },
+        didSave: async (document, next) => {
+          if (isSynced(document)) {
+            await next(document);
+          }
+        },
+        didClose: async (document, next) => {
+          if (synced.delete(document.uri.toString())) {
+            await next(document);
+          }
+        },
+        provideHover: (document, position, token, next) =>
+          isSynced(document) ? next(document, position, token) : undefined,
+        provideCodeActions: (document, range, context, token, next) =>
+          isSynced(document) ? next(document, range, context, token) : undefined,
+        executeCommand: (name, args, next) => {
+          if (name === SERVER_EXPLAIN) {
+            this.commands?.explain(args[0] as ExplainArguments);
+            return undefined;
+          }
+          if (name === SERVER_ACCEPTED) {
+            this.commands?.accepted(String(args[0]));
+          }
+          return next(name, args) as unknown;
+        },
+      },
+    };
+    const server = { command, args: ["lsp", ...setting("server.arguments")] };
+    const client = new HearthClient("hearth", "Hearth", server, options);
+    client.registerFeature(new InlineCompletionCapability());
+    return client;
+  }
+
+  private sayMissing(command: string): void {
+    const settings = "Open settings";
+    const message =
+      `Hearth's server was not found: there is no program "${command}". ` +
+      'Install Hearth on this machine, or say where it is in the setting "hearth.server.path".';
+    void vscode.window.showErrorMessage(message, settings).then((choice) => {
+      if (choice === settings) {
+        void vscode.commands.executeCommand("workbench.action.openSettings", "hearth.server.path");
+      }
+    });
+  }
+}
+
+/** The client without its own inline completion, which can neither stream nor type through. */
+class HearthClient extends LanguageClient {
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the type of the base class.
+  override registerFeature(feature: StaticFeature | DynamicFeature<any>): void {
+    const method = "registrationType" in feature ? feature.registrationType.method : undefined;
+    if (method !== INLINE_COMPLETION) {
+      super.registerFeature(feature);
+    }
+  }
+}
+
+/** Tells the server that this editor shows inline completions. */
+class InlineCompletionCapability implements StaticFeature {
+  fillClientCapabilities(capabilities: { textDocument?: { inlineCompletion?: object } }): void {
+    capabilities.textDocument = { ...capabilities.textDocument, inlineCompletion: {} };
+  }
+  initialize(): void {}
+  getState(): { kind: "static" } {
+    return { kind: "static" };
+  }
+  clear(): void {}
+}
+
+function startOptions(): object {
+  const data = setting("data");
+  const config = setting("config");
+  return {
+    ...(data === "" ? {} : { data }),
+    ...(config === "" ? {} : { config }),
+    // Indexing runs git in the folder, which is not safe before the user trusts it.
+    autoIndex: vscode.workspace.isTrusted && setting("autoIndex"),
+  };
+}
+
+/** Find a program as a shell does, but never in the current folder: that may be anybody's repository. */
+function findProgram(name: string): string | undefined {
+  if (isAbsolute(name)) {
+    return isProgram(name) ? name : undefined;
+  }
+  if (name.includes("/") || name.includes("\\")) {
+    return undefined;
+  }
+  const endings = process.platform === "win32" ? [".exe"] : [""];
+  return (process.env.PATH ?? "")
+    .split(delimiter)
+    .filter(isAbsolute)
+    .flatMap((directory) => endings.map((ending) => join(directory, name.endsWith(ending) ? name : name + ending)))
+    .find(isProgram);
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}

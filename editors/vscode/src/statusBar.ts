@@ -1,0 +1,108 @@
+/** One item in the status bar: which engine answers, how fresh the index is, and a menu. */
+
+import * as vscode from "vscode";
+import type { ServerState } from "./languageServer";
+import type { Status } from "./protocol";
+import type { Scope } from "./scope";
+import { setting } from "./settings";
+
+export class StatusBar implements vscode.Disposable {
+  private readonly item = vscode.window.createStatusBarItem("hearth.status", vscode.StatusBarAlignment.Right, 100);
+  private readonly subscriptions: vscode.Disposable[];
+
+  constructor(
+    private readonly scope: Scope,
+    private readonly state: () => ServerState,
+    onDidChange: vscode.Event<ServerState>,
+  ) {
+    this.item.name = "Hearth";
+    this.item.command = "hearth.showMenu";
+    this.subscriptions = [
+      onDidChange(() => this.show()),
+      vscode.window.onDidChangeActiveTextEditor(() => this.show()),
+      vscode.workspace.onDidChangeConfiguration(() => this.show()),
+    ];
+    this.show();
+    this.item.show();
+  }
+
+  dispose(): void {
+    this.item.dispose();
+    for (const subscription of this.subscriptions) {
+      subscription.dispose();
+    }
+  }
+
+  /** Draw again, for changes that no event tells of. */
+  show(): void {
+    const { text, tooltip, warning } = describe(this.state(), this.off());
+    this.item.text = text;
+    this.item.tooltip = tooltip;
+    this.item.backgroundColor = warning ? new vscode.ThemeColor("statusBarItem.warningBackground") : undefined;
+  }
+
+  /** Why there are no suggestions in the active editor, or nothing. */
+  private off(): string {
+    const document = vscode.window.activeTextEditor?.document;
+    if (!setting("enabled")) {
+      return "suggestions are off";
+    }
+    if (document === undefined || this.scope.wantsSuggestions(document)) {
+      return "";
+    }
+    if (!this.scope.mayRead(document)) {
+      return "this file is excluded";
+    }
+    return this.scope.fileOn(document.uri) ? `off for ${document.languageId}` : "off for this file";
+  }
+}
+
+interface Description {
+  text: string;
+  tooltip: string;
+  warning: boolean;
+}
+
+function describe(state: ServerState, off: string): Description {
+  switch (state.kind) {
+    case "stopped":
+      return { text: "$(circle-slash) Hearth: stopped", tooltip: "Hearth's server is stopped.", warning: false };
+    case "starting":
+      return { text: "$(loading~spin) Hearth: starting", tooltip: "Hearth's server is starting.", warning: false };
+    case "waiting":
+      return {
+        text: `$(warning) Hearth: server stopped, again in ${state.seconds} s`,
+        tooltip: "Hearth's server went away and is started again. Click for its log.",
+        warning: true,
+      };
+    case "missing":
+      return {
+        text: "$(warning) Hearth: server not found",
+        tooltip: `There is no program "${state.command}". Install Hearth, or set hearth.server.path.`,
+        warning: true,
+      };
+    case "running":
+      return state.status === undefined
+        ? { text: "$(loading~spin) Hearth: starting", tooltip: "Hearth's server is starting.", warning: false }
+        : describeRunning(state.status, off);
+  }
+}
+
+function describeRunning({ engine, index }: Status, off: string): Description {
+  const engines = { vllm: "model", embedded: "index only", quiet: "quiet" };
+  const states = { ready: "", indexing: ", indexing", empty: ", nothing indexed", failed: ", indexing failed" };
+  const icon = off !== "" ? "$(circle-slash)" : index.state === "indexing" ? "$(sync~spin)" : "$(flame)";
+  const rows = index.repositories.map(
+    ({ name, ref, commit, files, behind }) =>
+      `${name} ${ref} ${commit.slice(0, 8)}: ${files} files${behind ? `, ${behind} commits behind` : ""}`,
+  );
+  const lines = [`Engine: ${engine.rung}${engine.model === "" ? "" : ` (${engine.model})`}`];
+  if (engine.detail !== "") {
+    lines.push(engine.detail);
+  }
+  return {
+    text: `${icon} Hearth: ${off === "" ? engines[engine.rung] : off}${states[index.state]}`,
+    tooltip: [...lines, `Index: ${index.state}`, ...rows].join("\n"),
+    warning: index.state === "failed",
+  };
+}

@@ -1,0 +1,43 @@
+/** `Hearth: Why this suggestion?`: what the last suggestion was made of. */
+
+import * as vscode from "vscode";
+import type { Connection } from "./connection";
+import { WHY, type Why } from "./protocol";
+
+export async function showWhy(connection: Connection, id: string): Promise<void> {
+  if (id === "") {
+    void vscode.window.showInformationMessage("Hearth has not suggested anything yet.");
+    return;
+  }
+  const why = await connection.request<Why | null>(WHY, { id });
+  if (why === null) {
+    void vscode.window.showInformationMessage("Hearth no longer knows how this suggestion came about.");
+    return;
+  }
+  const document = await vscode.workspace.openTextDocument({ language: "markdown", content: describe(why) });
+  await vscode.window.showTextDocument(document, {
+    viewColumn: vscode.ViewColumn.Beside,
+    preserveFocus: true,
+    preview: true,
+  });
+}
+
+function describe({ engine, model, snippets, dropped, stages }: Why): string {
+  const used = snippets.map(
+    ({ repository, path, commit, startLine, endLine, score, reason }) =>
+      `- ${repository} \`${path}:${startLine}-${endLine}\` at ${commit.slice(0, 8)}, score ${score}: ${reason}`,
+  );
+  const left = dropped.map(({ repository, path, reason }) => `- ${repository} \`${path}\`: ${reason}`);
+  const times = Object.entries(stages).map(([stage, milliseconds]) => `- ${stage}: ${milliseconds.toFixed(1)} ms`);
+  return [
+    "# Why this suggestion?",
+    `Engine: ${engine}${model === "" ? "" : `, model ${model}`}`,
+    "## Snippets that were used",
+    used.length > 0 ? used.join("\n") : "None: the suggestion comes from the file itself.",
+    "## Snippets that were left out",
+    left.length > 0 ? left.join("\n") : "None.",
+    "## Time",
+    times.join("\n"),
+    "",
+  ].join("\n\n");
+}

@@ -1,0 +1,149 @@
+// Drives VS Code in a browser for a test: reads one JSON request a line, writes one JSON answer a line.
+//
+//   {"id": 1, "method": "open", "arguments": [...]}  ->  {"id": 1, "result": ...} or {"id": 1, "error": "..."}
+import { createInterface } from "node:readline";
+import { chromium } from "playwright-core";
+
+const LONGEST_WAIT_MS = 90_000;
+const GHOST = ".monaco-editor .ghost-text-decoration, .monaco-editor .ghost-text-decoration-preview, .monaco-editor .ghost-text";
+
+let browser;
+let page;
+
+// Ghost text is split over elements, and one on several lines has its later lines in a view zone.
+const readGhost = `(() => {
+  const parts = [...document.querySelectorAll(${JSON.stringify(GHOST)})].filter((part) => !part.parentElement.closest(${JSON.stringify(GHOST)}));
+  return parts.map((part) => part.textContent).join("").replaceAll("\\u00a0", " ").replaceAll("\\u200b", "");
+})()`;
+
+const methods = {
+  async start(executable, url, dark) {
+    browser = await chromium.launch({
+      executablePath: executable,
+      args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+    });
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: dark ? "dark" : "light" });
+    page = await context.newPage();
+    page.setDefaultTimeout(LONGEST_WAIT_MS);
+    await page.goto(url);
+    await page.locator(".monaco-workbench").waitFor();
+  },
+  async goto(url) {
+    await page.goto(url);
+    await page.locator(".monaco-workbench").waitFor();
+  },
+  /** Focus the first editor that has lines. */
+  async focus() {
+    await page.locator(".editor-instance .monaco-editor .view-line").first().waitFor();
+    await page.locator(".editor-instance .monaco-editor .view-lines").first().click();
+  },
+  async press(...keys) {
+    for (const key of keys) await page.keyboard.press(key);
+  },
+  async type(text) {
+    await page.keyboard.type(text);
+  },
+  async paste(text) {
+    await page.keyboard.insertText(text);
+  },
+  ghost: () => page.evaluate(readGhost),
+  async waitForGhost(wanted) {
+    await page.waitForFunction(`${readGhost} === ${JSON.stringify(wanted)}`, undefined, { polling: 20 });
+  },
+  /** Note what the ghost text is in each frame from now on. */
+  async record() {
+    await page.evaluate(`
+      globalThis.frames_ = [];
+      globalThis.recording_ = true;
+      const look = () => {
+        const text = ${readGhost};
+        const last = globalThis.frames_.at(-1);
+        if (last === undefined || last.text !== text) globalThis.frames_.push({ text, at: performance.now() });
+        if (globalThis.recording_) requestAnimationFrame(look);
+      };
+      requestAnimationFrame(look);`);
+  },
+  async recorded() {
+    return page.evaluate("globalThis.recording_ = false, globalThis.frames_");
+  },
+  /** Lines of the first editor as they are on screen, ghost text left out. */
+  lines: () =>
+    page.evaluate(`[...document.querySelectorAll(".editor-instance .view-line")]
+      .map((line) => ({ top: parseFloat(line.style.top), text: [...line.querySelectorAll(":scope > span > span")].filter((part) => !part.matches(${JSON.stringify(GHOST)})).map((part) => part.textContent).join("").replaceAll("\\u00a0", " ") }))
+      .sort((left, right) => left.top - right.top).map(({ text }) => text)`),
+  status: () => page.evaluate(`document.querySelector('[id="hearth.hearth.hearth.status"], [id$="hearth.status"]')?.textContent.trim() ?? ""`),
+  async waitForStatus(pattern) {
+    await page.waitForFunction(
+      `new RegExp(${JSON.stringify(pattern)}).test(document.querySelector('[id$="hearth.status"]')?.textContent ?? "")`,
+      undefined,
+      { polling: 20 },
+    );
+  },
+  /** Run a command from the palette by its title. */
+  async command(title) {
+    await page.keyboard.press("F1");
+    const input = page.locator(".quick-input-widget input");
+    await input.waitFor();
+    await input.fill(`>${title}`);
+    await page.locator(".quick-input-list .monaco-list-row", { hasText: title }).first().waitFor();
+    await page.keyboard.press("Enter");
+  },
+  async pick(text) {
+    const input = page.locator(".quick-input-widget input");
+    await input.waitFor();
+    await input.fill(text);
+  },
+  async waitForRow(text) {
+    await page.locator(".quick-input-list .monaco-list-row", { hasText: text }).first().waitFor();
+  },
+  async cursor() {
+    const item = page.locator('[id="status.editor.selection"]');
+    return (await item.textContent())?.trim() ?? "";
+  },
+  async waitForCursor(text) {
+    await page.locator('[id="status.editor.selection"]', { hasText: text }).waitFor();
+  },
+  async waitForTab(name) {
+    await page.locator(".tab.active", { hasText: name }).first().waitFor();
+  },
+  async waitForText(text) {
+    await page.getByText(text).first().waitFor();
+  },
+  async waitForSaved() {
+    await page.locator(".tab.active:not(.dirty)").first().waitFor();
+  },
+  /** Text of an element in the explanation panel. */
+  panel: (selector) => explanation().locator(selector).innerText(),
+  async waitForPanel(selector, text) {
+    await explanation().locator(selector, { hasText: text }).first().waitFor();
+  },
+  async clickPanel(selector) {
+    await explanation().locator(selector).first().click();
+  },
+  async fillPanel(selector, text) {
+    await explanation().locator(selector).fill(text);
+    await explanation().locator(selector).press("Enter");
+  },
+  async screenshot(path) {
+    await page.screenshot({ path });
+  },
+  async stop() {
+    await browser?.close();
+  },
+};
+
+function explanation() {
+  return page.frameLocator("iframe.webview.ready").frameLocator("iframe#active-frame");
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { id, method, arguments: given } = JSON.parse(line);
+  let answer;
+  try {
+    answer = { id, result: (await methods[method](...given)) ?? null };
+  } catch (error) {
+    answer = { id, error: String(error) };
+  }
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}
+await browser?.close();
