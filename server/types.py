@@ -92,10 +92,16 @@ class CompletionRequest:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """More text from an engine, to be appended. ``tokens`` counts what the engine says it cost (0 if it does not)."""
+    """More text from an engine, to be appended. ``tokens`` counts what the engine says it cost (0 if it does not).
+
+    ``confidence`` and ``source`` are those of the whole :class:`Completion` that the text is a part of; an engine that
+    knows them says them from its first delta on.
+    """
 
     text: str
     tokens: int = 0
+    confidence: float = -1.0
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,14 @@
 """Completions: gathers context, asks the engines, makes the text fit, and remembers why and what became of it."""
 
 from server.completion.postprocess import wants_several_lines
-from server.completion.records import Outcome, SuggestionRecord, SuggestionRecords
-from server.completion.service import CompletionService, SuggestionUpdate
+from server.completion.records import Outcome, Reuse, SuggestionRecord, SuggestionRecords
+from server.completion.service import CompletionService
+from server.completion.suggestion import SuggestionUpdate
 
 __all__ = [
     "CompletionService",
     "Outcome",
+    "Reuse",
     "SuggestionRecord",
     "SuggestionRecords",
     "SuggestionUpdate",

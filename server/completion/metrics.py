@@ -20,12 +20,23 @@ COMPLETIONS = Counter(
     "Completions by how their making ended: suggested, empty, cancelled or failed.",
     ["engine", "outcome"],
 )
+ENGINE_REQUESTS = Counter("hearth_completion_engine_requests_total", "Requests to engines for completions.", ["engine"])
+RECYCLED = Counter(
+    "hearth_completions_recycled_total",
+    "Completions served by a request to an engine that was under way for an earlier key.",
+    ["engine"],
+)
+CACHE_HITS = Counter(
+    "hearth_completion_cache_hits_total",
+    "Completions served from a finished text that the user types along.",
+    ["engine"],
+)
 GENERATED_TOKENS = Counter(
     "hearth_completion_tokens_total", "Tokens that engines generated for completions.", ["engine"]
 )
 WASTED_TOKENS = Counter(
     "hearth_completion_wasted_tokens_total",
-    "Tokens of completions that nobody could see: cancelled, withdrawn or failed.",
+    "Tokens of completions that never were in a whole answer: cancelled, failed, empty or unread.",
     ["engine", "reason"],
 )
 SHOWN = Counter("hearth_suggestions_shown_total", "Suggestions that an editor reported as shown.", ["engine"])

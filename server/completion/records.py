@@ -24,23 +24,55 @@ class Outcome(enum.StrEnum):
     FAILED = "failed"
 
 
-@dataclass(slots=True)
-class SuggestionRecord:
-    """One suggestion. ``stages`` holds milliseconds; the text itself is only counted."""
+class Reuse(enum.StrEnum):
+    """Whether a suggestion came without asking an engine again."""
 
-    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    NONE = ""
+    RECYCLED = "recycled"
+    CACHED = "cached"
+
+
+@dataclass(slots=True)
+class Making:
+    """How a text was made; several suggestions may be parts of one text. ``stages`` holds milliseconds."""
+
     engine: str = ""
     model: str = ""
-    outcome: Outcome = Outcome.RUNNING
+    source: str = ""
+    confidence: float = -1.0
     snippets: tuple[Snippet, ...] = ()
     dropped: tuple[Dropped, ...] = ()
     stages: dict[str, float] = field(default_factory=dict)
-    confidence: float = -1.0
-    tokens: int = 0
-    characters: int = 0
+
+
+@dataclass(slots=True)
+class SuggestionRecord:
+    """One suggestion.
+
+    ``stages`` holds milliseconds of this suggestion alone. Its text is kept in memory, to count what is taken of it;
+    it is never written anywhere. ``lead`` is what the editor shows before the text as a part of it.
+    """
+
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    making: Making = field(default_factory=Making)
+    reuse: Reuse = Reuse.NONE
+    outcome: Outcome = Outcome.RUNNING
+    stages: dict[str, float] = field(default_factory=dict)
+    text: str = ""
+    lead: str = ""
     shown: bool = False
     accepted_characters: int = 0
     rejected: bool = False
+
+    @property
+    def engine(self) -> str:
+        """Which engine wrote it."""
+        return self.making.engine
+
+    @property
+    def characters(self) -> int:
+        """Length of the text."""
+        return len(self.text)
 
 
 class SuggestionRecords:

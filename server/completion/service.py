@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
-from server.completion import metrics
-from server.completion.postprocess import Draft, cursor_of, settle, wants_several_lines
-from server.completion.records import Outcome, SuggestionRecord, SuggestionRecords
+from server.completion.cache import Kept, TypeThroughCache
+from server.completion.gathering import Gathering
+from server.completion.postprocess import wants_several_lines
+from server.completion.records import Reuse, SuggestionRecord, SuggestionRecords
+from server.completion.running import Run, Task
+from server.completion.suggestion import Sources, Suggestion, SuggestionUpdate
 from server.config import CompletionConfig, ContextConfig
-from server.context import ContextGatherer, GatheredContext, RecentEdit
-from server.engine.ladder import LadderStream
-from server.errors import EngineError
-from server.types import CompletionRequest, Delta, Engine, Rung
-
-log = logging.getLogger(__name__)
-
-_GATHER_THREADS = 2
-_PATIENCE = 1.5
-
-
-@dataclass(frozen=True, slots=True)
-class SuggestionUpdate:
-    """All of a suggestion's text so far.
-
-    Each text begins with the one before it, except for the last one (``final``), which may have lost some of its end,
-    or all of it when the suggestion is withdrawn.
-    """
-
-    id: str
-    text: str
-    final: bool
-    engine: str
-    confidence: float = -1.0
+from server.context import ContextGatherer, RecentEdit
+from server.types import CompletionRequest, Engine, Rung
 
 
 class CompletionService:
@@ -57,11 +35,11 @@ class CompletionService:
         config: CompletionConfig | None = None,
         context_config: ContextConfig | None = None,
     ) -> None:
-        self._gatherer = gatherer
         self._engine = engine
-        self.config = config or CompletionConfig()
-        self.context_config = context_config or ContextConfig()
-        self._threads = ThreadPoolExecutor(_GATHER_THREADS, thread_name_prefix="hearth-context")
+        self._config = config or CompletionConfig()
+        self._gathering = Gathering(gatherer, context_config or ContextConfig())
+        self._runs: dict[str, Run] = {}
+        self._cache = TypeThroughCache()
         self.records = SuggestionRecords()
         self.model = ""
         """Name of the model behind the best engine, as far as known; noted with each suggestion."""
@@ -74,19 +52,43 @@ class CompletionService:
         recent_edits: Sequence[RecentEdit] = (),
         automatic: bool = False,
         session: str = "",
+        document: str = "",
+        lead: str = "",
     ) -> AsyncIterator[AsyncIterator[SuggestionUpdate]]:
-        """Stream a suggestion; leaving the context, in whatever way, stops the engine's work.
+        """Stream a suggestion. The last update is final; there is always one, unless the stream is left earlier.
 
-        The last update is final; there is always one, unless the stream is left earlier. ``request`` needs neither
-        snippets nor ``multiline`` nor ``max_tokens``: they are filled in.
+        Leaving the context, in whatever way, stops the engine's work; with a ``document`` it goes on for a few
+        milliseconds, in which :meth:`changed` or the next request for the document may turn out to fit it.
+        ``request`` needs neither snippets nor ``multiline`` nor ``max_tokens``: they are filled in.
 
         Args:
             request: The cursor and what may be read.
             recent_edits: Newest first.
             automatic: The user typed and asked for nothing: wait a moment for the next key.
             session: Tells users of one server apart.
+            document: Names the document among those of all sessions; empty when nothing will follow this request.
+            lead: What the editor shows before the suggestion as a part of it.
         """
-        updates = _Suggestion(self, request, recent_edits, automatic=automatic, session=session).updates()
+        config = self._config
+        line_before = request.prefix[request.prefix.rfind("\n") + 1 :]
+        line_after = request.suffix.partition("\n")[0]
+        multiline = config.multiline and wants_several_lines(line_before, line_after)
+        task = Task(
+            request=replace(request, multiline=multiline, max_tokens=config.max_tokens),
+            recent_edits=recent_edits,
+            session=session,
+            pause_seconds=config.debounce_ms / 1000 if automatic else 0.0,
+            shared=bool(document),
+            model=self.model,
+        )
+        record = SuggestionRecord(lead=lead)
+        self.records.add(record)
+        sources = Sources(
+            kept=partial(self._kept, document, task.request),
+            run=partial(self._take_run, task, document),
+            new_run=partial(self._new_run, task, document),
+        )
+        updates = Suggestion(task.request, record, sources).updates()
         async with aclosing(updates):
             yield updates
 
@@ -98,24 +100,27 @@ class CompletionService:
                     return update
         raise AssertionError("a stream ends with a final update")
 
-    async def gather(
-        self, request: CompletionRequest, recent_edits: Sequence[RecentEdit], session: str
-    ) -> GatheredContext:
-        """Gather context in a thread; what is not there in time is left out, and a failure is no context."""
-        deadline_ms = self.context_config.deadline_ms
-        future = asyncio.get_running_loop().run_in_executor(
-            self._threads,
-            lambda: self._gatherer.gather(request, recent_edits=recent_edits, deadline_ms=deadline_ms, session=session),
-        )
-        try:
-            # The gatherer keeps its deadline by itself; the second limit is for a search that hangs.
-            return await asyncio.wait_for(future, deadline_ms * _PATIENCE / 1000)
-        except TimeoutError:
-            return GatheredContext(stages={"late": float(deadline_ms)})
-        except Exception:
-            # Context only makes completions better: whatever goes wrong with it, they go on without.
-            log.exception("gathering context failed")
-            return GatheredContext()
+    def changed(self, document: str, text: Callable[[], str]) -> None:
+        """A document was edited: what is being written for it goes on only if the user typed what it may say.
+
+        Args:
+            document: As for :meth:`stream`.
+            text: Returns all of its text now; called only if something is being written for it.
+        """
+        # What is kept for other documents was made without knowing of this change.
+        self._cache.forget_all_but(document)
+        run = self._runs.get(document)
+        if run is None:
+            return
+        if run.survives(text()):
+            run.keep()
+        else:
+            self._give_up(document)
+
+    def closed(self, document: str) -> None:
+        """A document was closed: nothing is written for it any more, and nothing kept."""
+        self._give_up(document)
+        self._cache.forget(document)
 
     @property
     def engine(self) -> Engine:
@@ -123,129 +128,40 @@ class CompletionService:
         return self._engine
 
     def close(self) -> None:
-        """Stop the threads. Idempotent."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Stop all work. Idempotent."""
+        for document in list(self._runs):
+            self._give_up(document)
+        self._cache.clear()
+        self._gathering.close()
 
+    def _kept(self, document: str, request: CompletionRequest) -> Iterator[tuple[Kept, str]]:
+        return self._cache.find(document, request) if document else iter(())
 
-class _Suggestion:
-    """The making of one suggestion."""
+    def _take_run(self, task: Task, document: str) -> tuple[Run, Reuse]:
+        current = self._runs.get(document) if task.shared else None
+        if current is not None and current.serves(task.request):
+            return current, Reuse.RECYCLED
+        return self._new_run(task, document)
 
-    def __init__(
-        self,
-        service: CompletionService,
-        request: CompletionRequest,
-        recent_edits: Sequence[RecentEdit],
-        *,
-        automatic: bool,
-        session: str,
-    ) -> None:
-        self._service = service
-        self._recent_edits = recent_edits
-        self._automatic = automatic
-        self._session = session
-        config = service.config
-        self._config = config
-        line_before = request.prefix[request.prefix.rfind("\n") + 1 :]
-        line_after = request.suffix.partition("\n")[0]
-        multiline = config.multiline and wants_several_lines(line_before, line_after)
-        self._request = replace(request, multiline=multiline, max_tokens=config.max_tokens)
-        self._cursor = cursor_of(self._request, max_lines=config.max_lines)
-        self._started = time.perf_counter()
-        self._record = SuggestionRecord()
-        self._shown = ""
-        self._final = Draft("", final=True)
+    def _new_run(self, task: Task, document: str) -> tuple[Run, Reuse]:
+        self._give_up(document)
+        run = Run(task, self._engine, self._gathering, self._config, partial(self._ended, document))
+        if task.shared:
+            self._runs[document] = run
+        return run, Reuse.NONE
 
-    async def updates(self) -> AsyncGenerator[SuggestionUpdate, None]:
-        """Run the pipeline. Closing the generator, or a cancel, leaves every context on the way."""
-        record = self._record
-        self._service.records.add(record)
-        try:
-            request = await self._prepare()
-            async with self._service.engine.complete(request) as deltas:
-                record.engine = deltas.rung.value if isinstance(deltas, LadderStream) else self._service.engine.name
-                record.model = self._service.model if record.engine == Rung.VLLM else ""
-                async with aclosing(self._grow(deltas)) as drafts:
-                    async for draft in drafts:
-                        if not draft.settled:
-                            yield self._update(draft, final=False)
-            final = self._final
-        except EngineError as error:
-            log.warning("no completion: %s", error)
-            self._end(Outcome.FAILED)
-            yield SuggestionUpdate(record.id, self._shown, final=True, engine=record.engine)
+    def _give_up(self, document: str) -> None:
+        run = self._runs.pop(document, None)
+        if run is not None:
+            run.cancel()
+
+    def _ended(self, document: str, run: Run) -> None:
+        if self._runs.get(document) is run:
+            del self._runs[document]
+        if run.cancelled or run.error is not None:
             return
-        except (asyncio.CancelledError, GeneratorExit):
-            self._end(Outcome.CANCELLED)
-            raise
-        record.characters = len(final.text)
-        self._end(Outcome.SUGGESTED if final.text else Outcome.EMPTY)
-        yield self._update(final, final=True)
-
-    async def _prepare(self) -> CompletionRequest:
-        """Wait for the next key and for context at the same time."""
-        if self._service.engine.name == Rung.EMBEDDED:
-            # It searches the index by itself and is quicker than any context; see server/engine/embedded.
-            return self._request
-        gathering = asyncio.ensure_future(self._service.gather(self._request, self._recent_edits, self._session))
-        try:
-            if self._automatic and self._config.debounce_ms and self._service.engine.name == Rung.VLLM:
-                # Only a model costs enough to wait for the next key.
-                await asyncio.sleep(self._config.debounce_ms / 1000)
-                self._stage("debounce", self._started)
-            context = await gathering
-        finally:
-            gathering.cancel()
-        self._record.snippets, self._record.dropped = context.snippets, context.dropped
-        self._record.stages.update({f"context.{name}": value for name, value in context.stages.items()})
-        self._stage("context", self._started)
-        return replace(self._request, snippets=context.snippets)
-
-    async def _grow(self, deltas: AsyncIterator[Delta]) -> AsyncGenerator[Draft, None]:
-        """Yield what may be shown each time there is more of it; leaves the end in ``_final``."""
-        raw, asked, first = "", time.perf_counter(), True
-        deadline = self._started + self._config.deadline_ms / 1000
-        while True:
-            try:
-                async with asyncio.timeout(max(0.0, deadline - time.perf_counter())):
-                    delta = await anext(deltas, None)
-            except TimeoutError:
-                log.info("a completion ended at its deadline")
-                delta = None
-            if delta is None:
-                break
-            if first:
-                self._stage("first_token", asked)
-                first = False
-            raw += delta.text
-            self._record.tokens += delta.tokens
-            draft = settle(raw, self._cursor, final=False)
-            if draft.complete:
-                break
-            if len(draft.text) > len(self._shown) and draft.text.startswith(self._shown):
-                if not self._shown:
-                    seconds = time.perf_counter() - self._started
-                    metrics.FIRST_TEXT_SECONDS.labels(self._record.engine).observe(seconds)
-                self._shown = draft.text
-                yield draft
-        self._final = settle(raw, self._cursor, final=True)
-        self._stage("engine", asked)
-
-    def _update(self, draft: Draft, *, final: bool) -> SuggestionUpdate:
-        return SuggestionUpdate(self._record.id, draft.text, final, self._record.engine, self._record.confidence)
-
-    def _stage(self, name: str, since: float) -> None:
-        seconds = time.perf_counter() - since
-        self._record.stages[name] = round(seconds * 1000, 3)
-        metrics.STAGE_SECONDS.labels(name).observe(seconds)
-
-    def _end(self, outcome: Outcome) -> None:
-        record = self._record
-        if record.outcome is not Outcome.RUNNING:
-            return
-        record.outcome = outcome
-        self._stage("total", self._started)
-        metrics.COMPLETIONS.labels(record.engine or "none", outcome.value).inc()
-        if record.tokens:
-            metrics.GENERATED_TOKENS.labels(record.engine).inc(record.tokens)
-            if outcome is not Outcome.SUGGESTED:
-                metrics.WASTED_TOKENS.labels(record.engine, outcome.value).inc(record.tokens)
+        # The embedded engine is as quick as the cache, and knows more with each key.
+        if document and run.making.engine == Rung.VLLM and run.said.text and not run.cut_short:
+            self._cache.keep(document, run.start, run.said.text, run.making, run.usage)
+        elif not run.followed:
+            run.usage.waste("unread")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lsprotocol import types
 
+from server.lsp.documents import document_key
 from server.lsp.inline_completion import ACCEPTED_COMMAND
 from server.lsp.requests import cursor_text, prepare_completion
 from server.lsp.session import HearthLanguageServer
@@ -34,7 +35,9 @@ class CompletionItems:
         text = cursor_text(document, params.position)
         prepared = await prepare_completion(self._server, moment, text)
         final = None
-        async with services.completion.stream(prepared.request, recent_edits=prepared.recent_edits) as updates:
+        async with services.completion.stream(
+            prepared.request, recent_edits=prepared.recent_edits, document=document_key(document.uri)
+        ) as updates:
             async for update in updates:
                 if document.version != version:
                     return nothing

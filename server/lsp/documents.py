@@ -141,14 +141,14 @@ class Documents:
 
     def get(self, uri: str) -> Document | None:
         """Return the open document of that URI."""
-        return self._documents.get(_key(uri))
+        return self._documents.get(document_key(uri))
 
     def open(self, uri: str, language_id: str, version: int, text: str) -> Document:
         """Take over a document from the client; opening it again replaces it."""
         lines = split_lines(without_lone_surrogates(text))
         document = Document(uri, language_id, version, self.encoding, file_path(uri), lines)
-        self._documents[_key(uri)] = document
-        self._documents.move_to_end(_key(uri))
+        self._documents[document_key(uri)] = document
+        self._documents.move_to_end(document_key(uri))
         return document
 
     def change(self, uri: str, version: int, edits: Sequence[Edit]) -> Document | None:
@@ -162,17 +162,17 @@ class Documents:
             if edit.start is not None:
                 self._note_edit(document.uri, start, end, len(document.lines) - lines_before)
         document.version = version
-        self._documents.move_to_end(_key(uri))
+        self._documents.move_to_end(document_key(uri))
         return document
 
     def touch(self, uri: str) -> None:
         """Note that the user works in this document now."""
-        if _key(uri) in self._documents:
-            self._documents.move_to_end(_key(uri))
+        if document_key(uri) in self._documents:
+            self._documents.move_to_end(document_key(uri))
 
     def close(self, uri: str) -> None:
         """Forget a document; closing one that is not open does nothing."""
-        self._documents.pop(_key(uri), None)
+        self._documents.pop(document_key(uri), None)
         self._edits = deque((edit for edit in self._edits if edit.uri != uri), maxlen=MAX_RECENT_EDITS)
 
     def recent_edits(self) -> list[EditedRegion]:
@@ -216,6 +216,7 @@ def file_path(uri: str) -> Path | None:
     return Path(url2pathname(parts.path))
 
 
-def _key(uri: str) -> str:
+def document_key(uri: str) -> str:
+    """Return what two spellings of one document's URI have in common."""
     # Clients differ in what they percent-encode, and one client may differ from itself between two messages.
     return unquote(uri)

@@ -9,6 +9,7 @@ from typing import Any
 from lsprotocol import types
 
 from server.completion import SuggestionUpdate
+from server.lsp.documents import Document, document_key
 from server.lsp.partial_results import PartialResults
 from server.lsp.protocol import InlineCompletionParams, Unless
 from server.lsp.requests import CursorText, cursor_text, prepare_completion
@@ -20,29 +21,46 @@ ACCEPTED_COMMAND = "hearth.accepted"
 
 
 class InlineCompletions:
-    """Answers requests; a new one for a document, or a change of it, ends the one before."""
+    """Answers requests; a new one for a document, or a change of it, ends the one before.
+
+    What an engine is writing for the earlier one goes on as long as the user types what it says.
+    """
 
     def __init__(self, server: HearthLanguageServer) -> None:
         self._server = server
         self._running: dict[str, asyncio.Task[Any]] = {}
         server.handle(types.TEXT_DOCUMENT_INLINE_COMPLETION, self.complete, types.InlineCompletionOptions())
 
-    def supersede(self, uri: str) -> None:
-        """End the suggestion in the making for a document, down to the engine's connection."""
-        task = self._running.pop(uri, None)
+    def changed(self, document: Document) -> None:
+        """End the request for the older text; its engine writes on if the change is what it says."""
+        key = document_key(document.uri)
+        self._supersede(key)
+        if self._server.services is not None:
+            self._server.services.completion.changed(key, lambda: document.text)
+
+    def closed(self, uri: str) -> None:
+        """End the request for a document, down to the engine's connection, and forget what was suggested in it."""
+        key = document_key(uri)
+        self._supersede(key)
+        if self._server.services is not None:
+            self._server.services.completion.closed(key)
+
+    def _supersede(self, key: str) -> None:
+        task = self._running.pop(key, None)
         if task is not None:
             task.cancel()
 
     async def complete(self, params: InlineCompletionParams) -> types.InlineCompletionList | Unless:
         """Suggest what could be inserted at the cursor; an empty list when there is nothing to say."""
         uri = params.text_document.uri
-        self.supersede(uri)
+        key = document_key(uri)
+        self._supersede(key)
         document, services = self._server.documents.get(uri), self._server.services
         if document is None or services is None or not services.config.completion.enabled:
             return _items(None, None)
         task = asyncio.current_task()
         if task is not None:
-            self._running[uri] = task
+            self._running[key] = task
         version = document.version
         self._server.documents.touch(uri)
 
@@ -57,7 +75,11 @@ class InlineCompletions:
             partial = self._partial_results(params, outdated)
             try:
                 async with services.completion.stream(
-                    prepared.request, recent_edits=prepared.recent_edits, automatic=automatic
+                    prepared.request,
+                    recent_edits=prepared.recent_edits,
+                    automatic=automatic,
+                    document=key,
+                    lead=text.selected,
                 ) as updates:
                     final = await _forward(updates, partial, text)
             finally:
@@ -65,8 +87,8 @@ class InlineCompletions:
                     partial.close()
             return Unless(_items(final, text), _items(None, None), outdated)
         finally:
-            if self._running.get(uri) is task:
-                del self._running[uri]
+            if self._running.get(key) is task:
+                del self._running[key]
 
     def _partial_results(self, params: InlineCompletionParams, outdated: Any) -> PartialResults | None:
         token = params.partial_result_token

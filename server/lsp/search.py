@@ -43,9 +43,13 @@ class SearchRequests:
         record = services.completion.records.get(identifier) if services is not None else None
         if record is None:
             return None
+        making = record.making
         return {
-            "engine": record.engine,
-            "model": record.model,
+            "engine": making.engine,
+            "model": making.model,
+            "source": making.source,
+            "confidence": round(making.confidence, 4) if making.confidence >= 0 else None,
+            "reuse": record.reuse.value,
             "snippets": [
                 {
                     "repository": snippet.repository,
@@ -56,12 +60,12 @@ class SearchRequests:
                     "score": round(snippet.score, 4),
                     "reason": snippet.reason.value,
                 }
-                for snippet in record.snippets
+                for snippet in making.snippets
             ],
             "dropped": [
-                {"repository": item.repository, "path": item.path, "reason": item.reason} for item in record.dropped
+                {"repository": item.repository, "path": item.path, "reason": item.reason} for item in making.dropped
             ],
-            "stages": dict(record.stages),
+            "stages": making.stages | record.stages,
         }
 
     def _search(self, query: str, scope: Scope, limit: int) -> list[dict[str, Any]]:

@@ -26,16 +26,18 @@ class Synchronization:
     def did_open(self, params: types.DidOpenTextDocumentParams) -> None:
         """Take a document over."""
         item = params.text_document
-        self._inline.supersede(item.uri)
+        self._inline.closed(item.uri)
         self._documents.open(
             item.uri, str(getattr(item.language_id, "value", item.language_id)), item.version, item.text
         )
 
     def did_change(self, params: types.DidChangeTextDocumentParams) -> None:
-        """Apply changes; a suggestion for the older text is given up."""
+        """Apply changes; a suggestion for the older text is given up unless it says just what was typed."""
         identifier = params.text_document
-        self._inline.supersede(identifier.uri)
-        self._documents.change(identifier.uri, identifier.version, [_edit(item) for item in params.content_changes])
+        edits = [_edit(item) for item in params.content_changes]
+        document = self._documents.change(identifier.uri, identifier.version, edits)
+        if document is not None:
+            self._inline.changed(document)
 
     def did_save(self, params: types.DidSaveTextDocumentParams) -> None:
         """A save often comes before a commit: look at the repositories soon."""
@@ -44,7 +46,7 @@ class Synchronization:
     def did_close(self, params: types.DidCloseTextDocumentParams) -> None:
         """The file on disk, as indexed, counts again."""
         uri = params.text_document.uri
-        self._inline.supersede(uri)
+        self._inline.closed(uri)
         self._documents.close(uri)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from server.completion import SuggestionRecords
 from server.lsp import protocol
 from server.lsp.inline_completion import ACCEPTED_COMMAND
+from server.lsp.positions import PositionEncoding
 from server.lsp.session import HearthLanguageServer
 
 
@@ -32,8 +33,11 @@ class Telemetry:
     def partially_accepted(self, params: Any) -> None:
         """``hearth/didPartiallyAcceptCompletion``."""
         length = params.get("acceptedLength") if isinstance(params, dict) else None
-        if isinstance(length, int) and length > 0:
-            self._records().note_partially_accepted(_identifier(params), length)
+        record = self._records().get(_identifier(params))
+        if record is not None and isinstance(length, int) and length > 0:
+            # The editor counts in what it was sent, where the suggestion may follow a selected completion.
+            taken = PositionEncoding.UTF16.column(record.lead + record.text, length) - len(record.lead)
+            self._records().note_partially_accepted(record.id, taken)
 
     def rejected(self, params: Any) -> None:
         """``hearth/didRejectCompletion``."""

@@ -82,9 +82,12 @@ class Editor:
         self.client.text_document_did_close(types.DidCloseTextDocumentParams(types.TextDocumentIdentifier(uri)))
 
     def insert(self, uri: str, line: int, character: int, text: str) -> None:
+        self.replace(uri, (line, character), (line, character), text)
+
+    def replace(self, uri: str, start: tuple[int, int], end: tuple[int, int], text: str) -> None:
         self.versions[uri] += 1
-        place = types.Position(line, character)
-        change = types.TextDocumentContentChangePartial(range=types.Range(place, place), text=text)
+        span = types.Range(types.Position(*start), types.Position(*end))
+        change = types.TextDocumentContentChangePartial(range=span, text=text)
         identifier = types.VersionedTextDocumentIdentifier(version=self.versions[uri], uri=uri)
         self.client.text_document_did_change(types.DidChangeTextDocumentParams(identifier, [change]))
 

@@ -98,17 +98,30 @@ async def test_cancel_closes_the_connection_to_the_model(desk: Desk) -> None:
     assert await outcome(answer) == []
 
 
-async def test_the_next_request_for_a_document_ends_the_one_before(desk: Desk) -> None:
+async def test_a_request_elsewhere_in_a_document_ends_the_one_before(desk: Desk) -> None:
     uri = desk.document()
     first = desk.editor.complete(uri, 1, 11)
     first_call = await desk.model.next_call()
-    second = desk.editor.complete(uri, 1, 11)
+    second = desk.editor.complete(uri, 1, 4)
     second_call = await desk.model.next_call()
     async with asyncio.timeout(2):
         await first_call.closed.wait()
-    second_call.write("height", None)
+    second_call.write("# height", None)
     assert await outcome(first) == []
-    assert await outcome(second) == ["height"]
+    assert await outcome(second) == ["# height"]
+
+
+async def test_a_request_at_the_same_place_goes_on_with_what_is_being_written(desk: Desk) -> None:
+    uri = desk.document()
+    first = desk.editor.complete(uri, 1, 11)
+    call = await desk.model.next_call()
+    call.write("wid")
+    await desk.editor.wait_for(lambda: first.parts)
+    second = desk.editor.complete(uri, 1, 11)
+    call.write("th", None)
+    assert await outcome(first) == []
+    assert await outcome(second) == ["width"]
+    assert desk.model.calls.empty()
 
 
 async def test_requests_for_two_documents_do_not_disturb_each_other(desk: Desk) -> None:

@@ -19,11 +19,9 @@ from server.completion.postprocess.overlap import (
     drop_rest_of_line,
 )
 
-STEPS: tuple[Step, ...] = (
-    drop_markers,
-    unify_line_ends,
-    fit_indentation,
-    end_of_extent,
+EXTENT: tuple[Step, ...] = (drop_markers, unify_line_ends, fit_indentation, end_of_extent)
+"""Make it code of this file, and end it where the place that it was asked for ends."""
+SURROUNDINGS: tuple[Step, ...] = (
     balance_brackets,
     drop_rest_of_line,
     drop_following_lines,
@@ -31,6 +29,8 @@ STEPS: tuple[Step, ...] = (
     trim_blanks,
     restore_line_ends,
 )
+"""Make it fit what stands around the cursor, which may have moved along the suggestion meanwhile."""
+STEPS: tuple[Step, ...] = (*EXTENT, *SURROUNDINGS)
 
 
 def settle(text: str, cursor: Cursor, *, final: bool) -> Draft:
@@ -39,7 +39,20 @@ def settle(text: str, cursor: Cursor, *, final: bool) -> Draft:
     For growing ``text`` with ``final=False`` each answer's text begins with the one before it. The last call, with
     ``final=True`` or the first complete one, may take back part of the end or, for a suggestion withdrawn, everything.
     """
-    draft = Draft(text, final=final)
-    for step in STEPS:
+    return fit(limit(text, cursor, final=final), cursor)
+
+
+def limit(text: str, cursor: Cursor, *, final: bool) -> Draft:
+    r"""Apply the first half of :func:`settle`: what the engine has to say at ``cursor``, with ``\n`` as line end."""
+    return _apply(EXTENT, Draft(text, final=final), cursor)
+
+
+def fit(draft: Draft, cursor: Cursor) -> Draft:
+    """Apply the second half of :func:`settle`: what of ``draft`` may be shown at ``cursor``."""
+    return _apply(SURROUNDINGS, draft, cursor)
+
+
+def _apply(steps: tuple[Step, ...], draft: Draft, cursor: Cursor) -> Draft:
+    for step in steps:
         draft = step(draft, cursor)
     return draft

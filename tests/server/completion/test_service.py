@@ -228,8 +228,8 @@ async def test_records_say_why_and_what_became_of_it() -> None:
     record = service.records.get(final.id)
     assert record is not None
     assert record.outcome is Outcome.SUGGESTED
-    assert record.snippets == (SNIPPET,)
-    assert {"context", "first_token", "engine", "total"} <= record.stages.keys()
+    assert record.making.snippets == (SNIPPET,)
+    assert {"context", "first_token", "engine"} <= record.making.stages.keys()
     service.records.note_partially_accepted(final.id, 2)
     service.records.note_accepted(final.id)
     service.records.note_accepted(final.id)

@@ -1,0 +1,273 @@
+"""One request to an engine. It may outlive the editor's request that it was made for, and serve the next ones."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from server.completion import metrics
+from server.completion.continuation import Start, may_fit, rest_of
+from server.completion.gathering import Gathering
+from server.completion.postprocess import Draft, cursor_of, limit
+from server.completion.records import Making
+from server.completion.usage import Usage
+from server.config import CompletionConfig
+from server.context import RecentEdit
+from server.engine.ladder import LadderStream
+from server.errors import EngineError
+from server.types import CompletionRequest, Delta, Engine, Rung
+
+log = logging.getLogger(__name__)
+
+CANCEL_GRACE_SECONDS = 0.008
+"""Editors cancel a request because of a key that they report a moment later; the key may well fit."""
+TYPING_GRACE_SECONDS = 0.5
+"""How long after a key that fits the editor may take to ask again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a run is made of.
+
+    Attributes:
+        request: The cursor, with extent and bound but without snippets.
+        recent_edits: Newest first.
+        session: Tells users of one server apart.
+        pause_seconds: How long to wait for the next key before a model is asked.
+        shared: Whether other requests may take it over; it then outlives the one that started it for a moment.
+        model: Name of the model behind the best engine.
+    """
+
+    request: CompletionRequest
+    recent_edits: Sequence[RecentEdit] = ()
+    session: str = ""
+    pause_seconds: float = 0.0
+    shared: bool = False
+    model: str = ""
+
+
+@dataclass(slots=True)
+class _Interest:
+    """Who wants a run to go on."""
+
+    followers: int = 0
+    until: float = 0.0
+    timer: asyncio.TimerHandle | None = field(default=None)
+
+    def forget_timer(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+
+class Run:
+    """One request to an engine, from gathering context to the last token, in a task of its own.
+
+    Args:
+        task: What to do.
+        engine: Who writes.
+        gathering: Where context comes from.
+        config: Extent and deadline.
+        on_end: Called once when it has ended, in whatever way.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        engine: Engine,
+        gathering: Gathering,
+        config: CompletionConfig,
+        on_end: Callable[[Run], None],
+    ) -> None:
+        self.task = task
+        self.start = Start.of(task.request)
+        self.making = Making()
+        self.usage = Usage()
+        self.said = Draft("")
+        self.asked = False
+        """Whether an engine was asked; until then nothing is lost by starting anew."""
+        self.ended = False
+        self.cancelled = False
+        self.cut_short = False
+        """It ended before the text did: at its deadline, or because the engine failed in the middle."""
+        self.error: EngineError | None = None
+        self.version = 0
+        """Grows whenever there is something new."""
+        self._engine = engine
+        self._gathering = gathering
+        self._config = config
+        self._on_end = on_end
+        self._cursor = cursor_of(task.request, max_lines=config.max_lines)
+        self._raw = ""
+        self._news = asyncio.Event()
+        self._interest = _Interest()
+        self._loop = asyncio.get_running_loop()
+        self._started = time.perf_counter()
+        self._work = asyncio.create_task(self._run(), name="completion")
+
+    def serves(self, request: CompletionRequest) -> bool:
+        """Whether it may answer a request made now, as far as it is known yet."""
+        if self.cancelled or self.error is not None:
+            return False
+        typed = self.start.typed(request)
+        if typed is None or (typed and not self.asked):
+            return False
+        return rest_of(self.said.text, typed, ended=self.settled) is not None
+
+    def survives(self, text: str) -> bool:
+        """Whether it may answer the next request for a document that has just become ``text``."""
+        inserted = self.start.inserted(text)
+        if inserted is None or self.cancelled or (inserted and not self.asked):
+            return False
+        return may_fit(self.said.text, inserted, ended=self.settled)
+
+    @property
+    def settled(self) -> bool:
+        """Whether what it says will not grow any more."""
+        return self.ended or self.said.complete
+
+    @property
+    def followed(self) -> bool:
+        """Whether a request waits for it."""
+        return self._interest.followers > 0
+
+    async def news(self, version: int) -> None:
+        """Wait until there is something newer than ``version``."""
+        while self.version == version:
+            await self._news.wait()
+
+    def follow(self) -> None:
+        """Keep it running for a request."""
+        self._interest.followers += 1
+        self._interest.forget_timer()
+
+    async def leave(self) -> None:
+        """End what :meth:`follow` began; it stops soon when nobody else follows it."""
+        self._interest.followers -= 1
+        if self.ended or self._interest.followers:
+            return
+        if not self.task.shared:
+            await self.stop()
+        else:
+            self._linger()
+
+    def keep(self) -> None:
+        """Let it go on for the request that will follow a key that fits."""
+        self._interest.until = self._loop.time() + TYPING_GRACE_SECONDS
+        if not self.ended and not self.followed:
+            self._linger()
+
+    def cancel(self) -> None:
+        """Give it up: its engine's connection is closed and its text is lost."""
+        self._interest.forget_timer()
+        if not self.ended:
+            self.cancelled = True
+            self._work.cancel()
+
+    async def stop(self) -> None:
+        """Give it up, and wait until it has ended."""
+        self.cancel()
+        await asyncio.wait({self._work})
+
+    async def enough(self) -> None:
+        """End it with what it has said, which is all that is wanted."""
+        if not self.ended:
+            self._work.cancel()
+        await self.finished()
+
+    async def finished(self) -> None:
+        """Wait for its end; a mistake of ours in it is raised here."""
+        await asyncio.wait({self._work})
+        if not self._work.cancelled() and (mistake := self._work.exception()) is not None:
+            raise mistake
+
+    def _linger(self) -> None:
+        self._interest.forget_timer()
+        now = self._loop.time()
+        self._interest.timer = self._loop.call_at(max(now + CANCEL_GRACE_SECONDS, self._interest.until), self.cancel)
+
+    async def _run(self) -> None:
+        try:
+            request = await self._prepare()
+            self.asked = True
+            metrics.ENGINE_REQUESTS.labels(self._engine.name).inc()
+            asked = time.perf_counter()
+            async with self._engine.complete(request) as deltas:
+                ladder = deltas if isinstance(deltas, LadderStream) else None
+                self.making.engine = ladder.rung.value if ladder is not None else self._engine.name
+                self.making.model = self.task.model if self.making.engine == Rung.VLLM else ""
+                await self._read(deltas, asked)
+                self.cut_short = self.cut_short or (ladder is not None and ladder.broken_off)
+            self._stage("engine", asked)
+        except EngineError as error:
+            log.warning("no completion: %s", error)
+            self.error = error
+        finally:
+            self._end()
+
+    async def _prepare(self) -> CompletionRequest:
+        """Wait for the next key and for context at the same time."""
+        task = self.task
+        if self._engine.name == Rung.EMBEDDED:
+            # It searches the index by itself and is quicker than any context; see server/engine/embedded.
+            return task.request
+        gathering = asyncio.ensure_future(self._gathering.gather(task.request, task.recent_edits, task.session))
+        try:
+            if task.pause_seconds and self._engine.name == Rung.VLLM:
+                # Only a model costs enough to wait for the next key.
+                await asyncio.sleep(task.pause_seconds)
+                self._stage("debounce", self._started)
+            context = await gathering
+        finally:
+            gathering.cancel()
+        self.making.snippets, self.making.dropped = context.snippets, context.dropped
+        self.making.stages.update({f"context.{name}": value for name, value in context.stages.items()})
+        self._stage("context", self._started)
+        return replace(task.request, snippets=context.snippets)
+
+    async def _read(self, deltas: AsyncIterator[Delta], asked: float) -> None:
+        """Take in what the engine writes, until it ends, says all that is wanted, or takes too long."""
+        deadline = self._started + self._config.deadline_ms / 1000
+        while not self.said.complete:
+            try:
+                async with asyncio.timeout(max(0.0, deadline - time.perf_counter())):
+                    delta = await anext(deltas, None)
+            except TimeoutError:
+                log.info("a completion ended at its deadline")
+                self.cut_short = True
+                return
+            if delta is None:
+                return
+            if not self._raw:
+                self._stage("first_token", asked)
+                self.making.confidence, self.making.source = delta.confidence, delta.source
+            self._raw += delta.text
+            self.usage.tokens += delta.tokens
+            self.said = limit(self._raw, self._cursor, final=False)
+            self._tell()
+            # Whoever follows sees each delta, also when an engine has many at once.
+            await asyncio.sleep(0)
+
+    def _end(self) -> None:
+        self._interest.forget_timer()
+        self.said = limit(self._raw, self._cursor, final=True)
+        self.ended = True
+        self.usage.engine = self.making.engine
+        self.usage.count()
+        if self.cancelled or self.error is not None:
+            self.usage.waste("cancelled" if self.cancelled else "failed")
+        self._tell()
+        self._on_end(self)
+
+    def _tell(self) -> None:
+        self.version += 1
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    def _stage(self, name: str, since: float) -> None:
+        seconds = time.perf_counter() - since
+        self.making.stages[name] = round(seconds * 1000, 3)
+        metrics.STAGE_SECONDS.labels(name).observe(seconds)

@@ -1,0 +1,167 @@
+"""The making of one suggestion: the answer to one request, out of whatever has its text."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from server.completion import metrics
+from server.completion.cache import Kept
+from server.completion.continuation import rest_of
+from server.completion.postprocess import Draft, cursor_of, fit
+from server.completion.records import Outcome, Reuse, SuggestionRecord
+from server.completion.running import Run
+from server.types import CompletionRequest
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestionUpdate:
+    """All of a suggestion's text so far.
+
+    Each text begins with the one before it, except for the last one (``final``), which may have lost some of its end,
+    or all of it when the suggestion is withdrawn. ``source`` says where the text was found, if the engine found it.
+    """
+
+    id: str
+    text: str
+    final: bool
+    engine: str
+    confidence: float = -1.0
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where a suggestion gets its text from.
+
+    Attributes:
+        kept: Finished texts that the user types along, with what is left of each.
+        run: A run that may serve the request; started for it, unless one is under way.
+        new_run: A run started for the request.
+    """
+
+    kept: Callable[[], Iterator[tuple[Kept, str]]]
+    run: Callable[[], tuple[Run, Reuse]]
+    new_run: Callable[[], tuple[Run, Reuse]]
+
+
+class Suggestion:
+    """The answer to one request.
+
+    Args:
+        request: The cursor.
+        record: What is remembered of it.
+        sources: Where its text comes from.
+    """
+
+    def __init__(self, request: CompletionRequest, record: SuggestionRecord, sources: Sources) -> None:
+        self._request = request
+        self._record = record
+        self._sources = sources
+        self._cursor = cursor_of(request)
+        self._started = time.perf_counter()
+        self._final: Draft | None = None
+
+    async def updates(self) -> AsyncGenerator[SuggestionUpdate, None]:
+        """Stream it. Closing the generator, or a cancel, leaves the run."""
+        try:
+            if not self._take_kept():
+                take_run = self._sources.run
+                while self._final is None:
+                    run, self._record.reuse = take_run()
+                    self._record.making = run.making
+                    async with aclosing(self._follow(run)) as drafts:
+                        async for draft in drafts:
+                            yield self._update(draft, final=False)
+                    take_run = self._sources.new_run
+        except (asyncio.CancelledError, GeneratorExit):
+            self._end(Outcome.CANCELLED)
+            raise
+        final = self._final or Draft("")
+        self._end(Outcome.SUGGESTED if final.text else Outcome.EMPTY)
+        yield self._update(final, final=True)
+
+    def _take_kept(self) -> bool:
+        """Answer from a finished text, if one has something left to say here."""
+        for kept, rest in self._sources.kept():
+            draft = fit(Draft(rest, final=True), self._cursor)
+            if draft.text:
+                self._record.making, self._record.reuse = kept.making, Reuse.CACHED
+                kept.usage.seen = True
+                metrics.CACHE_HITS.labels(kept.making.engine).inc()
+                self._final = draft
+                self._grows(draft)
+                return True
+        return False
+
+    async def _follow(self, run: Run) -> AsyncGenerator[Draft, None]:
+        """Yield what may be shown each time there is more of it.
+
+        Leaves the end in ``_final``, unless the run turns out to say something else than what was typed.
+        """
+        typed = run.start.typed(self._request)
+        run.follow()
+        try:
+            while typed is not None:
+                version, ended = run.version, run.ended
+                if run.cancelled or run.error is not None:
+                    self._final = Draft(self._record.text, final=True)
+                    self._end(Outcome.FAILED if run.error is not None else Outcome.CANCELLED)
+                    return
+                rest = rest_of(run.said.text, typed, ended=run.settled)
+                if rest is None:
+                    return
+                draft = fit(replace(run.said, text=rest), self._cursor)
+                if ended:
+                    await run.finished()
+                    self._take(draft, run)
+                    return
+                if draft.complete:
+                    await run.enough()
+                    continue
+                if self._grows(draft):
+                    yield draft
+                await run.news(version)
+        finally:
+            await run.leave()
+
+    def _take(self, draft: Draft, run: Run) -> None:
+        self._grows(draft)
+        self._final = draft
+        if draft.text:
+            run.usage.seen = True
+        else:
+            run.usage.waste("empty")
+        if self._record.reuse is Reuse.RECYCLED:
+            metrics.RECYCLED.labels(run.making.engine).inc()
+
+    def _grows(self, draft: Draft) -> bool:
+        """Note what is about to be shown; whether it adds to what was."""
+        shown = self._record.text
+        if len(draft.text) <= len(shown) or not draft.text.startswith(shown):
+            return False
+        if not shown:
+            seconds = time.perf_counter() - self._started
+            metrics.FIRST_TEXT_SECONDS.labels(self._record.engine).observe(seconds)
+        self._record.text = draft.text
+        return True
+
+    def _update(self, draft: Draft, *, final: bool) -> SuggestionUpdate:
+        self._record.text = draft.text
+        making = self._record.making
+        return SuggestionUpdate(
+            self._record.id, draft.text, final, making.engine, confidence=making.confidence, source=making.source
+        )
+
+    def _end(self, outcome: Outcome) -> None:
+        record = self._record
+        if record.outcome is not Outcome.RUNNING:
+            return
+        record.outcome = outcome
+        seconds = time.perf_counter() - self._started
+        record.stages["total"] = round(seconds * 1000, 3)
+        metrics.STAGE_SECONDS.labels("total").observe(seconds)
+        metrics.COMPLETIONS.labels(record.engine or "none", outcome.value).inc()
