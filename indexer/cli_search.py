@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.syntax import Syntax
 
 from indexer.cli_options import ConfigOption, DataOption, JsonOption, settings
 from indexer.errors import InvalidQueryFile, UnknownRepository
@@ -211,6 +208,11 @@ def _print_answer(hits: list[Hit], query: str, *, as_json: bool) -> None:
 
 
 def _print_people(hits: list[Hit], title: str) -> None:
+    # Start-up time of every other command, and of `--json`.
+    from rich.console import Console  # noqa: PLC0415  # see above
+    from rich.markup import escape  # noqa: PLC0415  # as above
+    from rich.syntax import Syntax  # noqa: PLC0415  # as above
+
     console = Console(highlight=False)
     if title:
         console.rule(escape(title), align="left")

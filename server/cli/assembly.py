@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from indexer.api import Index
 from indexer.errors import IndexerError
@@ -15,11 +16,12 @@ from server.config import HearthConfig
 from server.context import ContextGatherer
 from server.engine.embedded import EmbeddedEngine
 from server.engine.ladder import Ladder
-from server.engine.vllm import VllmEngine
 from server.errors import EngineUnavailable
 from server.explain import Explainer
-from server.prompt import Budget, FormatRegistry, explanation_messages, render
 from server.types import ChatMessage, CompletionRequest, Engine, ExplainRequest, Prompt, Rung
+
+if TYPE_CHECKING:
+    from server.engine.vllm import VllmEngine
 
 _log = logging.getLogger(__name__)
 
@@ -105,6 +107,10 @@ async def running(config: HearthConfig, *, only: Rung | None = None) -> AsyncIte
 
 def make_vllm(config: HearthConfig) -> VllmEngine:
     """Make the engine that asks a model server, with the prompts of its model's family."""
+    # Without a model server nothing speaks HTTP, and its client takes a seventh of the time to start.
+    from server.engine.vllm import VllmEngine  # noqa: PLC0415  # see above
+    from server.prompt import Budget, FormatRegistry, explanation_messages, render  # noqa: PLC0415  # as above
+
     settings = config.engine.vllm
     formats = FormatRegistry.built_in()
     budget = Budget(context=settings.context_tokens, snippets=config.context.tokens)
