@@ -49,6 +49,17 @@ local function wait_settled_ghost(t, child, pattern)
   return last
 end
 
+--- What went between Neovim and the server, cut short; for the message of a failure.
+local function traffic(child)
+  local lines = {}
+  for line in io.lines(child.dir .. "/state/nvim/lsp.log") do
+    if line:find('"rpc.', 1, true) then
+      table.insert(lines, line:match('"rpc%..*'):sub(1, 300))
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
 case("a suggestion from the index is taken by word, by line and as a whole, and saved", function(t)
   local child = start(t)
   edit(child, "shop/audit.py")
@@ -171,6 +182,7 @@ case("Neovim's own inline completion works without the plugin", function(t)
   child:lua(
     [[
       local command, data, configuration = ...
+      vim.lsp.log.set_level("DEBUG")
       vim.lsp.config("hearth", {
         cmd = vim.list_extend(command, { "--data", data }),
         root_markers = { ".git" },
@@ -210,7 +222,7 @@ case("Neovim's own inline completion works without the plugin", function(t)
     ]])
   end
   t.wait(function()
-    return "shown: " .. tostring(shown())
+    return ("shown: %s\n%s"):format(shown(), traffic(child))
   end, function()
     return shown() and shown():find("^cart")
   end, SLOW_MS)

