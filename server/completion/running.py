@@ -36,7 +36,8 @@ class Task:
         request: The cursor, with extent and bound but without snippets.
         recent_edits: Newest first.
         session: Tells users of one server apart.
-        pause_seconds: How long to wait for the next key before a model is asked.
+        asked_at: When the request came, by ``time.perf_counter``.
+        pause_seconds: How long after that to wait for the next key before a model is asked.
         shared: Whether other requests may take it over; it then outlives the one that started it for a moment.
         model: Name of the model behind the best engine.
     """
@@ -44,6 +45,7 @@ class Task:
     request: CompletionRequest
     recent_edits: Sequence[RecentEdit] = ()
     session: str = ""
+    asked_at: float = 0.0
     pause_seconds: float = 0.0
     shared: bool = False
     model: str = ""
@@ -91,8 +93,8 @@ class Run:
         """Whether an engine was asked; until then nothing is lost by starting anew."""
         self.ended = False
         self.cancelled = False
-        self.cut_short = False
-        """It ended before the text did: at its deadline, or because the engine failed in the middle."""
+        self.whole = False
+        """Whether it ended with its text: not at its deadline, and not because something failed."""
         self.error: EngineError | None = None
         self.version = 0
         """Grows whenever there is something new."""
@@ -175,6 +177,7 @@ class Run:
     async def enough(self) -> None:
         """End it with what it has said, which is all that is wanted."""
         if not self.ended:
+            self.whole = True
             self._work.cancel()
         await self.finished()
 
@@ -199,8 +202,8 @@ class Run:
                 ladder = deltas if isinstance(deltas, LadderStream) else None
                 self.making.engine = ladder.rung.value if ladder is not None else self._engine.name
                 self.making.model = self.task.model if self.making.engine == Rung.VLLM else ""
-                await self._read(deltas, asked)
-                self.cut_short = self.cut_short or (ladder is not None and ladder.broken_off)
+                in_time = await self._read(deltas, asked)
+                self.whole = in_time and not (ladder is not None and ladder.broken_off)
             self._stage("engine", asked)
         except EngineError as error:
             log.warning("no completion: %s", error)
@@ -216,9 +219,10 @@ class Run:
             return task.request
         gathering = asyncio.ensure_future(self._gathering.gather(task.request, task.recent_edits, task.session))
         try:
-            if task.pause_seconds and self._engine.name == Rung.VLLM:
+            pause = task.asked_at + task.pause_seconds - self._started
+            if pause > 0 and self._engine.name == Rung.VLLM:
                 # Only a model costs enough to wait for the next key.
-                await asyncio.sleep(task.pause_seconds)
+                await asyncio.sleep(pause)
                 self._stage("debounce", self._started)
             context = await gathering
         finally:
@@ -228,8 +232,8 @@ class Run:
         self._stage("context", self._started)
         return replace(task.request, snippets=context.snippets)
 
-    async def _read(self, deltas: AsyncIterator[Delta], asked: float) -> None:
-        """Take in what the engine writes, until it ends, says all that is wanted, or takes too long."""
+    async def _read(self, deltas: AsyncIterator[Delta], asked: float) -> bool:
+        """Take in what the engine writes, until it ends or says all that is wanted; false if it took too long."""
         deadline = self._started + self._config.deadline_ms / 1000
         while not self.said.complete:
             try:
@@ -237,10 +241,9 @@ class Run:
                     delta = await anext(deltas, None)
             except TimeoutError:
                 log.info("a completion ended at its deadline")
-                self.cut_short = True
-                return
+                return False
             if delta is None:
-                return
+                break
             if not self._raw:
                 self._stage("first_token", asked)
                 self.making.confidence, self.making.source = delta.confidence, delta.source
@@ -250,6 +253,7 @@ class Run:
             self._tell()
             # Whoever follows sees each delta, also when an engine has many at once.
             await asyncio.sleep(0)
+        return True
 
     def _end(self) -> None:
         self._interest.forget_timer()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
 from server.completion.cache import Kept, TypeThroughCache
+from server.completion.debounce import Debounce
 from server.completion.gathering import Gathering
 from server.completion.postprocess import wants_several_lines
 from server.completion.records import Reuse, SuggestionRecord, SuggestionRecords
@@ -40,6 +42,7 @@ class CompletionService:
         self._gathering = Gathering(gatherer, context_config or ContextConfig())
         self._runs: dict[str, Run] = {}
         self._cache = TypeThroughCache()
+        self._debounce = Debounce(self._config)
         self.records = SuggestionRecords()
         self.model = ""
         """Name of the model behind the best engine, as far as known; noted with each suggestion."""
@@ -77,7 +80,8 @@ class CompletionService:
             request=replace(request, multiline=multiline, max_tokens=config.max_tokens),
             recent_edits=recent_edits,
             session=session,
-            pause_seconds=config.debounce_ms / 1000 if automatic else 0.0,
+            asked_at=time.perf_counter(),
+            pause_seconds=self._debounce.seconds(document) if automatic else 0.0,
             shared=bool(document),
             model=self.model,
         )
@@ -107,6 +111,7 @@ class CompletionService:
             document: As for :meth:`stream`.
             text: Returns all of its text now; called only if something is being written for it.
         """
+        self._debounce.note_key(document)
         # What is kept for other documents was made without knowing of this change.
         self._cache.forget_all_but(document)
         run = self._runs.get(document)
@@ -158,10 +163,12 @@ class CompletionService:
     def _ended(self, document: str, run: Run) -> None:
         if self._runs.get(document) is run:
             del self._runs[document]
+        if run.making.engine == Rung.VLLM and "first_token" in run.making.stages:
+            self._debounce.note_first_token(run.making.stages["first_token"] / 1000)
         if run.cancelled or run.error is not None:
             return
         # The embedded engine is as quick as the cache, and knows more with each key.
-        if document and run.making.engine == Rung.VLLM and run.said.text and not run.cut_short:
+        if document and run.making.engine == Rung.VLLM and run.said.text and run.whole:
             self._cache.keep(document, run.start, run.said.text, run.making, run.usage)
         elif not run.followed:
             run.usage.waste("unread")

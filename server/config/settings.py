@@ -145,7 +145,14 @@ class CompletionConfig:
 
     enabled: bool = _setting(True, "Whether to propose anything while typing.")
     debounce_ms: int = _setting(
-        40, "How long to wait for the next key before a model is asked, in milliseconds.", _between(0, 5000)
+        40,
+        "How long to wait for the next key before a model is asked, in milliseconds; 0 never waits.",
+        _between(0, 5000),
+    )
+    adaptive_debounce: bool = _setting(
+        True,
+        "Whether that wait follows the model's measured latency and the rhythm of typing, between 0 and 300 ms; "
+        "`debounce_ms` is then where it starts.",
     )
     max_tokens: int = _setting(128, "Most tokens of one completion.", _between(1, 4096))
     multiline: bool = _setting(True, "Whether to propose several lines where the cursor's line is empty.")

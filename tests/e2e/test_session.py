@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -300,6 +301,8 @@ async def test_why_remembers_and_accepting_is_noted(shop: Shop) -> None:
     ).result
     why = plain(await shop.editor.request("hearth/why", {"id": identifier}))
     assert why["engine"] == "embedded"
+    assert re.fullmatch(r"embedded:shop/\w+\.py:\d+", why["source"])
+    assert 0 < why["confidence"] <= 1
     assert {"engine", "total"} <= why["stages"].keys()
     assert await shop.editor.request("hearth/why", {"id": "forgotten"}) is None
     shop.editor.close(uri)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from lsprotocol import types
+from prometheus_client import REGISTRY
 from pygls.exceptions import JsonRpcException
 
 from tests.e2e.editor import WAIT_SECONDS, Answer, Editor, open_editor_here, plain
@@ -32,11 +33,11 @@ class Writer:
         self.editor.open(self.uri, text)
         self.line, self.column = line, column
 
-    def type(self, text: str) -> Answer:
+    def type(self, text: str, *, automatic: bool = False) -> Answer:
         """Type some characters of a line, and ask."""
         self.editor.insert(self.uri, self.line, self.column, text)
         self.column += len(text)
-        return self.ask()
+        return self.ask(automatic=automatic)
 
     def erase(self, count: int) -> Answer:
         """Go back some characters, and ask."""
@@ -55,7 +56,7 @@ async def room(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[
         settings = (
             f'[engine.vllm]\nurl = "{model.url}"\n'
             "first_token_seconds = 30.0\nbetween_tokens_seconds = 30.0\ntotal_seconds = 60.0\n"
-            "[completion]\ndeadline_ms = 60000\n"
+            "[completion]\ndeadline_ms = 60000\ndebounce_ms = 5000\nadaptive_debounce = false\n"
         )
         async with open_editor_here(None, folder / "data", settings) as editor:
             await editor.wait_for_status(lambda value: value.engine.rung == "vllm" and value.engine.model == MODEL)
@@ -223,6 +224,56 @@ async def test_several_lines_are_typed_along_line_by_line(writer: Writer) -> Non
     writer.line, writer.column = 2, 4
     assert await outcome(writer.ask()) == "size *= height\r\n    return size"
     assert writer.model.calls.empty()
+
+
+async def test_what_is_there_already_is_not_waited_for(writer: Writer) -> None:
+    writer.open("area = \n", 0, 7)
+    writer.ask()
+    call = await writer.model.next_call()
+    second = writer.type("w", automatic=True)
+    async with asyncio.timeout(3):
+        call.write("width * 2")
+        await writer.editor.wait_for(lambda: second.texts()[-1:] == ["idth * 2"])
+        call.write("", None)
+        assert await outcome(second) == "idth * 2"
+        assert await outcome(writer.type("idth", automatic=True)) == " * 2"
+    assert writer.model.calls.empty()
+
+
+async def test_what_was_taken_is_counted_in_the_editors_units(writer: Writer) -> None:
+    writer.open('sign = "\n', 0, 8)
+    first = writer.ask()
+    (await writer.model.next_call()).write("😀😀é and more", None)
+    assert await outcome(first) == "😀😀é and more"
+    identifier = (await first.result).items[0].command.arguments[0]
+    before = taken_characters()
+    for length in (1, 4, 5):
+        writer.editor.client.protocol.notify(
+            "hearth/didPartiallyAcceptCompletion", {"id": identifier, "acceptedLength": length}
+        )
+        await writer.editor.request("hearth/status", {})
+        # Half of an emoji is none, two of them are four units.
+        assert taken_characters() - before == {1: 0, 4: 2, 5: 3}[length]
+
+
+async def test_what_was_taken_of_a_selected_completion_counts_from_its_end(writer: Writer) -> None:
+    writer.open("x = wi\n", 0, 6)
+    selected = {"range": {"start": {"line": 0, "character": 4}, "end": {"line": 0, "character": 6}}, "text": "width"}
+    answer = writer.editor.complete(writer.uri, 0, 6, selectedCompletionInfo=selected)
+    (await writer.model.next_call()).write(" * 2", None)
+    assert await outcome(answer) == "width * 2"
+    identifier = (await answer.result).items[0].command.arguments[0]
+    before = taken_characters()
+    for length, taken in ((5, 0), (7, 2)):
+        writer.editor.client.protocol.notify(
+            "hearth/didPartiallyAcceptCompletion", {"id": identifier, "acceptedLength": length}
+        )
+        await writer.editor.request("hearth/status", {})
+        assert taken_characters() - before == taken
+
+
+def taken_characters() -> float:
+    return REGISTRY.get_sample_value("hearth_suggestions_accepted_characters_total", {"engine": "vllm"}) or 0.0
 
 
 async def test_a_change_elsewhere_in_the_document_makes_it_unfit(writer: Writer) -> None:

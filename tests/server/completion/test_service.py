@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+from prometheus_client import REGISTRY
 
 from server.completion import CompletionService, Outcome, SuggestionUpdate
 from server.config import CompletionConfig, ContextConfig
@@ -220,6 +221,75 @@ async def test_a_model_is_asked_only_when_the_next_key_does_not_come() -> None:
     async with asyncio.timeout(2):
         assert (await collect(service))[-1].text == "a"
     service.close()
+
+
+async def test_a_model_that_turned_out_quick_is_asked_at_once() -> None:
+    engine = PacedEngine("a", None, "b", None)
+    service = CompletionService(FixedGatherer(), engine, CompletionConfig(debounce_ms=5000))
+    await collect(service)
+    async with asyncio.timeout(2), service.stream(request("y = "), automatic=True) as updates:
+        assert [update.text async for update in updates][-1] == "b"
+    service.close()
+
+
+async def test_an_engine_that_is_sure_says_so_and_names_its_source() -> None:
+    class Sure(PacedEngine):
+        async def _deltas(self) -> AsyncIterator[Delta]:
+            yield Delta("va", 1, 0.9, "embedded:a.py:3")
+            yield Delta("lue", 1, 0.9, "embedded:a.py:3")
+
+    service = CompletionService(FixedGatherer(), Sure(name="embedded"))
+    updates = await collect(service)
+    assert {(update.confidence, update.source) for update in updates} == {(0.9, "embedded:a.py:3")}
+    record = service.records.get(updates[0].id)
+    assert record is not None
+    assert (record.making.confidence, record.making.source) == (0.9, "embedded:a.py:3")
+    service.close()
+
+
+async def test_tokens_of_what_is_typed_along_are_counted_once() -> None:
+    engine = PacedEngine("width", " * 2")
+    service = CompletionService(FixedGatherer(), engine)
+    before = {name: counted(name) for name in COUNTED}
+    async with service.stream(request(), document="a") as updates:
+        assert (await anext(updates)).text == "width"
+    service.changed("a", lambda: "x = w\n")
+    async with service.stream(request("x = w"), document="a") as updates:
+        engine.queue.put_nowait(None)
+        assert [update.text async for update in updates][-1] == "idth * 2"
+    async with service.stream(request("x = wi"), document="a") as updates:
+        assert [update.text async for update in updates] == ["dth * 2"]
+    service.close()
+    assert {name: counted(name) - before[name] for name in COUNTED} == {
+        "hearth_completion_engine_requests_total": 1,
+        "hearth_completion_tokens_total": 2,
+        "hearth_completions_recycled_total": 1,
+        "hearth_completion_cache_hits_total": 1,
+    }
+
+
+async def test_a_mistake_of_ours_in_the_work_behind_reaches_the_caller() -> None:
+    class Broken(PacedEngine):
+        async def _deltas(self) -> AsyncIterator[Delta]:
+            yield Delta("a", 1)
+            raise ZeroDivisionError
+
+    service = CompletionService(FixedGatherer(), Broken())
+    with pytest.raises(ZeroDivisionError):
+        await collect(service)
+    service.close()
+
+
+COUNTED = (
+    "hearth_completion_engine_requests_total",
+    "hearth_completion_tokens_total",
+    "hearth_completions_recycled_total",
+    "hearth_completion_cache_hits_total",
+)
+
+
+def counted(name: str) -> float:
+    return REGISTRY.get_sample_value(name, {"engine": "vllm"}) or 0.0
 
 
 async def test_records_say_why_and_what_became_of_it() -> None:
