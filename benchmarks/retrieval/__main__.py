@@ -44,7 +44,10 @@ def main() -> int:
     if not options.repo and options.contextual is None:
         options.repo = [Path(__file__).resolve().parents[2]]
     with tempfile.TemporaryDirectory(prefix="hearth-retrieval-") as scratch:
-        rows = [_measure(task, Path(scratch)) for task in _tasks(options, Path(scratch))]
+        rows = [
+            _measure(task, Path(scratch), Path(scratch) / f"data-{number}")
+            for number, task in enumerate(_tasks(options, Path(scratch)))
+        ]
     result = {**environment(default_embedder().version), "seed": options.seed, "tasks": rows}
     path = write("retrieval", result, options.output)
     if options.json:
@@ -67,8 +70,7 @@ def _tasks(options: argparse.Namespace, scratch: Path) -> Iterator[Task]:
                 yield documentation_task(repository, options.cases, options.seed, scratch, mask_names=kind == "masked")
 
 
-def _measure(task: Task, scratch: Path) -> dict[str, Any]:
-    data = scratch / f"data-{abs(hash(task.name))}"
+def _measure(task: Task, scratch: Path, data: Path) -> dict[str, Any]:
     started = time.perf_counter()
     refs = [word for ref in task.refs for word in ("--ref", ref)]
     if task.cases:

@@ -43,7 +43,7 @@ class Task:
 
 def commit_task(repository: Path, wanted: int, seed: int) -> Task:
     """Commit message → lines that the commit changed, searched at its parent."""
-    name = f"commits of {repository.name}"
+    name = f"commits of {_label(repository)}"
     excluded: Counter[str] = Counter()
     log = _git(
         repository,
@@ -83,7 +83,7 @@ def documentation_task(repository: Path, wanted: int, seed: int, scratch: Path, 
 
     Functions of tests are left out. With ``mask_names`` the name is replaced in the functions that are asked for.
     """
-    name = f"{'masked ' if mask_names else ''}documentation of {repository.name}"
+    name = f"{'masked ' if mask_names else ''}documentation of {_label(repository)}"
     excluded: Counter[str] = Counter()
     texts: dict[str, list[str]] = {}
     found: list[tuple[str, str, Gold, str]] = []
@@ -129,6 +129,11 @@ def contextual_task(folder: Path, scratch: Path) -> Task:
             cases.append(Case(question["query"], "contextual", tuple(gold)))
     files = {paths.get(key, f"other/{number}.txt"): text for number, (key, text) in enumerate(documents.items())}
     return Task("contextual", _commit_all(scratch / "contextual", files), tuple(cases), (), excluded)
+
+
+def _label(repository: Path) -> str:
+    """Name a repository; a bare one inside a folder of its own is named by the folder."""
+    return repository.parent.name if repository.name in {"repo", "repo.git", ".git"} else repository.name
 
 
 def _documented(path: str, text: str, lines: list[str], excluded: Counter[str]) -> Iterable[tuple[str, str, Gold, str]]:
