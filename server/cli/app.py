@@ -5,6 +5,7 @@ Importing only what one command needs keeps ``hearth --help`` and shell completi
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -215,8 +216,12 @@ def lsp(
     Point any editor that speaks the Language Server Protocol at `hearth lsp`. Standard output carries the protocol and
     nothing else; the log goes to `logs/lsp.log` in the data directory.
     """
+    # Modules are made to stay: looking for garbage while they load takes a tenth of the time and finds none.
+    gc.disable()
     from server.cli.language_server import serve  # noqa: PLC0415  # start-up time
 
+    gc.freeze()
+    gc.enable()
     raise typer.Exit(serve(_load(data, config), log_file=log_file, auto_index=auto_index))
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import attrs
 from indexer import worker
 from indexer.types import IndexJob, IndexReport, Progress
 from server.cli.assembly import assemble
+from server.cli.warmup import warm_up
 from server.config import HearthConfig, load
 from server.lsp.server import create_server
 from server.lsp.services import Assemble, Services, StartOptions
@@ -32,15 +34,21 @@ def serve(config: HearthConfig, *, log_file: Path | None, auto_index: bool) -> i
         auto_index: Whether repositories of the workspace are indexed without being asked.
     """
     _start_log(config, log_file)
-    return run_stdio(create_server(services_factory(config, auto_index=auto_index)))
+    # Looking through all modules, words and grammars again at every full collection would stop the server for 60 ms.
+    services = services_factory(config, auto_index=auto_index, keep_out_of_collections=gc.freeze)
+    return run_stdio(create_server(services))
 
 
-def services_factory(config: HearthConfig, *, auto_index: bool) -> Assemble:
+def services_factory(
+    config: HearthConfig, *, auto_index: bool, keep_out_of_collections: Callable[[], None] = lambda: None
+) -> Assemble:
     """Return what builds the services of a session once the client has said what it wants.
 
     Args:
         config: The settings of the command line.
         auto_index: Whether repositories are indexed without being asked, unless the client says otherwise.
+        keep_out_of_collections: Called when much has been made that stays until the process ends; only for a process
+            that serves a single session.
     """
 
     def services(options: StartOptions) -> Services:
@@ -54,6 +62,12 @@ def services_factory(config: HearthConfig, *, auto_index: bool) -> Assemble:
         def run_index_job(job: IndexJob) -> AsyncIterator[Progress | IndexReport]:
             return worker.spawn_async(job, chosen.data.directory, chosen.index)
 
+        def warm_up_folders(folders: Sequence[Path]) -> None:
+            warm_up(program, folders)
+            keep_out_of_collections()
+
+        # Once here and once when warm: what has been made until now stays for as long as the session.
+        keep_out_of_collections()
         return Services(
             config=chosen,
             index=program.index,
@@ -62,6 +76,7 @@ def services_factory(config: HearthConfig, *, auto_index: bool) -> Assemble:
             ladder=program.ladder,
             run_index_job=run_index_job,
             close=program.close,
+            warm_up=warm_up_folders,
             auto_index=auto_index if options.auto_index is None else options.auto_index,
             problem=program.problem,
         )

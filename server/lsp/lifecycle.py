@@ -66,6 +66,12 @@ class Lifecycle:
         if self._server.services is not None:
             self._status.start()
             self._indexing.start()
+            self._server.run_task(self._warm_up(), "warm-up")
+
+    async def _warm_up(self) -> None:
+        services = self._server.services
+        if services is not None and services.warm_up is not None:
+            await self._server.in_thread(services.warm_up, list(self._server.places.folders.values()))
 
     async def shutdown(self, _: Any) -> None:
         """End all work."""

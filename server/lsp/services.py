@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,7 @@ class Services:
         explainer: Streams explanations.
         ladder: The engines; tells which one is in use.
         run_index_job: Brings a repository up to date.
+        warm_up: Given the folders of the workspace, does ahead what the first completion would wait for. Blocks.
         auto_index: Whether repositories of the workspace are indexed without being asked.
         problem: What could not be started, for people; shown once.
         close: Ends what the parts started. Called once, last.
@@ -49,6 +50,7 @@ class Services:
     ladder: Ladder
     run_index_job: RunIndexJob
     close: Callable[[], Awaitable[None]]
+    warm_up: Callable[[Sequence[Path]], None] | None = None
     auto_index: bool = True
     problem: str = ""
 
