@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import shlex
 import signal
@@ -157,7 +158,7 @@ def grew(frames: list[Frame]) -> list[str]:
     first = next(index for index, text in enumerate(texts) if text)
     steps = texts[first:]
     assert "" not in steps, f"the ghost text blinked: {texts}"
-    assert all(later.startswith(earlier) for earlier, later in zip(steps, steps[1:], strict=False)), steps
+    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(steps)), steps
     return steps
 
 

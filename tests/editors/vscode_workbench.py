@@ -51,7 +51,8 @@ def install() -> Tools:
     for tool in ("node", "npm"):
         if shutil.which(tool) is None:
             pytest.fail(f"{tool} is missing: install Node.js 20 or newer, the tests in VS Code need it")
-    CACHE.mkdir(parents=True, exist_ok=True)
+    for folder in (CACHE, SCREENSHOTS):
+        folder.mkdir(parents=True, exist_ok=True)
     with _locked(CACHE / "code-server.lock"):
         modules = _install_code_server() / "node_modules"
         chromium = _install_chromium()
@@ -185,9 +186,7 @@ class Workbench:
 
     async def wait_for_line(self, number: int, text: str) -> None:
         """Wait until a line (from 1) reads so."""
-        async with asyncio.timeout(30):
-            while await self.line(number) != text:
-                await asyncio.sleep(0.02)
+        await self.call("waitForLine", number, text)
 
     async def wait_for_status(self, pattern: str) -> None:
         """Wait until Hearth's item in the status bar matches."""
@@ -201,7 +200,6 @@ class Workbench:
 
     async def screenshot(self, name: str) -> None:
         """Keep a picture of the window."""
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         await self.call("screenshot", str(SCREENSHOTS / f"{name}.png"))
 
     async def _note_failure(self, method: str) -> None:

@@ -12,8 +12,14 @@ import { Reports } from "./reports";
 import { type Scope, SELECTOR } from "./scope";
 import { Suggestion } from "./suggestion";
 
-/** Growing in steps of this many milliseconds reads as one movement, and leaves the editor time for keys. */
-const GROW_EVERY_MS = 50;
+/** Between two steps of growing; VS Code itself waits 50 ms in each, so that about 15 steps fit a second. */
+const PAUSE_MS = 15;
+
+/**
+ * Ask our provider only, and as if by typing: after an explicit request VS Code keeps the shorter text that it shows
+ * and offers the longer one as an alternative.
+ */
+const GROW = { providerId: "hearth.hearth:*", explicit: false };
 
 /** The place that a suggestion is for. It moves along while the user types what is suggested. */
 interface Place {
@@ -125,7 +131,7 @@ export class InlineCompletions implements vscode.Disposable {
       position,
       selected: context.selectedCompletionInfo,
     };
-    const echo = this.growing && context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke;
+    const echo = this.growing;
     let running = this.running;
     if (running === undefined || !isSame(running.place, place)) {
       if (echo && this.left?.document === document && this.left.version === document.version) {
@@ -232,8 +238,8 @@ export class InlineCompletions implements vscode.Disposable {
         const previous = this.registration;
         this.registration = this.register();
         previous.dispose();
-        await vscode.commands.executeCommand("editor.action.inlineSuggest.trigger");
-        await new Promise((resolve) => setTimeout(resolve, GROW_EVERY_MS));
+        await vscode.commands.executeCommand("editor.action.inlineSuggest.trigger", GROW);
+        await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       }
     } finally {
       this.growing = false;

@@ -4,7 +4,7 @@
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
-const LONGEST_WAIT_MS = 90_000;
+const LONGEST_WAIT_MS = 40_000;
 const GHOST = ".monaco-editor .ghost-text-decoration, .monaco-editor .ghost-text-decoration-preview, .monaco-editor .ghost-text";
 
 let browser;
@@ -15,6 +15,18 @@ const readGhost = `(() => {
   const parts = [...document.querySelectorAll(${JSON.stringify(GHOST)})].filter((part) => !part.parentElement.closest(${JSON.stringify(GHOST)}));
   return parts.map((part) => part.textContent).join("").replaceAll("\\u00a0", " ").replaceAll("\\u200b", "");
 })()`;
+
+const readLines = `[...document.querySelectorAll(".editor-instance .view-line")]
+  .map((line) => ({
+    top: parseFloat(line.style.top),
+    text: [...line.querySelectorAll(":scope > span > span")]
+      .filter((part) => !part.matches(${JSON.stringify(GHOST)}))
+      .map((part) => part.textContent)
+      .join("")
+      .replaceAll("\u00a0", " "),
+  }))
+  .sort((left, right) => left.top - right.top)
+  .map(({ text }) => text)`;
 
 const methods = {
   async start(executable, url, dark) {
@@ -67,10 +79,10 @@ const methods = {
     return page.evaluate("globalThis.recording_ = false, globalThis.frames_");
   },
   /** Lines of the first editor as they are on screen, ghost text left out. */
-  lines: () =>
-    page.evaluate(`[...document.querySelectorAll(".editor-instance .view-line")]
-      .map((line) => ({ top: parseFloat(line.style.top), text: [...line.querySelectorAll(":scope > span > span")].filter((part) => !part.matches(${JSON.stringify(GHOST)})).map((part) => part.textContent).join("").replaceAll("\\u00a0", " ") }))
-      .sort((left, right) => left.top - right.top).map(({ text }) => text)`),
+  lines: () => page.evaluate(readLines),
+  async waitForLine(number, wanted) {
+    await page.waitForFunction(`${readLines}[${number - 1}] === ${JSON.stringify(wanted)}`, undefined, { polling: 20 });
+  },
   status: () => page.evaluate(`document.querySelector('[id="hearth.hearth.hearth.status"], [id$="hearth.status"]')?.textContent.trim() ?? ""`),
   async waitForStatus(pattern) {
     await page.waitForFunction(
