@@ -49,7 +49,7 @@ def main() -> None:
     start_log()
     status: object
     try:
-        status = app(standalone_mode=False, obj=_index_settings)
+        status = app(prog_name="hearth", standalone_mode=False, obj=_index_settings)
         sys.stdout.flush()
     except IndexerError as error:
         report_error(error, as_json=as_json)
