@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 _IDENTIFIER = re.compile(r"[^\W\d]\w*|\d+(?:\.\d+)?")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
+_DECIMAL = re.compile(r"\d\.\d")
 _WORD = re.compile(r"[a-z]{3,}")
 # Han, kana and Hangul are written without spaces: they are searched by pairs of characters.
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]")
@@ -104,7 +105,12 @@ class _TermsOfRun(dict[str, str]):
     def __missing__(self, run: str) -> str:
         if len(self) >= _MAX_CACHED_RUNS:
             self.clear()
-        terms = " ".join(code_terms(run))
+        if run.isidentifier():
+            terms = " ".join(identifier_terms(run))
+        elif "." in run and not _DECIMAL.search(run):
+            terms = " ".join(filter(None, map(self.__getitem__, filter(None, run.split(".")))))
+        else:
+            terms = " ".join(code_terms(run))
         if len(run) <= MAX_TERM:
             self[run] = terms
         return terms

@@ -69,7 +69,7 @@ def trimmed(lines: SourceLines, span: Span) -> Span | None:
         last -= 1
     if first > last:
         return None
-    return replace(span, first=first, last=last)
+    return span if (first, last) == (span.first, span.last) else replace(span, first=first, last=last)
 
 
 def to_chunks(lines: SourceLines, spans: Iterable[Span], definitions: Sequence[Definition]) -> tuple[Chunk, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import zlib
+from array import array
 from collections.abc import Sequence
 
 import numpy as np
@@ -84,7 +85,7 @@ class _RowsOfWords(dict[str, bytes]):
     def __missing__(self, word: str) -> bytes:
         if len(self) >= _MAX_CACHED_WORDS:
             self.clear()
-        rows = np.array([self._row(term) for term in terms_of(word)], np.int32).tobytes()
+        rows = array("i", map(self._row, terms_of(word))).tobytes()
         self[word] = rows
         return rows
 
