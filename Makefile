@@ -16,7 +16,7 @@ setup: $(STAMP) ## Make .venv with Hearth and its development tools
 $(STAMP): pyproject.toml $(LOCK)
 	@if command -v uv >/dev/null 2>&1; then \
 	  uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
-	  uv pip install --quiet --python $(BIN)/python -r $(LOCK) && \
+	  uv pip install --quiet --compile-bytecode --python $(BIN)/python -r $(LOCK) && \
 	  uv pip install --quiet --python $(BIN)/python --no-deps --editable . ; \
 	else \
 	  $(PYTHON) -m venv $(VENV) && \
