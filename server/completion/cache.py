@@ -46,11 +46,13 @@ class Kept:
 
     def rest(self, request: CompletionRequest) -> str | None:
         """Return what is left to say at a cursor; ``None`` when the text does not belong there."""
-        typed = request.prefix[self.prefix_length :]
-        closers = len(request.suffix) - self.suffix_length
-        if len(request.prefix) < self.prefix_length or closers < 0 or not are_closers(request.suffix[:closers]):
+        # A line end may be two characters where the text has one.
+        if not 0 <= len(request.prefix) - self.prefix_length <= 2 * len(self.said):
             return None
-        rest = rest_of(self.said, plain(typed), ended=True)
+        closers = len(request.suffix) - self.suffix_length
+        if closers < 0 or not are_closers(request.suffix[:closers]):
+            return None
+        rest = rest_of(self.said, plain(request.prefix[self.prefix_length :]), ended=True)
         if not rest or self.around != _around(request, self.prefix_length, closers):
             return None
         return rest

@@ -9,6 +9,7 @@ from server.types import CompletionRequest
 _CLOSERS = ")]}\"'`"
 _MAX_CLOSERS = 4
 _MAX_AHEAD = 4
+_MAX_TYPED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Start:
         ``None`` when the text differs in any other way. Closing brackets and quotes that the editor added right after
         the cursor do not count as a difference.
         """
+        if not 0 <= len(request.prefix) - len(self.prefix) <= _MAX_TYPED:
+            return None
         if not request.prefix.startswith(self.prefix) or not request.suffix.endswith(self.suffix):
             return None
         if not are_closers(request.suffix[: len(request.suffix) - len(self.suffix)]):
@@ -40,7 +43,7 @@ class Start:
 
         ``None`` when it differs in any other way.
         """
-        if len(text) < len(self.prefix) + len(self.suffix):
+        if not 0 <= len(text) - len(self.prefix) - len(self.suffix) <= _MAX_TYPED:
             return None
         if not text.startswith(self.prefix) or not text.endswith(self.suffix):
             return None
