@@ -70,7 +70,8 @@ def known_blobs(directory: Path | None) -> frozenset[str]:
 def build_corpus(files: Iterable[CorpusFile], directory: Path, *, previous: Path | None = None) -> int:
     """Build the corpus of ``files`` in ``directory``, atomically; return how many bytes it takes.
 
-    Memory: about 15 bytes for each byte of source at the peak; the file takes 7. A blob is kept once for each path it stands at.
+    Memory: about 15 bytes for each byte of source at the peak; the file takes 7. A blob is kept once for each path it
+    stands at.
 
     Raises:
         IndexCorrupt: A file without text is not in ``previous``.
