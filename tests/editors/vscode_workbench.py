@@ -223,11 +223,11 @@ async def workbench(
         **{f"XDG_{part}_HOME": str(scratch / part.lower()) for part in ("CONFIG", "DATA", "STATE", "CACHE")},
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    entry = [tools.node, tools.modules / "code-server" / "out" / "node" / "entry.js"]
-    places = ["--user-data-dir", data, "--extensions-dir", extensions]
+    entry = [str(tools.node), str(tools.modules / "code-server" / "out" / "node" / "entry.js")]
+    places = ["--user-data-dir", str(data), "--extensions-dir", str(extensions)]
     done = await asyncio.to_thread(
         subprocess.run,
-        [*entry, *places, "--install-extension", tools.package, "--force"],
+        [*entry, *places, "--install-extension", str(tools.package), "--force"],
         env=environment,
         capture_output=True,
         text=True,
