@@ -91,7 +91,7 @@ async def _edit(console: Console, repository: Path, data: Path, seed: int, steps
         await editor.initialize(repository, VSCODE_CAPABILITIES)
         steps.append(("start hearth lsp and shake hands", time.perf_counter() - started))
         status = await editor.request("hearth/status", {})
-        console.print(f"engine: [bold]{status['engine']['rung']}[/] ({escape(status['engine']['detail'])})")
+        console.print(f"engine: [bold]{status['engine']['rung']}[/] {escape(status['engine']['detail'])}")
         for entry in status["index"]["repositories"]:
             console.print(f"index: {entry['name']} at {entry['commit'][:12]}, {entry['chunks']:,} chunks")
 
@@ -107,7 +107,8 @@ async def _edit(console: Console, repository: Path, data: Path, seed: int, steps
 async def _first_suggestion(
     console: Console, editor: Editor, repository: Path, seed: int, steps: list[tuple[str, float]]
 ) -> Place | None:
-    """Type at random places until the server speaks, show that, accept it, and say how often it kept quiet."""
+    """Type at random places until a suggestion grows in parts; show it, accept it, and say how often there was none."""
+    silent = whole = 0
     for asked, place in enumerate(_places(repository, random.Random(seed)), start=1):
         editor.open(place.uri, place.language, place.before + place.head[:-_KEYSTROKES] + place.after)
         column = len(place.head) - _KEYSTROKES
@@ -122,14 +123,20 @@ async def _first_suggestion(
             on_part=lambda seconds, value, shown=shown: shown.append((seconds, _text(value))),  # type: ignore[misc]
         )
         final = _text(answer.result)
-        if not final:
+        growing = len({text for _, text in shown}) > 1
+        silent += not final
+        whole += bool(final) and not growing
+        # After many places one that came in a single part will do.
+        if not final or not (growing or asked >= _PLACES):
             editor.notify("textDocument/didClose", {"textDocument": {"uri": place.uri}})
-            if asked >= _PLACES:
+            if asked >= 2 * _PLACES:
                 return None
             continue
         relative = place.path.relative_to(repository)
-        console.print(f"asked at {asked} random places; silent at {asked - 1}; first answer in "
-                      f"[bold]{escape(str(relative))}:{place.line + 1}[/]")  # fmt: skip
+        console.print(
+            f"asked at {asked} random places: silent at {silent}, a word or so at {whole}; then, at "
+            f"[bold]{escape(str(relative))}:{place.line + 1}[/]"
+        )
         for text in place.before.splitlines()[-4:]:
             console.print(f"  [dim]{escape(text)}")
         for seconds, text in [*shown, (answer.seconds, final)]:
@@ -140,10 +147,20 @@ async def _first_suggestion(
         editor.insert(place.uri, place.line, len(place.head), final)
         item = answer.result["items"][0]
         await editor.request("workspace/executeCommand", item["command"])
-        verdict = "exactly that" if final.strip() == place.tail.strip() else f"{place.tail.strip()!r}"
-        console.print(f"accepted with Tab; the author had written {escape(verdict)}")
+        console.print(
+            f"accepted with Tab; the author had written {escape(_verdict(final.strip(), place.tail.strip()))}"
+        )
         return place
     return None
+
+
+def _verdict(suggested: str, written: str) -> str:
+    """Compare what was suggested with what the author had written there."""
+    if suggested == written:
+        return "exactly that"
+    if written.startswith(suggested):
+        return f"that, and went on with {written.removeprefix(suggested)!r}"
+    return f"{written!r}"
 
 
 async def _explain(console: Console, editor: Editor, place: Place, steps: list[tuple[str, float]]) -> None:
