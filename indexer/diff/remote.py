@@ -42,17 +42,33 @@ def bring_up_to_date(path: Path, url: str, public: str, progress: FetchProgress 
 
 
 def _clone(url: str, path: Path, progress: FetchProgress | None) -> None:
-    def update(_operation: int, done: float | str, total: float | str | None, _message: str) -> None:
-        if progress is not None:
-            progress(int(float(done)), int(float(total or 0)))
-
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix="clone-", ignore_cleanup_errors=True) as scratch:
         target = Path(scratch) / "repository.git"
-        git.Repo.clone_from(url, target, progress=update, env=_environment(), multi_options=["--bare"]).close()
+        watch = _CloneProgress(progress)
+        try:
+            git.Repo.clone_from(url, target, progress=watch, env=_environment(), multi_options=["--bare"]).close()
+        except git.GitCommandError as error:
+            # GitPython hands what git printed to the progress, and leaves none of it in the error.
+            error.stderr = "\n".join([str(error.stderr), *watch.other_lines, *watch.error_lines])
+            raise
         if path.exists():
             shutil.rmtree(path)
         target.replace(path)
+
+
+class _CloneProgress(git.RemoteProgress):
+    """Passes on how far a clone is."""
+
+    def __init__(self, progress: FetchProgress | None) -> None:
+        super().__init__()
+        self._progress = progress
+
+    def update(
+        self, op_code: int, cur_count: str | float, max_count: str | float | None = None, message: str = ""
+    ) -> None:
+        if self._progress is not None:
+            self._progress(int(float(cur_count)), int(float(max_count or 0)))
 
 
 def _update(path: Path, url: str, public: str) -> None:

@@ -255,6 +255,7 @@ def test_an_unreachable_url_says_so_without_its_password(tmp_path: Path) -> None
         open_source("https://user:secret@127.0.0.1:9/x.git", tmp_path / "mirrors")
     assert "127.0.0.1:9/x.git" in caught.value.message
     assert "secret" not in str(caught.value)
+    assert "Failed to connect" in caught.value.message
     assert not any((tmp_path / "mirrors").iterdir())
 
 
