@@ -74,7 +74,7 @@ def find(explicit: Path | None = None, environment: Mapping[str, str] = os.envir
     for origin, path in named:
         if path is None:
             continue
-        if not path.is_file():
+        if not _is_there(path):
             raise ConfigError(
                 f"{path}: the configuration file named by {origin} does not exist",
                 advice="Correct the path, or leave it out to use the default settings.",
@@ -85,9 +85,20 @@ def find(explicit: Path | None = None, environment: Mapping[str, str] = os.envir
         platformdirs.site_config_dir("hearth", appauthor=False),
     ):
         candidate = Path(directory) / "hearth.toml"
-        if candidate.is_file():
+        if _is_there(candidate):
             return candidate
     return None
+
+
+def _is_there(candidate: Path) -> bool:
+    """Say whether there is such a file.
+
+    A directory that may not be entered has none, as for git: `sudo -u` may keep the HOME of somebody else.
+    """
+    try:
+        return candidate.is_file()
+    except PermissionError:
+        return False
 
 
 def load(explicit: Path | None = None, *, data: Path | None = None) -> LoadedConfig:

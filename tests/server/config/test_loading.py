@@ -177,3 +177,13 @@ def test_files_that_are_no_text(tmp_path: Path) -> None:
     assert problems
     _, (problem,) = check(tmp_path)
     assert "cannot be read" in problem.message
+
+
+def test_a_directory_of_another_user_has_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `sudo -u` leaves it, which keeps HOME. Permissions do not bind root, so the refusal is played."""
+
+    def refuse(self: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    assert find() is None
