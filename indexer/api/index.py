@@ -260,6 +260,9 @@ class Index:
     def check(self) -> None:
         """Read everything that is stored and raise IndexCorrupt when it is damaged. Takes seconds on a big index."""
         self._catalog.check()
+        for record in self._snapshot.refs:
+            if record.corpus:
+                Corpus.open(self._data / "corpora" / record.corpus).close()
 
     def _open_readers(self) -> None:
         if self._epoch != self._catalog.epoch:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
 from indexer.config import IndexConfig
-from indexer.corpus import CorpusFile, build_corpus, known_blobs
+from indexer.corpus import Corpus, CorpusFile, build_corpus, known_blobs
 from indexer.diff import GitSource
 from indexer.errors import DataDirectoryError, IndexCorrupt
 from indexer.store.blobs import BlobKey, StoredBlob
@@ -57,7 +57,7 @@ class RefRun:
             processed = self._process(missing, plan, known)
             maintenance.merge_segments(self.stores)
             self._publish(plan, known)
-        if not unchanged or not ref.corpus:
+        if not unchanged or not self._has_corpus():
             self._build_corpus()
         files, chunks, skipped = metadata.counts(ref.ref_id)
         shown = self._warnings[:_MOST_WARNINGS]
@@ -126,6 +126,16 @@ class RefRun:
             self.ref.ref_id, commit=self.commit, options=self.stores.options, files=files, skips=skips
         )
         self._tell("publish", 1, 1)
+
+    def _has_corpus(self) -> bool:
+        """Say whether the corpus of this ref is there and whole."""
+        if not self.ref.corpus:
+            return False
+        try:
+            Corpus.open(self.stores.data / "corpora" / self.ref.corpus).close()
+        except IndexCorrupt:
+            return False
+        return True
 
     def _build_corpus(self) -> None:
         """Build what the embedded engine reads; searches see the new commit already, and this may take seconds."""

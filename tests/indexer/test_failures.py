@@ -265,3 +265,18 @@ def test_a_worker_that_dies_is_reported_with_its_signal(make_repository: MakeRep
 
     with pytest.raises(IndexerError, match="killed by signal 9"):
         kill_at_the_first_event()
+
+
+def test_a_damaged_corpus_is_found_and_built_again(
+    data: Path, make_repository: MakeRepository, index_into: IndexInto
+) -> None:
+    source = make_repository(FILES, name="demo").path
+    index_into(source)
+    (corpus,) = (data / "corpora").glob("*/corpus.bin")
+    corpus.write_bytes(b"rubbish")
+    with Index.open(data) as index, pytest.raises(IndexCorrupt):
+        index.check()
+    index_into(source)
+    with Index.open(data) as index:
+        index.check()
+        assert index.corpus("demo") is not None
