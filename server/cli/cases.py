@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ def read_cases(file: Path) -> Iterator[Line]:
         InvalidCaseFile: The file as a whole cannot be read.
     """
     try:
-        with file.open(encoding="utf-8", newline="\n") as lines:
+        with file.open(encoding="utf-8-sig", newline="\n") as lines:
             for number, text in enumerate(lines, start=1):
                 if text.strip():
                     yield _parse(file, number, text)
@@ -166,4 +167,7 @@ def _case(value: dict[str, Any]) -> Case:
         raise _Unusable('"offset" is missing')
     if offset is not None and (not isinstance(offset, int) or isinstance(offset, bool) or offset < 0):
         raise _Unusable('"offset" must be a whole number from 0 on, in characters')
+    if value.get("repo"):
+        # As the index spells it, so that no other spelling lets the indexed version in.
+        path = posixpath.normpath(path)
     return Case(id_, path, value.get("repo") or "", value.get("ref") or "", offset or 0, prefix, suffix)

@@ -122,7 +122,8 @@ def read_text(file: Path) -> str:
     try:
         if file.stat().st_size > _MAX_FILE_BYTES:
             raise InvalidPosition(f"{file} is larger than 50 MB", advice="Hearth completes and explains source files.")
-        return file.read_bytes().decode()
+        # As an editor opens it: a byte order mark is not part of the text.
+        return file.read_bytes().decode("utf-8-sig")
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise InvalidPosition(

@@ -103,6 +103,25 @@ def test_the_open_file_completes_what_it_repeats(hearth: Hearth, tmp_path: Path)
     assert answer["completions"][0]["text"].startswith("ging(level_")
 
 
+def test_a_byte_order_mark_is_no_part_of_a_text(hearth: Hearth, tmp_path: Path) -> None:
+    cases = tmp_path / "cases.jsonl"
+    cases.write_text('{"id": 1, "path": "x.py", "prefix": "a"}', encoding="utf-8-sig")
+    assert hearth("complete", "--cases", cases, "--json").json()["id"] == 1
+    source = tmp_path / "marked.py"
+    source.write_text("ab", encoding="utf-8-sig")
+    outcome = hearth("complete", f"{source}:1:4")
+    assert "Its columns are 1 to 3." in outcome.err
+
+
+def test_another_spelling_of_the_path_does_not_leak_either(hearth: Hearth, tmp_path: Path) -> None:
+    offset = CART.index("    return total(prices) / len(prices)") + len("    return tot")
+    case = {"id": 1, "repo": "shop", "prefix": CART[:offset], "suffix": "\n"}
+    paths = ("./shop/cart.py", "shop//cart.py", "shop/../shop/cart.py")
+    cases = write_cases(tmp_path, *({**case, "path": path} for path in paths))
+    for answer in hearth("complete", "--cases", cases, "--json").lines():
+        assert "al(prices) / len(prices)" not in {completion["text"] for completion in answer["completions"]}
+
+
 def test_the_indexed_version_of_the_file_does_not_leak(hearth: Hearth, tmp_path: Path) -> None:
     """What stands after the cursor is in the index, and only there."""
     offset = CART.index("    return total(prices) / len(prices)") + len("    return tot")
