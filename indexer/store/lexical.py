@@ -140,8 +140,14 @@ class LexicalReader:
     def refresh(self) -> None:
         """Show what has been committed since."""
         if self._index is None:
-            if not (self._directory / "meta.json").exists():
-                return
+            try:
+                if not (self._directory / "meta.json").exists():
+                    return
+            except PermissionError as error:
+                raise DataDirectoryError(
+                    f"{self._directory} cannot be used: permission denied",
+                    advice="Make it writable, or pass another --data",
+                ) from error
             self._index = _open(self._directory, create=False)
         try:
             self._index.reload()
