@@ -47,7 +47,13 @@ def _clone(url: str, path: Path, progress: FetchProgress | None) -> None:
         target = Path(scratch) / "repository.git"
         watch = _CloneProgress(progress)
         try:
-            git.Repo.clone_from(url, target, progress=watch, env=_environment(), multi_options=["--bare"]).close()
+            git.Repo.clone_from(
+                url,
+                target,
+                progress=watch,  # type: ignore[arg-type]  # taken as it is; the annotation knows functions only
+                env=_environment(),
+                multi_options=["--bare"],
+            ).close()
         except git.GitCommandError as error:
             # GitPython hands what git printed to the progress, and leaves none of it in the error.
             error.stderr = "\n".join([str(error.stderr), *watch.other_lines, *watch.error_lines])
