@@ -13,6 +13,9 @@ let page;
 // Ghost text is split over elements, and one on several lines has its later lines in a view zone.
 const readGhost = `(() => {
   const parts = [...document.querySelectorAll(${JSON.stringify(GHOST)})].filter((part) => !part.parentElement.closest(${JSON.stringify(GHOST)}));
+  // View zones come before lines in the document, and get their place only after a frame.
+  const isZone = (part) => Number(part.matches(".suggest-preview-text"));
+  parts.sort((left, right) => isZone(left) - isZone(right));
   return parts.map((part) => part.textContent).join("").replaceAll("\\u00a0", " ").replaceAll("\\u200b", "");
 })()`;
 
@@ -60,7 +63,11 @@ const methods = {
   },
   ghost: () => page.evaluate(readGhost),
   async waitForGhost(wanted) {
-    await page.waitForFunction(`${readGhost} === ${JSON.stringify(wanted)}`, undefined, { polling: 20 });
+    try {
+      await page.waitForFunction(`${readGhost} === ${JSON.stringify(wanted)}`, undefined, { polling: 20 });
+    } catch (error) {
+      throw new Error(`the ghost text is ${JSON.stringify(await page.evaluate(readGhost))}`, { cause: error });
+    }
   },
   /** Note what the ghost text is in each frame from now on. */
   async record() {
@@ -81,7 +88,11 @@ const methods = {
   /** Lines of the first editor as they are on screen, ghost text left out. */
   lines: () => page.evaluate(readLines),
   async waitForLine(number, wanted) {
-    await page.waitForFunction(`${readLines}[${number - 1}] === ${JSON.stringify(wanted)}`, undefined, { polling: 20 });
+    try {
+      await page.waitForFunction(`${readLines}[${number - 1}] === ${JSON.stringify(wanted)}`, undefined, { polling: 20 });
+    } catch (error) {
+      throw new Error(`the lines are ${JSON.stringify(await page.evaluate(readLines))}`, { cause: error });
+    }
   },
   status: () => page.evaluate(`document.querySelector('[id="hearth.hearth.hearth.status"], [id$="hearth.status"]')?.textContent.trim() ?? ""`),
   async waitForStatus(pattern) {
