@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from indexer.api import Index
 from indexer.tokens import identifiers
@@ -110,6 +111,9 @@ class FactFinder:
                 continue
             places.add(_place(definition))
             found += 1
+            if _is_in(definition, origin):
+                # The document counts as unsaved to the resolver; its subject knows whether it is as indexed.
+                definition = replace(definition, commit=subject.commit)
             yield definition_fact(definition)
 
     def _sure(self, use: NameUse, subject: Subject, origin: Origin) -> Definition | None:
