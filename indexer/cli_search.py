@@ -13,6 +13,7 @@ import typer
 
 from indexer.cli_options import ConfigOption, DataOption, JsonOption, settings
 from indexer.errors import InvalidQueryFile, UnknownRepository
+from indexer.terminal import visible, visible_name
 from indexer.types import Hit, Scope
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def search(
         scope = Scope(frozenset(repo) if repo else None, ref)
         for name in repo or ():
             index.commit(name, ref)
+        if ref and not repo:
+            _check_ref(index, ref)
         if query is not None:
             _print_answer(index.search(query, scope, k), query, as_json=as_json)
             return
@@ -171,6 +174,20 @@ def _check_repositories(index: Index, lines: list[QueryLine]) -> None:
                 raise UnknownRepository(f"{line.place}: {error.message}", advice=error.advice) from error
 
 
+def _check_ref(index: Index, ref: str) -> None:
+    """Fail when no repository is indexed at ``ref``: to find nothing would read as if there was nothing."""
+    for repository in index.repositories():
+        try:
+            index.commit(repository.name, ref)
+        except UnknownRepository:
+            continue
+        return
+    raise UnknownRepository(
+        f"no repository is indexed at {ref!r}",
+        advice=f"`hearth status` lists what is. Add it: hearth index REPO --ref {ref}",
+    )
+
+
 def _scope_of(line: QueryLine, scope: Scope) -> Scope:
     if line.repo:
         return scope.only(line.repo, line.ref)
@@ -221,11 +238,11 @@ def _print_people(hits: list[Hit], title: str) -> None:
     for hit in hits:
         name = ".".join(part for part in (hit.scope, hit.symbol) if part)
         console.print(
-            f"[bold]{escape(hit.repository)}[/]:{escape(hit.path)}:[cyan]{hit.start_line}-{hit.end_line}[/]"
-            f"  {escape(name)}  [dim]{hit.score:.2f}[/]",
+            f"[bold]{escape(hit.repository)}[/]:{escape(visible_name(hit.path))}:"
+            f"[cyan]{hit.start_line}-{hit.end_line}[/]  {escape(visible_name(name))}  [dim]{hit.score:.2f}[/]",
             soft_wrap=True,
         )
-        shown = "\n".join(line.rstrip() for line in hit.text.split("\n")[:_SHOWN_LINES])
+        shown = visible("\n".join(line.rstrip() for line in hit.text.split("\n")[:_SHOWN_LINES]))
         if console.is_terminal:
             console.print(Syntax(shown, hit.language or "text", start_line=hit.start_line, line_numbers=True))
         else:

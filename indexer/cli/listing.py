@@ -16,6 +16,7 @@ from rich.table import Table
 from indexer.api import overview
 from indexer.api.snapshot import select_refs
 from indexer.cli_options import IndexSettings
+from indexer.terminal import visible_name
 from indexer.types import IndexState, RefStatus, Scope, SkipReason
 
 _PIPE_COLUMNS = 240
@@ -69,7 +70,7 @@ def show_skips(
     for header in ("reason", "repository", "path", "why"):
         table.add_column(header, overflow="fold")
     for skip in sorted(found, key=lambda item: (item.reason, item.repository, item.path)):
-        table.add_row(skip.reason, escape(skip.repository), escape(skip.path), escape(skip.detail))
+        table.add_row(skip.reason, escape(skip.repository), escape(visible_name(skip.path)), escape(skip.detail))
     if found:
         console.print(table)
     counts = Counter(skip.reason for skip in found)

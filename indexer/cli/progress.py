@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+from indexer.terminal import visible_name
 from indexer.types import IndexReport, Progress
 
 _STAGES = {
@@ -87,4 +88,4 @@ class ProgressDisplay:
             soft_wrap=True,
         )
         for warning in report.warnings:
-            self._console.print(f"  [yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+            self._console.print(f"  [yellow]warning:[/] {escape(visible_name(warning))}", soft_wrap=True)

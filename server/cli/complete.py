@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from indexer.terminal import visible
 from indexer.types import Scope
 from server.cli.assembly import Program, assemble, running
 from server.cli.cases import Line, read_cases, request_for
@@ -103,7 +104,9 @@ async def _on_terminal(program: Program, request: CompletionRequest) -> tuple[st
         async with program.completion.stream(request) as updates:
             async for update in updates:
                 text, engine, confidence = update.text, update.engine, update.confidence
-                live.update(Text.assemble(before, (text, "cyan"), (after, "dim")), refresh=True)
+                live.update(
+                    Text.assemble(visible(before), (visible(text), "cyan"), (visible(after), "dim")), refresh=True
+                )
     return text, engine, confidence
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.markdown import Markdown
 
+from indexer.terminal import visible, visible_name
 from server.cli.assembly import running
 from server.cli.output import print_json
 from server.cli.places import parse_lines
@@ -64,7 +65,7 @@ async def _on_terminal(explainer: Explainer, target: ExplainTarget) -> Explanati
         with Live(console=console, auto_refresh=False) as live:
             growing = ""
             async for delta in stream:
-                finished, growing = finished_blocks(growing + delta)
+                finished, growing = finished_blocks(growing + visible(delta))
                 if finished:
                     live.console.print(Markdown(finished))
                     live.console.print()
@@ -102,9 +103,10 @@ def _list_sources(explanation: Explanation) -> None:
         sys.stdout.write("\nSources\n")
     for item in explanation.citations:
         place = item.citation
-        file = f"{place.repository}:{place.path}" if place.repository else place.path
+        path = visible_name(place.path)
+        file = f"{place.repository}:{path}" if place.repository else path
         where = f"{file}:{place.start_line}-{place.end_line}"
         commit = f" @ {place.commit[:12]}" if place.commit else ""
-        title = f"  {place.title}" if place.title else ""
+        title = f"  {visible_name(place.title)}" if place.title else ""
         sys.stdout.write(f"  [{item.number}] {where}{commit}{title}\n")
     sys.stdout.flush()

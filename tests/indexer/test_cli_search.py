@@ -113,3 +113,18 @@ def test_an_unknown_repository_fails_before_the_first_answer(run: Callable[..., 
         run("--queries", "-", "--json", stdin=lines)
     with pytest.raises(UnknownRepository):
         run("x", "--repo", "nope")
+
+
+def test_a_ref_that_no_repository_has_is_an_error(run: Callable[..., list[str]]) -> None:
+    with pytest.raises(UnknownRepository, match="'v9'"):
+        run("server", "--ref", "v9")
+
+
+def test_what_a_repository_holds_cannot_steer_the_terminal(
+    run: Callable[..., list[str]], make_repository: Callable[..., Repository], index_into: IndexInto
+) -> None:
+    files = {"evil\x1b[31m.py": 'def evil():\n    return "\x1b]0;title\x07"\n'}
+    index_into(make_repository(files, name="evil").path)
+    output = run("evil")
+    assert any("evil" in line for line in output)
+    assert all(line.isprintable() for line in output)

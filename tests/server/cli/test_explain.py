@@ -31,6 +31,15 @@ def test_as_json(hearth: Hearth) -> None:
         assert 1 <= citation["start_line"] <= citation["end_line"]
 
 
+def test_a_definition_that_is_used_from_the_same_file_is_cited_at_its_commit(
+    hearth: Hearth, repository: Repository
+) -> None:
+    answer = hearth("explain", "shop:shop/cart.py:9", "--json").json()
+    used = [citation for citation in answer["citations"] if citation["title"] == "total"]
+    assert used
+    assert {citation["commit"] for citation in used} == {repository.git("rev-parse", "HEAD")}
+
+
 def test_lines_that_do_not_exist(hearth: Hearth) -> None:
     for place, said in (
         ("shop:shop/cart.py:5-2", "ends before it begins"),
