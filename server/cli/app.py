@@ -208,6 +208,7 @@ def lsp(
     auto_index: Annotated[
         bool, typer.Option("--auto-index/--no-auto-index", help="Index the repositories that the editor opens.")
     ] = True,
+    _stdio: Annotated[bool, typer.Option("--stdio", hidden=True)] = False,  # many editors add it; there is no other way
     data: DataOption = None,
     config: ConfigOption = None,
 ) -> None:
