@@ -166,10 +166,13 @@ def _check_repositories(index: Index, lines: list[QueryLine]) -> None:
     """Fail before the first answer when a line names what is not indexed."""
     checked: set[tuple[str, str]] = set()
     for line in lines:
-        if line.repo and (line.repo, line.ref) not in checked:
+        if (line.repo or line.ref) and (line.repo, line.ref) not in checked:
             checked.add((line.repo, line.ref))
             try:
-                index.commit(line.repo, line.ref)
+                if line.repo:
+                    index.commit(line.repo, line.ref)
+                else:
+                    _check_ref(index, line.ref)
             except UnknownRepository as error:
                 raise UnknownRepository(f"{line.place}: {error.message}", advice=error.advice) from error
 
@@ -184,7 +187,7 @@ def _check_ref(index: Index, ref: str) -> None:
         return
     raise UnknownRepository(
         f"no repository is indexed at {ref!r}",
-        advice=f"`hearth status` lists what is. Add it: hearth index REPO --ref {ref}",
+        advice=f"`hearth status` lists what there is. Add it: hearth index REPO --ref {ref}",
     )
 
 
