@@ -137,3 +137,7 @@ def test_help_loads_none_of_the_heavy_parts() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     heavy = {"numpy", "faiss", "tantivy", "aiohttp", "pygls", "lsprotocol", "git", "tree_sitter", "cattrs", "attrs"}
     assert not heavy & set(done.stdout.split())
+
+
+def test_the_language_server_takes_the_option_that_many_editors_add(hearth: Hearth) -> None:
+    assert hearth("lsp", "--stdio", "--help").code == 0
