@@ -252,10 +252,12 @@ async def test_file_with_crlf_tabs_and_emoji_is_saved_byte_for_byte(tools: Tools
     ):
         await bench.type("print('👋', ")
         call = await asked(model, "print('👋', ")
-        call.write("names)", "\n\treturn", " names", None)
-        await bench.wait_for_ghost("names)    return names")
+        call.write("names", ")", None)
+        await bench.wait_for_ghost("names)")
         await bench.press("Tab")
         await bench.wait_for_ghost("")
+        await bench.press("Enter")
+        await bench.type("return names")
         saved = await bench.save("shop/windows.py")
         assert saved == (WINDOWS + "print('👋', names)\r\n\treturn names").encode()
 
@@ -288,7 +290,7 @@ async def test_explanation_streams_and_its_citation_opens_the_line(tools: Tools,
 async def test_search_finds_and_opens(tools: Tools, shop: Shop, tmp_path: Path) -> None:
     async with opened(tools, shop, tmp_path, "shop/audit.py", None) as bench:
         await bench.call("command", "Hearth: Search the company's code")
-        await bench.call("pick", "convert to euro")
+        await bench.call("pick", "What does it do", "convert to euro")
         await bench.call("waitForRow", "convert_to_euro")
         await bench.screenshot("search-dark")
         await bench.press("Enter")

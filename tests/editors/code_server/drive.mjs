@@ -19,7 +19,7 @@ const readGhost = `(() => {
   return parts.map((part) => part.textContent).join("").replaceAll("\\u00a0", " ").replaceAll("\\u200b", "");
 })()`;
 
-const readLines = `[...document.querySelectorAll(".editor-instance .view-line")]
+const readLines = `[...document.querySelectorAll(".editor-instance .view-lines > .view-line")]
   .map((line) => ({
     top: parseFloat(line.style.top),
     text: [...line.querySelectorAll(":scope > span > span")]
@@ -111,8 +111,9 @@ const methods = {
     await page.locator(".quick-input-list .monaco-list-row", { hasText: title }).first().waitFor();
     await page.keyboard.press("Enter");
   },
-  async pick(text) {
-    const input = page.locator(".quick-input-widget input");
+  /** Fill in the quick pick with this placeholder; the command palette may be on its way out still. */
+  async pick(placeholder, text) {
+    const input = page.locator(`.quick-input-widget input[placeholder^="${placeholder}"]`);
     await input.waitFor();
     await input.fill(text);
   },
