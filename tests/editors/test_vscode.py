@@ -208,6 +208,7 @@ async def test_ghost_text_grows_and_is_taken_in_parts(tools: Tools, shop: Shop, 
         await bench.wait_for_line(6, "        total")
         await bench.press("Control+ArrowDown")
         await bench.wait_for_line(6, "        total = cart.total_in_euro().plus(other)")
+        await bench.wait_for_ghost("        print(total)")
         await bench.press("Tab")
         await bench.wait_for_line(7, "        print(total)")
         saved = await bench.save("shop/audit.py")

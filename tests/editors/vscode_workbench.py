@@ -194,6 +194,7 @@ class Workbench:
 
     async def save(self, name: str) -> bytes:
         """Save the active file and return its bytes."""
+        await self.call("waitForUnsaved")
         await self.press("Control+s")
         await self.call("waitForSaved")
         return (self.folder / name).read_bytes()
@@ -313,6 +314,7 @@ _QUIET: dict[str, Any] = {
     "workbench.startupEditor": "none",
     "workbench.secondarySideBar.defaultVisibility": "hidden",
     "extensions.autoUpdate": False,
+    "files.autoSave": "off",
     "git.enabled": False,
     "chat.disableAIFeatures": True,
     "editor.wordBasedSuggestions": "off",

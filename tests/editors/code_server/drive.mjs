@@ -133,6 +133,9 @@ const methods = {
   async waitForText(text) {
     await page.getByText(text).first().waitFor();
   },
+  async waitForUnsaved() {
+    await page.locator(".tab.active.dirty").first().waitFor();
+  },
   async waitForSaved() {
     await page.locator(".tab.active:not(.dirty)").first().waitFor();
   },
