@@ -49,7 +49,7 @@ class Measured:
     kept: int = 0
     """Suggestions that were, in whole, what the developer typed next."""
     saved: int = 0
-    """Characters that accepting those would have saved."""
+    """Keys saved by accepting each of those that begins behind the one accepted before; accepting costs a key."""
 
 
 def main() -> int:
@@ -128,9 +128,13 @@ async def _type(editor: Editor, repository: Path, session: Session, speed: float
     editor.open(uri, session.language, session.before + session.after)
     line, character = session.before.count("\n"), 0
     pending: asyncio.Task[Streamed] | None = None
+    accepted_until = 0
     for position, (key, delay) in enumerate(zip(session.typed, session.delays, strict=True)):
         await asyncio.sleep(delay / speed)
-        await _settle(pending, session.typed[position:], measured)
+        right = await _settle(pending, session.typed[position:], measured)
+        if right and position >= accepted_until:
+            accepted_until = position + right
+            measured.saved += right - 1
         editor.insert(uri, line, character, key)
         measured.keys += 1
         line, character = (line + 1, 0) if key == "\n" else (line, character + len(key.encode("utf-16-le")) // 2)
@@ -143,34 +147,38 @@ async def _type(editor: Editor, repository: Path, session: Session, speed: float
     editor.notify("textDocument/didClose", {"textDocument": {"uri": uri}})
 
 
-async def _settle(pending: asyncio.Task[Streamed] | None, typed_next: str, measured: Measured) -> None:
-    """Record the last request: answered, or cancelled by the key that comes now."""
+async def _settle(pending: asyncio.Task[Streamed] | None, typed_next: str, measured: Measured) -> int:
+    """Record the last request: answered, or cancelled by the key that comes now.
+
+    Returns how many characters of ``typed_next`` its suggestion says; 0 when it says anything else.
+    """
     if pending is None:
-        return
+        return 0
     if not pending.done():
         pending.cancel()
         measured.cancelled += 1
         await asyncio.gather(pending, return_exceptions=True)
-        return
+        return 0
     error = pending.exception()
     if isinstance(error, ServerAnsweredError):
         cancelled = error.code in {_REQUEST_CANCELLED, _CONTENT_MODIFIED}
         measured.cancelled += cancelled
         measured.failed += not cancelled
-        return
+        return 0
     answer = pending.result()
     measured.e2el.append(answer.seconds)
     items = (answer.result or {}).get("items", [])
     if not items:
         measured.silent += 1
-        return
+        return 0
     times = [seconds for seconds, value in answer.parts if value.get("items")]
     measured.ttft.append(times[0] if times else answer.seconds)
     measured.itl += [later - earlier for earlier, later in itertools.pairwise(times)]
     text = str(items[0]["insertText"])
-    if typed_next.startswith(text):
-        measured.kept += 1
-        measured.saved += len(text) - 1
+    if not typed_next.startswith(text):
+        return 0
+    measured.kept += 1
+    return len(text)
 
 
 def _print(result: dict[str, Any], path: Path) -> None:
@@ -193,8 +201,8 @@ def _print(result: dict[str, Any], path: Path) -> None:
         f"({result['silent']} of them silent), {result['cancelled']} overtaken by a key, {result['failed']} failed"
     )
     console.print(
-        f"{result['exactly_right']} suggestions were exactly what came next; "
-        f"accepting them saves {result['keystrokes_saved']:.1%} of the key strokes"
+        f"{result['exactly_right']} of {result['completed'] - result['silent']} suggestions were what came next; "
+        f"accepting them saves {result['keystrokes_saved']:.1%} of the keys"
     )
     console.print(f"{result['machine']}; commit {result['commit']}; written to {path}", soft_wrap=True)
 

@@ -62,7 +62,8 @@ def history_base(repository: Path, commits: int) -> str:
 def sessions(repository: Path, base: str, seed: int, *, median_delay_s: float = 0.14) -> Iterator[Session]:
     """Yield the additions made after commit ``base``, in a random order fixed by ``seed``.
 
-    Hunks that only add lines are taken, of up to 12 lines, in source files of up to 200 kB. Delays are log-normal, as
+    Hunks that only add lines are taken, of up to 12 lines, in source files of up to 200 kB. The rest of the same commit
+    stands in the file already, which helps whoever completes: compare results with each other, not with life. Delays are log-normal, as
     inter-key intervals of people are, around ``median_delay_s``, longer at the start of a line.
     """
     chance = random.Random(seed)
@@ -98,9 +99,12 @@ def _additions(repository: Path, commit: str) -> Iterator[tuple[str, str, str, s
                 text = _git(repository, "show", f"{commit}:{path}")
                 lines = text.splitlines(keepends=True) if len(text) <= _MAX_FILE_BYTES else []
             first = int(start) - 1
-            typed = "".join(lines[first : first + added])
+            added_text = "".join(lines[first : first + added])
+            # The last line end is there from the start: who adds a line opens an empty one and types into it.
+            typed = added_text.rstrip("\r\n")
             if typed.strip():
-                yield path, "".join(lines[:first]), typed, "".join(lines[first + added :])
+                after = added_text[len(typed) :] + "".join(lines[first + added :])
+                yield path, "".join(lines[:first]), typed, after
 
 
 def _delay(chance: random.Random, median_s: float, character: str) -> float:
