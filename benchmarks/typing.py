@@ -63,8 +63,8 @@ def sessions(repository: Path, base: str, seed: int, *, median_delay_s: float = 
     """Yield the additions made after commit ``base``, in a random order fixed by ``seed``.
 
     Hunks that only add lines are taken, of up to 12 lines, in source files of up to 200 kB. The rest of the same commit
-    stands in the file already, which helps whoever completes: compare results with each other, not with life. Delays are log-normal, as
-    inter-key intervals of people are, around ``median_delay_s``, longer at the start of a line.
+    stands in the file already, which helps whoever completes: compare results with each other, not with life. Delays
+    are log-normal, as inter-key intervals of people are, around ``median_delay_s``, longer at the start of a line.
     """
     chance = random.Random(seed)
     commits = _git(repository, "rev-list", "--no-merges", f"{base}..HEAD").split()
