@@ -118,7 +118,7 @@ def test_an_unknown_repository_fails_before_the_first_answer(run: Callable[..., 
 def test_a_ref_that_no_repository_has_is_an_error(run: Callable[..., list[str]]) -> None:
     with pytest.raises(UnknownRepository, match="'v9'"):
         run("server", "--ref", "v9")
-    with pytest.raises(UnknownRepository, match="-:1: .*'v9'"):
+    with pytest.raises(UnknownRepository, match=r"-:1: .*'v9'"):
         run("--queries", "-", stdin='{"id": 1, "query": "server", "ref": "v9"}')
 
 
