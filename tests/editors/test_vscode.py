@@ -294,11 +294,11 @@ async def test_search_finds_and_opens(tools: Tools, shop: Shop, tmp_path: Path) 
     async with opened(tools, shop, tmp_path, "shop/audit.py", None) as bench:
         await bench.call("command", "Hearth: Search the company's code")
         await bench.call("pick", "What does it do", "convert to euro")
-        await bench.call("waitForRow", "convert_to_euro")
+        await bench.call("waitForRow", "shop/money.py:1")
         await bench.screenshot("search-dark")
         await bench.press("Enter")
         await bench.call("waitForTab", "money.py")
-        await bench.call("waitForCursor", "Ln 12, Col 1")
+        await bench.call("waitForCursor", "Ln 1, Col 1")
 
 
 async def test_missing_server_is_said_once_and_clearly(tools: Tools, shop: Shop, tmp_path: Path) -> None:
