@@ -278,7 +278,7 @@ async def test_server_that_dies_is_started_again(tools: Tools, shop: Shop, tmp_p
         await bench.wait_for_ghost("cart.total_in_euro()")
 
 
-async def test_explanation_streams_and_its_citation_opens_the_line(tools: Tools, shop: Shop, tmp_path: Path) -> None:
+async def test_explanation_is_shown_and_its_citation_opens_the_line(tools: Tools, shop: Shop, tmp_path: Path) -> None:
     async with opened(tools, shop, tmp_path, "shop/report.py", None, dark=False) as bench:
         await bench.press("Control+Home", *["ArrowDown"] * 5)
         await bench.call("command", "Hearth: Explain")
