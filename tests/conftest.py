@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+# A shell that starts the tests in the background makes them, and all they start, deaf to interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _GIT_ENVIRONMENT = {
     "GIT_AUTHOR_NAME": "Test",

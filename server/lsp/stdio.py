@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import signal
+import stat
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -110,14 +111,15 @@ def _claim_standard_streams() -> tuple[RawIOBase, RawIOBase]:
 async def _reader(stdin: RawIOBase) -> tuple[asyncio.StreamReader, Callable[[], None]]:
     """Return a reader and what closes it."""
     reader = asyncio.StreamReader(limit=_MAX_HEADER_BYTES)
-    protocol = asyncio.StreamReaderProtocol(reader)
-    try:
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, stdin)
-    except (ValueError, PermissionError):
-        # A regular file: read it as a whole, a session recorded for debugging is small.
+    mode = os.fstat(stdin.fileno()).st_mode
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stdin.isatty()):
+        # A regular file or /dev/null, which no event loop can wait for: read it as a whole, a session recorded for
+        # debugging is small.
         reader.feed_data(await asyncio.to_thread(stdin.read))
         reader.feed_eof()
         return reader, stdin.close
+    protocol = asyncio.StreamReaderProtocol(reader)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, stdin)
     return reader, transport.close
 
 

@@ -141,3 +141,10 @@ def test_help_loads_none_of_the_heavy_parts() -> None:
 
 def test_the_language_server_takes_the_option_that_many_editors_add(hearth: Hearth) -> None:
     assert hearth("lsp", "--stdio", "--help").code == 0
+
+
+def test_a_language_server_without_a_client_ends(data: Path) -> None:
+    command = [sys.executable, "-m", "server.cli", "lsp", "--no-auto-index", "--data", str(data)]
+    for stdout in (subprocess.PIPE, subprocess.DEVNULL):
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=stdout, timeout=60, check=False)
+        assert done.returncode == 1
