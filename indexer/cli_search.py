@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -149,8 +150,12 @@ def _query_line(place: str, text: str) -> QueryLine:
 def _wrong(value: dict[str, Any]) -> str:
     """Say what is wrong with a line, empty when nothing is."""
     problems: list[str] = [f'"{name}" is missing' for name in ("id", "query") if name not in value]
-    if unknown := sorted(set(value) - _FIELDS):
-        problems.append(f'"{unknown[0]}" is no field of a query')
+    # A file of queries may carry more, such as what is expected; only what looks like a slip of the pen is refused.
+    problems += [
+        f'"{unknown}" is no field of a query; did you mean "{meant[0]}"?'
+        for unknown in sorted(set(value) - _FIELDS)
+        if (meant := get_close_matches(unknown, _FIELDS - set(value), n=1, cutoff=0.8))
+    ]
     if "id" in value and (isinstance(value["id"], bool) or not isinstance(value["id"], str | int)):
         problems.append('"id" is neither a string nor a whole number')
     if "query" in value and not isinstance(value["query"], str):

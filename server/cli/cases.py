@@ -6,6 +6,7 @@ import json
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,10 @@ def _parse(file: Path, number: int, text: str) -> Line:
         return Line(number, id_, error=InvalidCaseFile(f"{file}:{number}: {error}", advice=advice))
 
 
+_NO_PATH = "untitled"
+"""Stands for the path of a text that has none."""
+
+
 class _Unusable(Exception):
     """What is wrong with one line; its number is added where it is known."""
 
@@ -154,15 +159,19 @@ def _case(value: dict[str, Any]) -> Case:
     id_, path, offset = value.get("id"), value.get("path"), value.get("offset")
     if not isinstance(id_, (str, int)) or isinstance(id_, bool):
         raise _Unusable('"id" must be text or a whole number')
-    unknown = sorted(set(value) - _KEYS)
-    if unknown:
-        raise _Unusable(f'unknown key "{unknown[0]}"')
+    # A file of cases may carry more, such as what is expected; only what looks like a slip of the pen is refused.
+    for unknown in sorted(set(value) - _KEYS):
+        meant = get_close_matches(unknown, _KEYS - set(value), n=1, cutoff=0.8)
+        if meant:
+            raise _Unusable(f'unknown key "{unknown}"; did you mean "{meant[0]}"?')
     for key in ("repo", "ref", "path", "prefix", "suffix"):
         if value.get(key) is not None and not isinstance(value[key], str):
             raise _Unusable(f'"{key}" must be text')
+    prefix, suffix = value.get("prefix"), value.get("suffix")
+    if not path and (prefix is not None or suffix is not None):
+        path = _NO_PATH
     if not path or "\0" in path:
         raise _Unusable('"path" is missing' if not path else '"path" has a zero byte')
-    prefix, suffix = value.get("prefix"), value.get("suffix")
     if offset is None and prefix is None and suffix is None:
         raise _Unusable('"offset" is missing')
     if offset is not None and (not isinstance(offset, int) or isinstance(offset, bool) or offset < 0):

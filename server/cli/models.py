@@ -41,4 +41,6 @@ def show(*, as_json: bool) -> None:
         table.add_row(
             item.name, item.title, order, f"{item.context_tokens:,}", item.licence, item.commercial, item.notes
         )
-    Console().print(table)
+    console = Console()
+    # In a pipe nothing is cut: there is no terminal whose width would matter.
+    console.print(table, width=None if console.is_terminal else 400)

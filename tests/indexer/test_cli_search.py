@@ -85,13 +85,14 @@ def test_queries_come_from_standard_input_too(run: Callable[..., list[str]]) -> 
         ('{"id": 1, "query": "x", "repo": 3}', '"repo" is not a string'),
         ('{"id": 1, "query": "x", "k": 0}', '"k" is not a whole number'),
         ('{"id": 1, "query": "x", "k": "5"}', '"k" is not a whole number'),
-        ('{"id": 1, "query": "x", "top": 5}', '"top" is no field'),
+        ('{"id": 1, "qurey": "x", "gold": 5}', '"query" is missing'),
+        ('{"id": 1, "query": "x", "rep": "a"}', 'did you mean "repo"'),
         ("[" * 100_000, "is not JSON"),
     ],
 )
 def test_a_bad_line_is_named_with_its_number(tmp_path: Path, line: str, reason: str) -> None:
     path = tmp_path / "queries.jsonl"
-    path.write_text('{"id": 0, "query": "fine"}\n\n' + line + "\n")
+    path.write_text('{"id": 0, "query": "fine", "gold": [1]}\n\n' + line + "\n")
     with pytest.raises(InvalidQueryFile) as caught:
         read_queries(path)
     assert f"{path}:3" in caught.value.message

@@ -164,7 +164,7 @@ def test_no_completion_repeats_what_follows_the_cursor(hearth: Hearth, tmp_path:
         ({"id": 2, "path": "a.py", "offset": -1}, '"offset" must be'),
         ({"id": 2, "path": "a.py", "offset": "1"}, '"offset" must be'),
         ({"id": 2, "path": "a.py", "prefix": 3}, '"prefix" must be text'),
-        ({"id": 2, "path": "a.py", "offset": 1, "ofset": 1}, 'unknown key "ofset"'),
+        ({"id": 2, "path": "a.py", "ofset": 1}, 'unknown key "ofset"; did you mean "offset"?'),
         ({"id": 2, "path": "absent.py", "offset": 1}, "cannot be read"),
         ({"id": 2, "repo": "shop", "path": "absent.py", "offset": 1}, "not in the index of shop"),
         ({"id": 2, "repo": "nobody", "path": "a.py", "offset": 1}, "nobody"),
@@ -188,6 +188,17 @@ def test_a_line_that_is_not_usable_is_named(
     first, bad, last = outcome.lines()
     assert (first["id"], last["id"]) == (1, 3)
     assert said in bad["error"]["message"]
+
+
+def test_what_a_case_carries_besides_is_left_alone(hearth: Hearth, tmp_path: Path) -> None:
+    cases = write_cases(tmp_path, {"id": 1, "path": "a.py", "prefix": "x = ", "suffix": "\n", "gt": "1", "tags": ["a"]})
+    outcome = hearth("complete", "--cases", cases, "--json")
+    assert [answer["id"] for answer in outcome.lines()] == [1]
+
+
+def test_a_text_needs_no_path(hearth: Hearth, tmp_path: Path) -> None:
+    outcome = hearth("complete", "--cases", write_cases(tmp_path, {"id": 1, "prefix": CART + CART[:-6]}), "--json")
+    assert outcome.lines()[0]["completions"][0]["text"].strip()
 
 
 def test_a_case_file_that_cannot_be_read(hearth: Hearth, tmp_path: Path) -> None:
