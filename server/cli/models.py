@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from rich.console import Console
 from rich.table import Table
 
@@ -41,6 +43,5 @@ def show(*, as_json: bool) -> None:
         table.add_row(
             item.name, item.title, order, f"{item.context_tokens:,}", item.licence, item.commercial, item.notes
         )
-    console = Console()
     # In a pipe nothing is cut: there is no terminal whose width would matter.
-    console.print(table, width=None if console.is_terminal else 400)
+    Console(width=None if sys.stdout.isatty() else 400).print(table)
