@@ -174,8 +174,10 @@ async def test_embedded_engine_stands_in_while_vllm_is_dead_and_vllm_comes_back(
         assert PRIMES.startswith(broken.removesuffix("\n"))
         answer = await complete_at(editor, repository.path / "orders.py", prefix, "\n    order.notify()\n")
         assert final(answer) == "order.total + price"
-        status = await editor.request("hearth/status", {})
-        assert status["engine"]["rung"] == "embedded"
+        # A single failure leaves the ladder where it is; a few more make it look away from vLLM.
+        async with asyncio.timeout(60):
+            while (await editor.request("hearth/status", {}))["engine"]["rung"] != "embedded":
+                await complete_at(editor, repository.path / "orders.py", prefix, "\n    order.notify()\n")
 
         await asyncio.to_thread(vllm.start)
         await editor.wait_for_notification("hearth/status", lambda value: _came_back(value, editor), 60)
