@@ -154,7 +154,8 @@ def test_threads_read_while_another_run_publishes(
             hits = opened.search(f"number_{number}", EVERYTHING, 3)
             assert hits
             for hit in hits:
-                assert hit.text in (opened.file_text("demo", "", hit.path) or hit.text)
+                # Another reader may refresh in between, so the one file that changes is left out.
+                assert hit.path == "m19.py" or hit.text in (opened.file_text("demo", "", hit.path) or "")
             assert opened.definitions(f"number_{number}", EVERYTHING)
             rounds += 1
         return rounds
