@@ -61,6 +61,21 @@ class OpenFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """On whose behalf an engine is asked; all empty where one developer runs Hearth alone.
+
+    Attributes:
+        user: Who asks; for records, never sent to a model server.
+        team: Chooses the model where teams have their own.
+        tenant: Requests of one tenant may share what a model server keeps of prompts; those of two never do.
+    """
+
+    user: str = ""
+    team: str = ""
+    tenant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CompletionRequest:
     """Everything an engine may use to complete at one cursor.
 
@@ -75,6 +90,8 @@ class CompletionRequest:
         open_files: Other open documents, most recently used first.
         max_tokens: Upper bound for what a model generates.
         multiline: Whether more than one line may be proposed.
+        caller: On whose behalf.
+        request_id: Names this request in the logs of Hearth and of the model server; empty lets the engine make one up.
     """
 
     path: str
@@ -88,6 +105,8 @@ class CompletionRequest:
     open_files: tuple[OpenFile, ...] = ()
     max_tokens: int = 128
     multiline: bool = False
+    caller: Caller = field(default_factory=Caller)
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +153,8 @@ class ExplainRequest:
     """What to explain, and the context gathered for it.
 
     ``text`` is the selected code, ``symbol`` the definition it shows (may be empty). ``facts`` is what the index
-    knows: signature, documentation, definitions used, callers, history; each with its citation.
+    knows: signature, documentation, definitions used, callers, history; each with its citation. ``caller`` and
+    ``request_id`` are those of :class:`CompletionRequest`.
     """
 
     path: str
@@ -147,6 +167,8 @@ class ExplainRequest:
     symbol: str = ""
     facts: tuple[Fact, ...] = ()
     question: str = ""
+    caller: Caller = field(default_factory=Caller)
+    request_id: str = ""
 
 
 class FactKind(enum.StrEnum):
