@@ -1,4 +1,4 @@
-"""A headless editor: starts a language server process and speaks LSP to it as plain JSON.
+"""A headless editor that speaks LSP as plain JSON, to a language server process or over a WebSocket to a team server.
 
 It parses nothing into protocol types and timestamps every message when its bytes arrive, so that what a benchmark
 reports is the server's time and not the client's.
@@ -15,7 +15,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from ssl import SSLContext
+from typing import Any, Literal, Protocol
+
+import aiohttp
 
 OnPart = Callable[[float, Any], None]
 
@@ -46,22 +49,45 @@ class Streamed:
     parts: list[tuple[float, Any]] = field(default_factory=list)
 
 
-class Editor:
-    """One editor connected to one language server over stdio. Use :func:`open_editor`."""
+class Wire(Protocol):
+    """Carries messages to one language server and back."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    def send(self, body: bytes) -> None:
+        """Send one message. Raises ServerGone when the server has ended."""
+
+    def messages(self) -> AsyncIterator[bytes]:
+        """Yield the server's messages until it has ended."""
+
+    def gone(self) -> ServerGone | None:
+        """Say how the server ended; ``None`` while it has not."""
+
+    async def close(self) -> None:
+        """Wait a moment for the server to end, and make sure that it has."""
+
+
+class Editor:
+    """One editor connected to one language server. Use :func:`open_editor` or :func:`connect_editor`."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
         self._ids = itertools.count(1)
         self._waiting: dict[int, tuple[str, asyncio.Future[Any]]] = {}
         self._streams: dict[str, tuple[float, list[tuple[float, Any]], OnPart | None]] = {}
         self._notified = asyncio.Condition()
-        self._stderr = bytearray()
         self._versions: dict[str, int] = {}
         self.notifications: list[tuple[float, str, Any]] = []
-        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._drain_stderr())]
+        self._reading = asyncio.create_task(self._read())
 
-    async def initialize(self, folder: Path | None, capabilities: dict[str, Any]) -> dict[str, Any]:
-        """Shake hands, with an absolute ``folder`` as the workspace, and return the server's capabilities."""
+    async def initialize(
+        self, folder: Path | None, capabilities: dict[str, Any], options: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Shake hands and return the server's capabilities.
+
+        Args:
+            folder: The workspace, absolute.
+            capabilities: The client's.
+            options: Sent as ``initializationOptions.hearth``.
+        """
         folders = None if folder is None else [{"uri": folder.as_uri(), "name": folder.name}]
         answer = await self.request(
             "initialize",
@@ -70,6 +96,7 @@ class Editor:
                 "rootUri": folders[0]["uri"] if folders else None,
                 "workspaceFolders": folders,
                 "capabilities": capabilities,
+                **({"initializationOptions": {"hearth": options}} if options else {}),
             },
         )
         self.notify("initialized", {})
@@ -154,48 +181,31 @@ class Editor:
                         if name == method and (accept is None or accept(parameters)):
                             return parameters
                     seen = len(self.notifications)
-                    if self._process.returncode is not None:
-                        raise self._gone()
+                    if (gone := self._wire.gone()) is not None:
+                        raise gone
                     await self._notified.wait()
 
     async def close(self) -> None:
-        """Shut the server down politely, then make sure it is gone."""
+        """Shut the session down politely, then make sure it is gone."""
         with suppress(ServerGone, ServerAnsweredError, TimeoutError):
             async with asyncio.timeout(5):
                 await self.request("shutdown", None)
                 self.notify("exit", None)
-                await self._process.wait()
-        if self._process.returncode is None:
-            self._process.kill()
-            await self._process.wait()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._wire.close()
+        self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
 
     def _send(self, message: dict[str, Any]) -> None:
-        writer = self._process.stdin
-        if writer is None or writer.is_closing():
-            raise self._gone()
-        body = json.dumps(message, separators=(",", ":")).encode()
-        writer.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        self._wire.send(json.dumps(message, separators=(",", ":")).encode())
 
     async def _read(self) -> None:
-        reader = self._process.stdout
-        if reader is None:
-            raise RuntimeError("the server was started without a pipe for its output")
-        try:
-            while True:
-                header = await reader.readuntil(b"\r\n\r\n")
-                length = int(header.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-                message = json.loads(await reader.readexactly(length))
-                await self._dispatch(time.perf_counter(), message)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            await self._process.wait()
-            for _, future in self._waiting.values():
-                if not future.done():
-                    future.set_exception(self._gone())
-            async with self._notified:
-                self._notified.notify_all()
+        async for body in self._wire.messages():
+            await self._dispatch(time.perf_counter(), json.loads(body))
+        for _, future in self._waiting.values():
+            if not future.done():
+                future.set_exception(self._wire.gone() or ServerGone("the language server ended"))
+        async with self._notified:
+            self._notified.notify_all()
 
     async def _dispatch(self, now: float, message: dict[str, Any]) -> None:
         method = message.get("method")
@@ -222,18 +232,110 @@ class Editor:
                 self.notifications.append((now, method, parameters))
                 self._notified.notify_all()
 
+
+class ProcessWire:
+    """A language server process, on its standard streams."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._stderr = bytearray()
+        self._draining = asyncio.create_task(self._drain_stderr())
+
+    def send(self, body: bytes) -> None:
+        """Write one message with its header."""
+        writer = self._process.stdin
+        if writer is None or writer.is_closing():
+            raise self._ended()
+        writer.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        """Yield what the process writes."""
+        reader = self._process.stdout
+        if reader is None:
+            raise RuntimeError("the server was started without a pipe for its output")
+        try:
+            while True:
+                header = await reader.readuntil(b"\r\n\r\n")
+                length = int(header.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+                yield await reader.readexactly(length)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            await self._process.wait()
+
+    def gone(self) -> ServerGone | None:
+        """Say with which status the process ended, and what it wrote last."""
+        return None if self._process.returncode is None else self._ended()
+
+    async def close(self) -> None:
+        """Wait for the process, and kill it if it does not end by itself."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                await self._process.wait()
+        if self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+        self._draining.cancel()
+        await asyncio.gather(self._draining, return_exceptions=True)
+
     async def _drain_stderr(self) -> None:
         reader = self._process.stderr
         while reader is not None and (data := await reader.read(65536)):
             self._stderr += data
             del self._stderr[:-20_000]
 
-    def _gone(self) -> ServerGone:
+    def _ended(self) -> ServerGone:
         tail = self._stderr.decode(errors="replace").strip().splitlines()[-20:]
         return ServerGone(
             f"the language server ended with status {self._process.returncode}"
             + "".join(f"\n  {line}" for line in tail)
         )
+
+
+class SocketWire:
+    """A WebSocket to a team server, one message a frame."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse[Literal[False]]) -> None:
+        self._socket = socket
+        self._outgoing: asyncio.Queue[bytes] = asyncio.Queue()
+        self._sending = asyncio.create_task(self._send())
+        self._reason = ""
+
+    def send(self, body: bytes) -> None:
+        """Send one message in its turn."""
+        if (gone := self.gone()) is not None:
+            raise gone
+        self._outgoing.put_nowait(body)
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        """Yield what the server sends."""
+        while True:
+            message = await self._socket.receive()
+            if message.type in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}:
+                yield message.data
+                continue
+            self._reason = str(message.extra or "")
+            return
+
+    def gone(self) -> ServerGone | None:
+        """Say with which code and for what reason the server closed."""
+        if not self._socket.closed:
+            return None
+        return ServerGone(f"the team server closed the connection: {self._socket.close_code} {self._reason}".rstrip())
+
+    async def close(self) -> None:
+        """Send what waits and close."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                await self._outgoing.join()
+        self._sending.cancel()
+        await asyncio.gather(self._sending, return_exceptions=True)
+        await self._socket.close()
+
+    async def _send(self) -> None:
+        while True:
+            body = await self._outgoing.get()
+            with suppress(ConnectionError):
+                await self._socket.send_frame(body, aiohttp.WSMsgType.TEXT)
+            self._outgoing.task_done()
 
 
 VSCODE_CAPABILITIES: dict[str, Any] = {
@@ -259,8 +361,32 @@ async def open_editor(command: Sequence[str], *, cwd: Path | None = None) -> Asy
         cwd=cwd,
         limit=_MAX_MESSAGE_BYTES,
     )
-    editor = Editor(process)
+    editor = Editor(ProcessWire(process))
     try:
         yield editor
     finally:
         await editor.close()
+
+
+@asynccontextmanager
+async def connect_editor(url: str, *, token: str = "", ssl: SSLContext | bool = True) -> AsyncIterator[Editor]:
+    """Connect to the team server at ``url`` (``http://host:port``) and leave it afterwards, whatever happens.
+
+    Args:
+        url: Its address.
+        token: Sent as ``Authorization: Bearer``; empty sends none.
+        ssl: How its certificate is checked.
+
+    Raises:
+        aiohttp.WSServerHandshakeError: The server refuses.
+    """
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async with aiohttp.ClientSession() as client:
+        socket = await client.ws_connect(
+            f"{url}/lsp", headers=headers, max_msg_size=_MAX_MESSAGE_BYTES, compress=0, decode_text=False, ssl=ssl
+        )
+        editor = Editor(SocketWire(socket))
+        try:
+            yield editor
+        finally:
+            await editor.close()

@@ -65,6 +65,13 @@ def test_contracts_and_tests_named_in_the_architecture_exist() -> None:
             assert f"def {function}(" in (ROOT / path).read_text(), reference
 
 
+def test_only_the_gateway_serves_http() -> None:
+    # Import contracts see distributions, and aiohttp's client has its place elsewhere.
+    for file in [*(ROOT / "server").rglob("*.py"), *(ROOT / "indexer").rglob("*.py")]:
+        if not file.is_relative_to(ROOT / "server" / "gateway"):
+            assert not re.search(r"from aiohttp import .*\bweb\b|aiohttp\.web\b", file.read_text()), file
+
+
 def test_links_between_documents_resolve() -> None:
     for document in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", document.read_text()):

@@ -227,6 +227,29 @@ def lsp(
 
 
 @app.command(rich_help_panel="Service")
+def serve(
+    *,
+    host: Annotated[
+        str | None, typer.Option("--host", help="Listen here instead of at `[server] host`.", show_default=False)
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=0, max=65_535, help="Instead of `[server] port`; 0 takes a free one."),
+    ] = None,
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Run the team's server: completions and explanations for many editors, from one index.
+
+    Editors connect to `/lsp` by WebSocket, or start `hearth connect URL`. The first line of standard output is the
+    address that it listens on.
+    """
+    from server.cli.serve import serve_team  # noqa: PLC0415  # start-up time
+
+    serve_team(_load(data, config), host=host, port=port)
+
+
+@app.command(rich_help_panel="Service")
 def doctor(data: DataOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Say what is wrong with this installation, and what to do about it.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 from server.config import ContextConfig
 from server.context import ContextGatherer, GatheredContext, RecentEdit
@@ -18,17 +18,19 @@ _PATIENCE = 1.5
 
 
 class Gathering:
-    """Calls a gatherer in threads of its own.
+    """Calls a gatherer in threads.
 
     Args:
         gatherer: Finds context.
         config: How long it may take; what comes later is left out.
+        threads: Those to use, which stay open; by default its own.
     """
 
-    def __init__(self, gatherer: ContextGatherer, config: ContextConfig) -> None:
+    def __init__(self, gatherer: ContextGatherer, config: ContextConfig, threads: Executor | None = None) -> None:
         self._gatherer = gatherer
         self._config = config
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="hearth-context")
+        self._threads = threads or ThreadPoolExecutor(_THREADS, thread_name_prefix="hearth-context")
+        self._owns_threads = threads is None
 
     async def gather(
         self, request: CompletionRequest, recent_edits: Sequence[RecentEdit], session: str
@@ -50,5 +52,6 @@ class Gathering:
             return GatheredContext()
 
     def close(self) -> None:
-        """Stop the threads. Idempotent."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Stop its own threads. Idempotent."""
+        if self._owns_threads:
+            self._threads.shutdown(wait=False, cancel_futures=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
@@ -28,6 +29,7 @@ class CompletionService:
         engine: Writes; normally the ladder.
         config: Pause before asking, deadline, extent.
         context_config: How long context may take; what comes later is left out.
+        threads: Where context is gathered; by default threads of its own.
     """
 
     def __init__(
@@ -36,10 +38,12 @@ class CompletionService:
         engine: Engine,
         config: CompletionConfig | None = None,
         context_config: ContextConfig | None = None,
+        *,
+        threads: Executor | None = None,
     ) -> None:
         self._engine = engine
         self._config = config or CompletionConfig()
-        self._gathering = Gathering(gatherer, context_config or ContextConfig())
+        self._gathering = Gathering(gatherer, context_config or ContextConfig(), threads)
         self._runs: dict[str, Run] = {}
         self._cache = TypeThroughCache()
         self._debounce = Debounce(self._config)

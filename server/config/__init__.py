@@ -22,6 +22,7 @@ from server.config.settings import (
     ExplainConfig,
     HearthConfig,
     LogConfig,
+    ServerConfig,
     VllmConfig,
     default_data_directory,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "HearthConfig",
     "LoadedConfig",
     "LogConfig",
+    "ServerConfig",
     "Setting",
     "VllmConfig",
     "all_settings",

@@ -198,6 +198,14 @@ class LogConfig:
 
 
 @frozen
+class ServerConfig:
+    """The team server, `hearth serve`."""
+
+    host: str = _setting("127.0.0.1", "Address to listen on; others than the loopback need TLS or a proxy.")
+    port: int = _setting(8642, "Port to listen on; 0 takes a free one.", _between(0, 65_535))
+
+
+@frozen
 class HearthConfig:
     """All of ``hearth.toml``."""
 
@@ -207,4 +215,5 @@ class HearthConfig:
     completion: CompletionConfig = field(factory=CompletionConfig)
     context: ContextConfig = field(factory=ContextConfig)
     explain: ExplainConfig = field(factory=ExplainConfig)
+    server: ServerConfig = field(factory=ServerConfig)
     log: LogConfig = field(factory=LogConfig)

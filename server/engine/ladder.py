@@ -17,6 +17,7 @@ from indexer.errors import IndexerError
 from server.config import EngineConfig
 from server.engine.breaker import BreakerState, CircuitBreaker
 from server.errors import EngineBusy, EngineUnavailable
+from server.signals import Signal
 from server.types import CompletionRequest, Delta, Engine, EngineHealth, ExplainRequest, Rung
 
 _log = logging.getLogger(__name__)
@@ -75,21 +76,21 @@ class Ladder:
     Args:
         engines: ``(rung, engine)``, best first; may be empty.
         config: When an engine counts as down and how long it is left alone.
-        on_change: Called with the rung and a sentence for people whenever the rung changes; may be set later.
+
+    Attributes:
+        changed: Told the rung and a sentence for people whenever the rung changes.
     """
 
     def __init__(
         self,
         engines: Sequence[tuple[Rung, Engine]],
         config: EngineConfig | None = None,
-        *,
-        on_change: Callable[[Rung, str], None] | None = None,
     ) -> None:
         self._config = config or EngineConfig()
         self._steps = [_Step(rung, engine, self._breaker(), self._breaker()) for rung, engine in engines]
         self._counters: Counter[str] = Counter()
         self._probes: dict[Rung, asyncio.Task[None]] = {}
-        self.on_change = on_change
+        self.changed: Signal[[Rung, str]] = Signal()
         self._announced = self.rung
 
     @property
@@ -239,8 +240,7 @@ class Ladder:
         if rung is self._announced:
             return
         self._announced = rung
-        if self.on_change is not None:
-            self.on_change(rung, self.detail)
+        self.changed(rung, self.detail)
 
 
 _Call = Callable[[Engine], AbstractAsyncContextManager[AsyncIterator[Delta]]]

@@ -84,6 +84,7 @@ class FactFinder:
             symbol=qualified(symbol) if symbol else "",
             facts=tuple(facts.kept),
             question=target.question,
+            caller=target.caller,
         )
 
     def _uses(self, subject: Subject, origin: Origin) -> Iterator[Fact]:

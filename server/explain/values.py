@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from indexer.types import Scope
-from server.types import Citation, OpenFile
+from server.types import Caller, Citation, OpenFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class ExplainTarget:
         scope: What may be read; the document itself need not be excluded.
         open_files: Other open documents, whose unsaved text wins over the index.
         question: What the user asks about the code; empty for "explain".
+        caller: On whose behalf.
     """
 
     path: str
@@ -34,6 +35,7 @@ class ExplainTarget:
     scope: Scope = field(default_factory=Scope)
     open_files: tuple[OpenFile, ...] = ()
     question: str = ""
+    caller: Caller = field(default_factory=Caller)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,10 @@ class CompletionItems:
         prepared = await prepare_completion(self._server, moment, text)
         final = None
         async with services.completion.stream(
-            prepared.request, recent_edits=prepared.recent_edits, document=document_key(document.uri)
+            prepared.request,
+            recent_edits=prepared.recent_edits,
+            session=self._server.id,
+            document=document_key(document.uri),
         ) as updates:
             async for update in updates:
                 if document.version != version:

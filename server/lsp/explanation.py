@@ -40,10 +40,11 @@ class Explanations:
         start, end = sorted((document.place(*wanted.start), document.place(*wanted.end)))
         last_line = end.line - 1 if end.column == 0 and end.line > start.line else end.line
         moment = server.places.moment(document)
-        around = await server.in_thread(server.places.surroundings, moment, services.index)
+        around = await server.in_thread(server.places.surroundings, moment, services.index, server.principal)
         target = ExplainTarget(
             path=around.address.path,
             repository=around.address.repository,
+            ref=around.address.ref,
             language=around.language,
             text=moment.current.text,
             start_line=start.line + 1,
@@ -52,6 +53,7 @@ class Explanations:
             scope=around.scope,
             open_files=around.open_files,
             question=wanted.question,
+            caller=around.caller,
         )
         partial = None
         if token is not None:

@@ -24,10 +24,11 @@ class Hovers:
             return None
         place = document.place(params.position.line, params.position.character)
         moment, version = server.places.moment(document), document.version
-        around = await server.in_thread(server.places.surroundings, moment, services.index)
+        around = await server.in_thread(server.places.surroundings, moment, services.index, server.principal)
         target = HoverTarget(
             path=around.address.path,
             repository=around.address.repository,
+            ref=around.address.ref,
             language=around.language,
             text=moment.current.text,
             line=place.line + 1,

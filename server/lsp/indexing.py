@@ -18,6 +18,7 @@ from lsprotocol import types
 from indexer.errors import IndexBusy, IndexerError
 from indexer.types import IndexJob, IndexReport, Progress
 from server.lsp.git_head import Head, WorkTree, find_work_tree, read_head
+from server.lsp.local_workspace import LocalWorkspace
 from server.lsp.session import HearthLanguageServer
 from server.lsp.status import Status
 
@@ -32,9 +33,10 @@ _CREATE_SECONDS = 2.0
 class Indexing:
     """Looks at the repositories every few seconds and brings those up to date whose HEAD moved."""
 
-    def __init__(self, server: HearthLanguageServer, status: Status) -> None:
+    def __init__(self, server: HearthLanguageServer, status: Status, workspace: LocalWorkspace) -> None:
         self._server = server
         self._status = status
+        self._workspace = workspace
         self._wake = asyncio.Event()
         self._indexed: dict[Path, Head] = {}
         self._one_at_a_time = asyncio.Lock()
@@ -52,7 +54,6 @@ class Indexing:
 
     def folders_changed(self) -> None:
         """Look at the folders again."""
-        self._server.places.forget_addresses()
         self._wake.set()
 
     async def reindex(self, _arguments: list[Any], _token: Any) -> None:
@@ -80,7 +81,7 @@ class Indexing:
             self._wake.clear()
 
     async def _work_trees(self) -> list[WorkTree]:
-        folders = list(self._server.places.folders.values())
+        folders = list(self._workspace.folders.values())
         found = await self._server.in_thread(lambda: [find_work_tree(folder) for folder in folders])
         return list({tree.root: tree for tree in found if tree is not None}.values())
 
@@ -90,7 +91,7 @@ class Indexing:
 
     async def _run_job(self, tree: WorkTree, head: Head) -> None:
         services = self._server.services
-        if services is None:
+        if services is None or services.run_index_job is None:
             return
         display = _ProgressDisplay(self._server, f"hearth-index-{next(self._numbers)}", tree.root.name)
         self._status.indexing += 1
@@ -122,7 +123,7 @@ class Indexing:
             self._status.indexing -= 1
             display.end()
         await self._refresh()
-        self._server.places.forget_addresses()
+        self._workspace.forget_addresses()
         self._status.changed()
 
     async def _refresh(self) -> None:
@@ -131,7 +132,7 @@ class Indexing:
             return
         try:
             if await self._server.in_thread(services.index.refresh):
-                self._server.places.forget_addresses()
+                self._workspace.forget_addresses()
                 self._status.changed()
         except IndexerError as error:
             self._show_once(str(error))

@@ -78,6 +78,7 @@ class InlineCompletions:
                     prepared.request,
                     recent_edits=prepared.recent_edits,
                     automatic=automatic,
+                    session=self._server.id,
                     document=key,
                     lead=text.selected,
                 ) as updates:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +12,34 @@ from lsprotocol import types
 
 from indexer.errors import IndexerError
 from server.lsp.completion_items import CompletionItems
-from server.lsp.documents import file_path
-from server.lsp.indexing import Indexing
 from server.lsp.positions import PositionEncoding
 from server.lsp.services import StartOptions
 from server.lsp.session import HearthLanguageServer
-from server.lsp.status import Status
 
 log = logging.getLogger(__name__)
 
 
 class Lifecycle:
-    """Starts what is behind the protocol, and ends it."""
+    """Starts what is behind the protocol, and ends it.
+
+    Args:
+        server: The session.
+        completion_items: Offered to clients without inline completion.
+        started: Called once the parts are there and the client is ready.
+        folders_changed: Called when folders came or went.
+    """
 
     def __init__(
-        self, server: HearthLanguageServer, status: Status, indexing: Indexing, completion_items: CompletionItems
+        self,
+        server: HearthLanguageServer,
+        completion_items: CompletionItems,
+        started: Callable[[], None],
+        folders_changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._server = server
-        self._status = status
-        self._indexing = indexing
         self._completion_items = completion_items
+        self._started = started
+        self._folders_changed = folders_changed
         self._problem = ""
         self._assembled = asyncio.Event()
         server.handle(types.INITIALIZE, self.initialize)
@@ -44,10 +53,11 @@ class Lifecycle:
         general = params.capabilities.general
         offered = [str(getattr(name, "value", name)) for name in (general and general.position_encodings) or ()]
         server.documents.encoding = PositionEncoding.negotiate(offered)
-        server.places.folders = dict(_folders(params))
+        given = _given(params.initialization_options)
+        server.places.begin(_folders(params), given)
         if not _has_inline_completion(params.capabilities):
             self._completion_items.offer()
-        options = _options(params.initialization_options)
+        options = _options(given)
         try:
             server.services = await server.in_thread(server.assemble, options)
             self._problem = server.services.problem
@@ -64,14 +74,7 @@ class Lifecycle:
         if self._problem:
             self._server.show(self._problem)
         if self._server.services is not None:
-            self._status.start()
-            self._indexing.start()
-            self._server.run_task(self._warm_up(), "warm-up")
-
-    async def _warm_up(self) -> None:
-        services = self._server.services
-        if services is not None and services.warm_up is not None:
-            await self._server.in_thread(services.warm_up, list(self._server.places.folders.values()))
+            self._started()
 
     async def shutdown(self, _: Any) -> None:
         """End all work."""
@@ -79,23 +82,18 @@ class Lifecycle:
 
     def folders_changed(self, params: types.DidChangeWorkspaceFoldersParams) -> None:
         """Take folders in and out."""
-        folders = self._server.places.folders
-        for folder in params.event.removed:
-            folders.pop(folder.uri, None)
-        for folder in params.event.added:
-            path = file_path(folder.uri)
-            if path is not None:
-                folders[folder.uri] = path
-        self._indexing.folders_changed()
+        event = params.event
+        self._server.places.change([folder.uri for folder in event.added], [folder.uri for folder in event.removed])
+        self._folders_changed()
 
 
-def _folders(params: types.InitializeParams) -> list[tuple[str, Path]]:
+def _folders(params: types.InitializeParams) -> list[str]:
     uris = [folder.uri for folder in params.workspace_folders or ()]
     if not uris and params.root_uri:
         uris = [params.root_uri]
     if not uris and params.root_path:
         uris = [Path(params.root_path).absolute().as_uri()]
-    return [(uri, path) for uri in uris if (path := file_path(uri)) is not None]
+    return uris
 
 
 def _has_inline_completion(capabilities: types.ClientCapabilities) -> bool:
@@ -103,11 +101,14 @@ def _has_inline_completion(capabilities: types.ClientCapabilities) -> bool:
     return documents is not None and documents.inline_completion is not None
 
 
-def _options(raw: Any) -> StartOptions:
-    """Read ``{"hearth": {...}}``; what has the wrong type is ignored, and logged."""
+def _given(raw: Any) -> dict[str, Any]:
+    """Return what stands in ``{"hearth": {...}}``."""
     given = raw.get("hearth") if isinstance(raw, dict) else None
-    if not isinstance(given, dict):
-        return StartOptions()
+    return given if isinstance(given, dict) else {}
+
+
+def _options(given: dict[str, Any]) -> StartOptions:
+    """Read the options; what has the wrong type is ignored, and logged."""
     data, config, auto_index = given.get("data"), given.get("config"), given.get("autoIndex")
     if not (isinstance(data, str | None) and isinstance(config, str | None) and isinstance(auto_index, bool | None)):
         log.warning("initializationOptions.hearth is not as the protocol says and was ignored")

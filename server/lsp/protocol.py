@@ -14,7 +14,7 @@ import functools
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 from lsprotocol import types
@@ -115,11 +115,22 @@ Command = Callable[[list[Any], Token | None], Awaitable[Any]]
 """``(arguments, partial result token) -> result``."""
 
 
+class Outlet(Protocol):
+    """Carries messages to a client."""
+
+    def write(self, data: bytes) -> None:
+        """Send one message as JSON. Never waits, and does nothing once the client is gone."""
+
+    def waiting_bytes(self) -> int:
+        """Return how much the client has not read yet."""
+
+
 class HearthProtocol(LanguageServerProtocol):
     """pygls's protocol with the changes that the module's text lists."""
 
     def __init__(self, server: Any, converter: Any) -> None:
         self.exit_requested = asyncio.Event()
+        self._outlet: Outlet | None = None
         super().__init__(server, converter)
         self._replace_builtin_handlers()
 
@@ -155,10 +166,15 @@ class HearthProtocol(LanguageServerProtocol):
         """Offer a command; it is called with the list of arguments and the partial result token."""
         self.fm.commands[name] = command
 
+    def send_through(self, outlet: Outlet) -> None:
+        """Send every message through ``outlet`` from now on."""
+        self._outlet = outlet
+        # pygls would also close it, at an ``exit`` of its own, which is replaced here.
+        self.set_writer(outlet, include_headers=False)  # type: ignore[arg-type]  # for that reason
+
     def write_buffer_bytes(self) -> int:
         """Bytes that wait because the client does not read."""
-        transport = getattr(self.writer, "transport", None)
-        return transport.get_write_buffer_size() if transport is not None else 0
+        return self._outlet.waiting_bytes() if self._outlet is not None else 0
 
     def _replace_builtin_handlers(self) -> None:
         for method in (types.TEXT_DOCUMENT_DID_OPEN, types.TEXT_DOCUMENT_DID_CHANGE, types.TEXT_DOCUMENT_DID_CLOSE):

@@ -53,15 +53,17 @@ def cursor_text(
 async def prepare_completion(server: HearthLanguageServer, moment: Moment, text: CursorText) -> PreparedCompletion:
     """Locate the documents and put the request together."""
     index = server.services.index if server.services is not None else None
-    around = await server.in_thread(server.places.surroundings, moment, index)
+    around = await server.in_thread(server.places.surroundings, moment, index, server.principal)
     request = CompletionRequest(
         path=around.address.path,
         repository=around.address.repository,
+        ref=around.address.ref,
         language=around.language,
         prefix=text.prefix,
         suffix=text.suffix,
         scope=around.scope,
         open_files=around.open_files,
+        caller=around.caller,
     )
     return PreparedCompletion(request, around.recent_edits)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from indexer.api import Index
@@ -12,6 +12,8 @@ from server.completion import CompletionService
 from server.config import HearthConfig
 from server.engine.ladder import Ladder
 from server.explain import Explainer
+from server.principal import Owner, Principal
+from server.signals import Signal
 
 RunIndexJob = Callable[[IndexJob], AsyncIterator[Progress | IndexReport]]
 """Run one job in a process of its own; closing the iterator ends the process. Raises ``IndexerError``."""
@@ -36,7 +38,9 @@ class Services:
         completion: Streams suggestions.
         explainer: Streams explanations.
         ladder: The engines; tells which one is in use.
-        run_index_job: Brings a repository up to date.
+        principal: Who is served.
+        published: Told when the index shows something new; ``None`` where the session looks for itself.
+        run_index_job: Brings a repository up to date; ``None`` where that is another's work.
         warm_up: Given the folders of the workspace, does ahead what the first completion would wait for. Blocks.
         auto_index: Whether repositories of the workspace are indexed without being asked.
         problem: What could not be started, for people; shown once.
@@ -48,8 +52,10 @@ class Services:
     completion: CompletionService
     explainer: Explainer
     ladder: Ladder
-    run_index_job: RunIndexJob
     close: Callable[[], Awaitable[None]]
+    principal: Principal = field(default_factory=Owner)
+    published: Signal[[]] | None = None
+    run_index_job: RunIndexJob | None = None
     warm_up: Callable[[Sequence[Path]], None] | None = None
     auto_index: bool = True
     problem: str = ""

@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import secrets
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, TypeVar
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
-from server.lsp.documents import Documents
-from server.lsp.git_head import find_work_tree
 from server.lsp.protocol import HearthProtocol, make_converter
 from server.lsp.services import Assemble, Services
 from server.lsp.workspace import Workspace
+from server.principal import Owner, Principal
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +30,16 @@ class HearthLanguageServer(LanguageServer):
 
     Args:
         assemble: Builds the services once the client has said what it wants.
+        workspace: Knows the folders and the open documents.
+        threads: Where blocking work runs; by default threads of its own, which end with it.
+
+    Attributes:
+        id: Tells sessions apart where several share their parts.
     """
 
     protocol: HearthProtocol
 
-    def __init__(self, assemble: Assemble) -> None:
+    def __init__(self, assemble: Assemble, workspace: Workspace, threads: Executor | None = None) -> None:
         super().__init__(
             "hearth",
             version("hearth"),
@@ -46,11 +50,13 @@ class HearthLanguageServer(LanguageServer):
         )
         self.assemble = assemble
         self.services: Services | None = None
-        self.documents = Documents()
-        self.places = Workspace(self.documents)
+        self.documents = workspace.documents
+        self.places = workspace
+        self.id = secrets.token_hex(8)
         self.on_stop: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="hearth-lsp")
+        self._threads = threads or ThreadPoolExecutor(_THREADS, thread_name_prefix="hearth-lsp")
+        self._owns_threads = threads is None
         self._stopped = False
 
     def handle(self, method: str, handler: Callable[[Any], Any], options: Any = None) -> None:
@@ -88,30 +94,20 @@ class HearthLanguageServer(LanguageServer):
         """Log what pygls would show to the user as a message."""
         log.error("%s: %s", getattr(source, "__name__", source), error)
 
+    @property
+    def principal(self) -> Principal:
+        """Who is served."""
+        return self.services.principal if self.services is not None else Owner()
+
     def file_uri(self, repository: str, path: str) -> str | None:
-        """Return the URI of a file of a repository that is on this machine. Reads the index: call it in a thread."""
-        root = self._root_of(repository)
-        file = root / path if root is not None else None
-        return file.as_uri() if file is not None and file.is_file() else None
+        """Return the URI by which the editor can open a file. Reads the index: call it in a thread."""
+        index = self.services.index if self.services is not None else None
+        return self.places.file_uri(index, self.principal.readable, repository, path) if index is not None else None
 
     def citation_uri(self, repository: str, path: str) -> str | None:
         """Return the URI of a file when it is below an open workspace folder. Call it in a thread."""
         uri = self.file_uri(repository, path)
         return uri if uri is not None and self.places.holds(uri) else None
-
-    def _root_of(self, repository: str) -> Path | None:
-        """Return the work tree of a repository: one of the workspace's, else the one it was indexed from."""
-        index = self.services.index if self.services is not None else None
-        if index is None:
-            return None
-        for folder in self.places.folders.values():
-            tree = find_work_tree(folder)
-            located = index.locate(tree.root / "x") if tree is not None else None
-            if tree is not None and located is not None and located[0] == repository:
-                return tree.root
-        sources = {status.name: status.source for status in index.repositories()}
-        source = Path(sources.get(repository, ""))
-        return source if source.is_absolute() and source.is_dir() else None
 
     def show(self, message: str, kind: types.MessageType = types.MessageType.Warning) -> None:
         """Show a message to the user."""
@@ -130,7 +126,8 @@ class HearthLanguageServer(LanguageServer):
         await asyncio.gather(*tasks, return_exceptions=True)
         if self.services is not None:
             await self.services.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._owns_threads:
+            self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _task_ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

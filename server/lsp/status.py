@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from indexer.errors import IndexerError
@@ -32,13 +33,17 @@ class Status:
         self._changed = asyncio.Event()
         self._told: dict[str, Any] | None = None
         self._model = ""
+        self._stop_listening: list[Callable[[], None]] = []
+        server.on_stop.append(self._stop)
         server.handle(protocol.STATUS, self.status)
 
     def start(self) -> None:
         """Watch the engines and tell the client."""
         services = self._server.services
         if services is not None:
-            services.ladder.on_change = self._rung_changed
+            self._stop_listening.append(services.ladder.changed.connect(self._rung_changed))
+            if services.published is not None:
+                self._stop_listening.append(services.published.connect(self.changed))
         self._server.run_task(self._ask_engines(), "engine health")
         self._server.run_task(self._tell(), "status")
         self.changed()
@@ -50,6 +55,10 @@ class Status:
     async def status(self, _: Any) -> dict[str, Any]:
         """Answer the request."""
         return await self._value()
+
+    async def _stop(self) -> None:
+        for stop in self._stop_listening:
+            stop()
 
     def _rung_changed(self, rung: Rung, detail: str) -> None:
         log.info("engine: %s %s", rung.value, detail)
@@ -84,10 +93,12 @@ class Status:
                 "index": {"state": "failed", "repositories": []},
             }
         try:
-            repositories = await self._server.in_thread(services.index.repositories) if services.index else []
+            known = await self._server.in_thread(services.index.repositories) if services.index else []
         except IndexerError as error:
             log.warning("the state of the index cannot be read: %s", error)
-            repositories = []
+            known = []
+        readable = services.principal.readable
+        repositories = [repository for repository in known if readable is None or repository.name in readable]
         ladder = services.ladder
         return {
             "engine": {

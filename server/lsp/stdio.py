@@ -1,13 +1,8 @@
-"""Serves one client on standard input and output, and ends when the client does.
-
-The loop reads a message, handles it, and lets every task that the message started run to its first wait before it
-reads the next one. Handlers therefore see documents exactly as they were when the client sent the request.
-"""
+"""Serves one client on standard input and output, and ends when the client does."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import signal
@@ -16,7 +11,9 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from io import RawIOBase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from server.lsp.connection import Connection
 
 if TYPE_CHECKING:
     from server.lsp.session import HearthLanguageServer
@@ -47,22 +44,21 @@ def run_stdio(server: HearthLanguageServer) -> int:
 async def serve(server: HearthLanguageServer, stdin: RawIOBase, stdout: RawIOBase) -> int:
     """Serve a client on two binary streams; a cancel ends the session, and all work has ended on return."""
     reader, stop_reading = await _reader(stdin)
-    writer = await _writer(stdout)
-    server.protocol.set_writer(writer)
+    outlet = _FramedOutlet(await _writer(stdout))
+    connection = Connection(server, outlet)
     try:
-        await _read_messages(server, reader)
+        await _read_messages(connection, reader)
     except asyncio.CancelledError:
         log.info("the session was ended from outside")
     finally:
         stop_reading()
-        await server.stop()
-        await _flush(writer)
-    return 0 if server.protocol.shutdown_requested else 1
+        await connection.close()
+        await outlet.flush()
+    return 0 if connection.orderly else 1
 
 
-async def _read_messages(server: HearthLanguageServer, reader: asyncio.StreamReader) -> None:
-    protocol = server.protocol
-    while not protocol.exit_requested.is_set():
+async def _read_messages(connection: Connection, reader: asyncio.StreamReader) -> None:
+    while not connection.ended:
         try:
             header = await reader.readuntil(b"\r\n\r\n")
             length = _content_length(header)
@@ -72,17 +68,28 @@ async def _read_messages(server: HearthLanguageServer, reader: asyncio.StreamRea
         except (asyncio.LimitOverrunError, ValueError) as error:
             log.error("the client does not speak the protocol: %s", error)
             return
-        try:
-            data = json.loads(body)
-        except ValueError as error:
-            log.error("a message that is not JSON was ignored: %s", error)
-            continue
-        try:
-            protocol.read_message(data)
-        except Exception:
-            # One message that nobody expected must not end the session.
-            log.exception("a message could not be handled")
-        await asyncio.sleep(0)
+        await connection.receive(body)
+
+
+class _FramedOutlet:
+    """Writes each message with the header that says its length."""
+
+    def __init__(self, writer: asyncio.StreamWriter | RawIOBase) -> None:
+        self._writer = writer
+
+    def write(self, data: bytes) -> None:
+        self._writer.write(b"Content-Length: %d\r\n\r\n" % len(data) + data)
+
+    def waiting_bytes(self) -> int:
+        writer = self._writer
+        return writer.transport.get_write_buffer_size() if isinstance(writer, asyncio.StreamWriter) else 0
+
+    async def flush(self) -> None:
+        if isinstance(self._writer, asyncio.StreamWriter):
+            with suppress(ConnectionError, TimeoutError):
+                async with asyncio.timeout(1):
+                    self._writer.close()
+                    await self._writer.wait_closed()
 
 
 def _content_length(header: bytes) -> int:
@@ -123,7 +130,7 @@ async def _reader(stdin: RawIOBase) -> tuple[asyncio.StreamReader, Callable[[], 
     return reader, transport.close
 
 
-async def _writer(stdout: RawIOBase) -> Any:
+async def _writer(stdout: RawIOBase) -> asyncio.StreamWriter | RawIOBase:
     loop = asyncio.get_running_loop()
     try:
         transport, protocol = await loop.connect_write_pipe(
@@ -132,11 +139,3 @@ async def _writer(stdout: RawIOBase) -> Any:
     except (ValueError, PermissionError):
         return stdout
     return asyncio.StreamWriter(transport, protocol, None, loop)
-
-
-async def _flush(writer: Any) -> None:
-    if isinstance(writer, asyncio.StreamWriter):
-        with suppress(ConnectionError, TimeoutError):
-            async with asyncio.timeout(1):
-                writer.close()
-                await writer.wait_closed()

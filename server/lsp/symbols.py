@@ -46,7 +46,7 @@ class WorkspaceSymbols:
         if services is None or services.index is None:
             return []
         found = []
-        for hit in services.index.symbols(query, Scope(), _LIMIT):
+        for hit in services.index.symbols(query, Scope(self._server.principal.readable), _LIMIT):
             uri = self._server.file_uri(hit.repository, hit.path)
             if uri is not None:
                 found.append(_symbol(hit, uri))

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lsprotocol import types
 
 from server.lsp.documents import Edit
-from server.lsp.indexing import Indexing
 from server.lsp.inline_completion import InlineCompletions
 from server.lsp.session import HearthLanguageServer
 
 
 class Synchronization:
-    """``didOpen``, ``didChange``, ``didSave`` and ``didClose``."""
+    """``didOpen``, ``didChange``, ``didSave`` and ``didClose``.
 
-    def __init__(self, server: HearthLanguageServer, inline: InlineCompletions, indexing: Indexing) -> None:
+    Args:
+        server: The session.
+        inline: Told of every change.
+        saved: Called when a document was saved.
+    """
+
+    def __init__(
+        self, server: HearthLanguageServer, inline: InlineCompletions, saved: Callable[[], None] = lambda: None
+    ) -> None:
         self._server = server
         self._documents = server.documents
         self._inline = inline
-        self._indexing = indexing
+        self._saved = saved
         server.handle(types.TEXT_DOCUMENT_DID_OPEN, self.did_open)
         server.handle(types.TEXT_DOCUMENT_DID_CHANGE, self.did_change)
         server.handle(types.TEXT_DOCUMENT_DID_SAVE, self.did_save)
@@ -41,7 +50,7 @@ class Synchronization:
 
     def did_save(self, params: types.DidSaveTextDocumentParams) -> None:
         """A save often comes before a commit: look at the repositories soon."""
-        self._indexing.look_soon()
+        self._saved()
 
     def did_close(self, params: types.DidCloseTextDocumentParams) -> None:
         """The file on disk, as indexed, counts again."""

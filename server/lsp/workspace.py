@@ -1,16 +1,23 @@
-"""Where documents belong: workspace folders, repositories, and what a request may read."""
+"""Where documents belong: workspace folders, repositories, and what a request may read.
+
+The workspace is either on this machine (:mod:`server.lsp.local_workspace`) or on the editor's, which the server cannot
+look into (:mod:`server.lsp.remote_workspace`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from indexer.api import Index, detect_language
 from indexer.types import Scope
 from server.context import RecentEdit
-from server.lsp.documents import Document, Documents, file_path
-from server.types import OpenFile
+from server.lsp.documents import Document, Documents
+from server.principal import Principal
+from server.types import Caller, OpenFile
 
 _MAX_OPEN_FILES = 16
 _MAX_OPEN_CHARACTERS = 400_000
@@ -38,10 +45,18 @@ _LANGUAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a document is. ``path`` is relative to ``repository``, or absolute (or a URI) outside of one."""
+    """Where a document is. ``path`` is relative to ``repository``, or absolute (or a URI) outside of one.
+
+    ``ref`` is the indexed branch that the editor has checked out; empty for the repository's default.
+    """
 
     repository: str
     path: str
+    ref: str = ""
+
+
+Locate = Callable[[str, Path | None], Address]
+"""``(URI, path on the editor's machine if it is a file) -> address``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,28 +97,43 @@ class Surroundings:
 
     address: Address
     language: str
+    caller: Caller
     scope: Scope
     open_files: tuple[OpenFile, ...]
     recent_edits: tuple[RecentEdit, ...]
 
 
-class Workspace:
-    """The folders of the editor and the documents in them.
+class Workspace(ABC):
+    """The folders of the editor and the documents in them."""
 
-    Args:
-        documents: What is open.
-    """
+    def __init__(self) -> None:
+        self.documents = Documents()
 
-    def __init__(self, documents: Documents) -> None:
-        self._documents = documents
-        self.folders: dict[str, Path] = {}
-        self._addresses: dict[Path, Address | None] = {}
+    @abstractmethod
+    def begin(self, folders: Sequence[str], options: Any) -> None:
+        """Take over the URIs of the folders and what the client said of them in ``initializationOptions.hearth``."""
+
+    @abstractmethod
+    def change(self, added: Sequence[str], removed: Sequence[str]) -> None:
+        """Take folders in and out, by URI."""
+
+    @abstractmethod
+    def file_uri(self, index: Index, readable: frozenset[str] | None, repository: str, path: str) -> str | None:
+        """Return the URI by which the editor can open a file of a repository. Reads the index: call it in a thread."""
+
+    @abstractmethod
+    def holds(self, uri: str) -> bool:
+        """Whether a file is below one of the folders."""
+
+    @abstractmethod
+    def _locator(self, index: Index | None, readable: frozenset[str] | None) -> Locate:
+        """Return what finds documents in the repositories of the index that may be read."""
 
     def moment(self, document: Document) -> Moment:
         """Take down what the editor shows now. On the event loop only; costs no more than copying what changed."""
         others: list[OpenText] = []
         room = _MAX_OPEN_CHARACTERS
-        for other in self._documents:
+        for other in self.documents:
             if other is document or len(others) >= _MAX_OPEN_FILES:
                 continue
             room -= other.length
@@ -113,34 +143,28 @@ class Workspace:
         return Moment(
             _taken(document),
             tuple(others),
-            tuple((other.uri, other.path) for other in self._documents),
+            tuple((other.uri, other.path) for other in self.documents),
             tuple(self._edits()),
         )
 
-    def surroundings(self, moment: Moment, index: Index | None) -> Surroundings:
+    def surroundings(self, moment: Moment, index: Index | None, principal: Principal) -> Surroundings:
         """Locate every document of ``moment``. Reads the index: call it in a thread."""
-        locate = _Locator(self._addresses, index)
-        exclude = {locate(uri, file) for uri, file in moment.closed_off}
+        readable = principal.readable
+        locate = self._locator(index, readable)
+        open_now = {locate(uri, file) for uri, file in moment.closed_off}
+        exclude = frozenset((item.repository, item.path) for item in open_now if item.repository)
         return Surroundings(
             address=locate(moment.current.uri, moment.current.file),
             language=moment.current.language,
-            scope=Scope(exclude=frozenset((item.repository, item.path) for item in exclude if item.repository)),
+            caller=principal.caller,
+            scope=Scope(readable, exclude=exclude),
             open_files=tuple(_open_file(item, locate(item.uri, item.file)) for item in moment.others),
             recent_edits=tuple(_recent_edit(item, locate(item.uri, item.file)) for item in moment.edits),
         )
 
-    def forget_addresses(self) -> None:
-        """Look documents up again: repositories were added or removed."""
-        self._addresses.clear()
-
-    def holds(self, uri: str) -> bool:
-        """Whether a file is below one of the folders."""
-        file = file_path(uri)
-        return file is not None and any(file.is_relative_to(folder) for folder in self.folders.values())
-
     def _edits(self) -> Iterable[EditedText]:
-        for region in self._documents.recent_edits():
-            document = self._documents.get(region.uri)
+        for region in self.documents.recent_edits():
+            document = self.documents.get(region.uri)
             if document is None:
                 continue
             start = max(0, region.start - _EDIT_MARGIN)
@@ -148,20 +172,6 @@ class Workspace:
             text = "".join(document.lines[start:end])
             if text.strip():
                 yield EditedText(document.uri, document.path, language(document), start + 1, text)
-
-
-class _Locator:
-    def __init__(self, known: dict[Path, Address | None], index: Index | None) -> None:
-        self._known = known
-        self._index = index
-
-    def __call__(self, uri: str, file: Path | None) -> Address:
-        if file is None:
-            return Address("", uri)
-        if file not in self._known:
-            found = self._index.locate(file) if self._index is not None else None
-            self._known[file] = Address(*found) if found else None
-        return self._known[file] or Address("", str(file))
 
 
 def language(document: Document) -> str:

@@ -52,11 +52,8 @@ class Rig:
     def __init__(self, best: FaultServer, second: FaultServer) -> None:
         self.best, self.second = best, second
         self.changes: asyncio.Queue[tuple[Rung, str]] = asyncio.Queue()
-        self.ladder = Ladder(
-            [(Rung.VLLM, engine_for(best)), (Rung.EMBEDDED, engine_for(second))],
-            CONFIG,
-            on_change=lambda rung, detail: self.changes.put_nowait((rung, detail)),
-        )
+        self.ladder = Ladder([(Rung.VLLM, engine_for(best)), (Rung.EMBEDDED, engine_for(second))], CONFIG)
+        self.ladder.changed.connect(lambda rung, detail: self.changes.put_nowait((rung, detail)))
         best.behaviour, second.behaviour = says("best"), says("second")
 
     async def ask(self) -> tuple[str, LadderStream]:

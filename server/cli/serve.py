@@ -1,0 +1,112 @@
+"""``hearth serve``."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+import attrs
+
+from server.cli.assembly import Program, assemble
+from server.completion import CompletionService
+from server.config import HearthConfig
+from server.gateway.application import make_application
+from server.gateway.serving import serve_until_signal
+from server.gateway.sessions import Outbox, Session, Sessions
+from server.lsp.connection import Connection
+from server.lsp.server import create_remote_server
+from server.lsp.services import Services, StartOptions
+from server.principal import Principal
+from server.signals import Signal
+
+_THREADS = 8
+_SWITCH_SECONDS = 0.001
+
+
+def serve_team(config: HearthConfig, *, host: str | None = None, port: int | None = None) -> None:
+    """Serve until told to stop.
+
+    Args:
+        config: All settings.
+        host: Listen here instead of where the settings say.
+        port: As ``host``.
+    """
+    chosen = attrs.evolve(
+        config.server,
+        host=config.server.host if host is None else host,
+        port=config.server.port if port is None else port,
+    )
+    config = attrs.evolve(config, server=chosen)
+    # Threads that search hold the interpreter for up to this long at a time; the event loop has to get its turn.
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    asyncio.run(_serve(config))
+
+
+async def _serve(config: HearthConfig) -> None:
+    program = await asyncio.to_thread(assemble, config, tolerant=True)
+    threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="hearth-serve")
+    published: Signal[[]] = Signal()
+    gc.freeze()
+
+    def open_session(principal: Principal, outbox: Outbox) -> Session:
+        return Connection(
+            create_remote_server(shared_services(program, threads, published, principal), threads), outbox
+        )
+
+    sessions = Sessions(open_session, max_message_bytes=1 << 24, max_unread_bytes=1 << 23)
+    refreshing = asyncio.create_task(_refresh(program, threads, published), name="refresh")
+    try:
+        await serve_until_signal(
+            make_application(sessions),
+            sessions,
+            host=config.server.host,
+            port=config.server.port,
+            listening=_say,
+        )
+    finally:
+        refreshing.cancel()
+        await program.close()
+        threads.shutdown(wait=False, cancel_futures=True)
+
+
+def shared_services(
+    program: Program, threads: Executor, published: Signal[[]], principal: Principal
+) -> Callable[[StartOptions], Services]:
+    """Return what makes the services of one session: its own runs and records over the program's shared parts."""
+
+    def services(_: StartOptions) -> Services:
+        completion = CompletionService(
+            program.gatherer, program.ladder, program.config.completion, program.config.context, threads=threads
+        )
+
+        async def close() -> None:
+            completion.close()
+
+        return Services(
+            config=program.config,
+            index=program.index,
+            completion=completion,
+            explainer=program.explainer,
+            ladder=program.ladder,
+            principal=principal,
+            published=published,
+            close=close,
+            problem=program.problem,
+        )
+
+    return services
+
+
+def _say(address: str) -> None:
+    sys.stdout.write(f"{address}\n")
+    sys.stdout.flush()
+
+
+async def _refresh(program: Program, threads: Executor, published: Signal[[]]) -> None:
+    while program.index is not None:
+        if await asyncio.get_running_loop().run_in_executor(threads, program.index.refresh):
+            published()
+        await asyncio.sleep(1)
