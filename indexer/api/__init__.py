@@ -2,6 +2,6 @@
 
 from indexer.api.index import Index
 from indexer.api.parsing import parse_source
-from indexer.parse import detect_language
+from indexer.parse import GrowingSource, SourceToken, detect_language
 
-__all__ = ["Index", "detect_language", "parse_source"]
+__all__ = ["GrowingSource", "Index", "SourceToken", "detect_language", "parse_source"]

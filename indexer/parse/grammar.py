@@ -56,6 +56,12 @@ def parse(source: bytes, language: str, *, seconds: float = PARSE_SECONDS) -> Tr
         return None
 
 
+def parser_of(language: str) -> Parser | None:
+    """Return this thread's parser of ``language``, or None when it has no grammar."""
+    spec = language_spec(language)
+    return None if spec is None or not spec.grammar else _parser(spec)
+
+
 @functools.cache
 def query(language: str) -> Query | None:
     """Return the compiled queries of ``language``, or None when it has no grammar."""

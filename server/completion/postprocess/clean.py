@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from server.completion.postprocess.cursor import Cursor
 from server.completion.postprocess.draft import Draft
+from server.completion.postprocess.extent import opens_block
 
 _LEADING = re.compile(r"[ \t]*")
 
@@ -39,7 +40,7 @@ def fit_indentation(draft: Draft, cursor: Cursor) -> Draft:
     if not draft.settled and len(lines) > 1 and not lines[-1].strip():
         lines[-1] = ""  # Its indentation is still growing.
     first = 0 if not cursor.line_before.strip() else 1
-    unit = _unit_of(lines[first:]) if cursor.tabs else cursor.indent_width
+    unit = _unit_of(lines, first, cursor) if cursor.tabs else cursor.indent_width
     for number in range(first, len(lines)):
         blank = _LEADING.match(lines[number])
         indent = blank.group() if blank else ""
@@ -71,12 +72,16 @@ def _overlap(text: str, marker: str) -> int:
     return 0
 
 
-def _unit_of(lines: list[str]) -> int:
+def _unit_of(lines: list[str], first: int, cursor: Cursor) -> int:
     """Columns of one level in text indented with spaces, told by its first indented line."""
-    for line in lines:
+    opened = len(lines) > 1 and opens_block(cursor.line_before + lines[0])
+    # What a first line opens is further in than that line is, which stands where the cursor does.
+    least = len(cursor.line_before) - len(cursor.line_before.lstrip("\t")) + 1 if opened else 0
+    for line in lines[first:]:
         spaces = len(line) - len(line.lstrip(" "))
         if spaces and line.strip():
-            return next(unit for unit in (4, 2, 3, spaces) if spaces % unit == 0)
+            fitting = (unit for unit in (4, 2, 3, spaces) if spaces % unit == 0 and spaces // unit >= least)
+            return next(fitting, spaces)
     return 4
 
 

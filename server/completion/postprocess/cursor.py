@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from server.completion.postprocess.markers import MARKERS
+from server.completion.postprocess.syntax import Syntax
 from server.types import CompletionRequest
 
 _WINDOW = 20_000
 _MAX_NEIGHBOURS = 12
+_CLOSERS = {"(": ")", "[": "]", "{": "}"}
 _INDENTED = re.compile(r"^([ \t]+)\S", re.MULTILINE)
 
 
@@ -27,6 +30,9 @@ class Cursor:
         indent_width: Columns of one level where the file indents with spaces; how wide a tab counts otherwise.
         multiline: Whether more than one line may be proposed.
         max_lines: Most lines of a suggestion.
+        closer: The bracket with which the lines below close what is open at the cursor; empty if they do not.
+        owed: The bracket that would close the block around the cursor's blank line, if the lines below do not.
+        syntax: Reads suggestions with the language's grammar; ``None`` where nobody will ask.
         markers: Special tokens of models that cannot be meant here, because the file does not mention them.
     """
 
@@ -39,6 +45,9 @@ class Cursor:
     indent_width: int = 4
     multiline: bool = False
     max_lines: int = 12
+    closer: str = ""
+    owed: str = ""
+    syntax: Syntax | None = field(default=None, compare=False)
     markers: tuple[str, ...] = MARKERS
 
     @property
@@ -48,8 +57,7 @@ class Cursor:
 
     def width(self, line: str) -> int:
         """Columns of the line's indentation."""
-        blank = line[: len(line) - len(line.lstrip(" \t"))]
-        return len(blank.expandtabs(self.indent_width))
+        return _width(line, self.indent_width)
 
 
 def cursor_of(request: CompletionRequest, *, max_lines: int = 12) -> Cursor:
@@ -61,6 +69,7 @@ def cursor_of(request: CompletionRequest, *, max_lines: int = 12) -> Cursor:
     line_after, *below = after.split("\n")
     tabs, width = _indentation(before, after)
     window = before + after
+    closer, owed = _closers(line_before, above, below, width) if request.multiline else ("", "")
     return Cursor(
         line_before=line_before,
         line_after=line_after,
@@ -71,6 +80,11 @@ def cursor_of(request: CompletionRequest, *, max_lines: int = 12) -> Cursor:
         indent_width=width,
         multiline=request.multiline,
         max_lines=max_lines if request.multiline else 1,
+        closer=closer,
+        owed=owed,
+        syntax=Syntax("".join(f"{line}\n" for line in above), line_before, request.language)
+        if request.multiline
+        else None,
         markers=tuple(marker for marker in MARKERS if marker not in window),
     )
 
@@ -82,6 +96,29 @@ def _plain(text: str) -> str:
 def _line_end(before: str, after: str) -> str:
     pairs = before.count("\r\n") + after.count("\r\n")
     return "\r\n" if 2 * pairs > before.count("\n") + after.count("\n") else "\n"
+
+
+def _width(line: str, tab: int) -> int:
+    blank = line[: len(line) - len(line.lstrip(" \t"))]
+    return len(blank.expandtabs(tab))
+
+
+def _closers(line_before: str, above: Sequence[str], below: Sequence[str], tab: int) -> tuple[str, str]:
+    """Return the bracket that closes the block around the cursor's line below it, and the one that is missing there."""
+    inside = _width(line_before, tab)
+    opening = next((line for line in reversed(above) if line.strip() and _width(line, tab) < inside), "")
+    wanted = _CLOSERS.get(opening.rstrip()[-1:], "")
+    filled = [line for line in below if line.strip()]
+    nearest = filled[0].lstrip()[0] if filled else ""
+    outside = next((line for line in filled if _width(line, tab) < inside), "")
+    first = outside.lstrip()[:1]
+    if nearest in _CLOSERS.values():
+        return nearest, ""
+    if first in _CLOSERS.values() and (
+        not wanted or (first == wanted and _width(outside, tab) == _width(opening, tab))
+    ):
+        return first, ""
+    return "", wanted
 
 
 def _indentation(before: str, after: str) -> tuple[bool | None, int]:

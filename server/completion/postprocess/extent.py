@@ -1,13 +1,29 @@
-"""Where a suggestion ends: at the end of the line, or of the block that it opens or continues."""
+"""Where a suggestion ends: at the end of the line, or of the block that it opens or continues.
+
+Blocks are told by indentation, but first by what the syntax says of brackets, strings and comments that go on over
+lines.
+"""
 
 from __future__ import annotations
 
+import re
+
 from server.completion.postprocess.cursor import Cursor
 from server.completion.postprocess.draft import Draft
+from server.completion.postprocess.syntax import LineEnd
 
 _CLOSERS = (")", "]", "}", "end", "fi", "done", "esac")
+_BRACKETS = (")", "]", "}")
 _OPENERS = (":", "{", "(", "[", "=>", "->")
 _OPENING_WORDS = frozenset({"do", "then", "else", "begin"})
+_FIRST_WORD = re.compile(r"\s*(\w*)(\W?)")
+_BEGINNERS = frozenset({"@", "#", "/", "<", "*", "&", "'", '"', "$", "-", "~", "!", "("})
+"""Characters that begin a statement, or a comment above one."""
+_GOES_ON = frozenset(
+    {"else", "elif", "elsif", "elseif", "except", "finally", "catch", "rescue", "ensure", "while", "until", "case"}
+    | {"default", "when", "and", "or", "then", "do", "end", "fi", "done", "esac"}
+)
+"""Words at the start of a line that belongs to what stands above it."""
 
 
 def opens_block(line: str) -> bool:
@@ -25,7 +41,7 @@ def wants_several_lines(line_before: str, line_after: str) -> bool:
 
 
 def end_of_extent(draft: Draft, cursor: Cursor) -> Draft:
-    """End after one line, or where the block ends, by indentation; hold back lines whose place is not known yet."""
+    """End after one line, or where the block ends; hold back lines whose place is not known yet."""
     if not cursor.multiline:
         end = draft.text.find("\n")
         return draft if end < 0 else draft.cut(end)
@@ -42,35 +58,105 @@ class _Block:
             # On a blank line the indentation may be the suggestion's own first characters.
             first = draft.text.split("\n", 1)[0]
             self._base = cursor.width(cursor.line_before + first)
+        self._syntax = cursor.syntax if "\n" in draft.text else None
+        self._opened = self._syntax.opened if self._syntax is not None else 0
+        self._opening = False
+        """Whether the last line that is not further in than the first opens a block by its indentation."""
+        self._deeper = False
+        """Whether the line above is in that block."""
 
     def limit(self) -> Draft:
         draft, at, kept, blanks = self._draft, 0, 0, 0
         lines = draft.text.split("\n")
+        above: LineEnd | None = None
         for number, line in enumerate(lines):
             start, at = at, at + len(line) + 1
             last = number == len(lines) - 1
             if not line.strip() and number > 0:
                 blanks += 1
-                if blanks > 1 and not last:
+                if blanks > 1 and not last and not self._goes_on(above, self._opened):
                     return draft.cut(kept)
                 continue
             if number >= self._cursor.max_lines:
                 return draft.cut(kept)
-            if number > 0 and self._ends_before(line, after_blank=blanks > 0):
+            if number > 0 and self._ends_before(line, lines[number - 1], above, after_blank=blanks > 0):
+                if last and not draft.settled and _may_go_on(line):
+                    break
                 return draft.cut(kept)
-            kept, blanks = start + len(line), 0
-            if number > 0 and not last and self._ends_with(line):
+            end = start + len(line)
+            here = self._at(end, settled=not last or draft.settled)
+            if here is not None and here.closed >= start:
+                return self._at_closed(here.closed, end, kept, settled=not last or draft.settled)
+            kept, blanks = end, 0
+            if not last and self._ends_with(line, here, first=number == 0 or self._goes_on(above, 0)):
                 return draft.cut(kept)
+            self._note(line, above)
+            above = here
         return draft if draft.settled else draft.hold(kept)
 
-    def _ends_before(self, line: str, *, after_blank: bool) -> bool:
+    def _at(self, end: int, *, settled: bool) -> LineEnd | None:
+        """How it stands at ``end``; the last line is only read while it may close something."""
+        if self._syntax is None or (not settled and not any(bracket in self._draft.text for bracket in _BRACKETS)):
+            return None
+        return self._syntax.at(self._draft.text, end)
+
+    def _at_closed(self, closed: int, end: int, kept: int, *, settled: bool) -> Draft:
+        """End before a bracket that is there already, or behind the line with one that the file lacks."""
+        draft = self._draft
+        until = end
+        if draft.text[closed] == self._cursor.closer:
+            before = draft.text[:closed].rstrip(" \t")
+            until = kept if not before or before.endswith("\n") else len(before)
+        return draft.cut(until) if settled else draft.hold(until)
+
+    def _note(self, line: str, above: LineEnd | None) -> None:
+        if above is not None and above.in_text:
+            return
+        if self._cursor.width(line) > self._base:
+            self._deeper = self._opening
+        else:
+            self._opening = opens_block(line) and not line.rstrip().endswith(("(", "["))
+            self._deeper = False
+
+    @staticmethod
+    def _goes_on(above: LineEnd | None, opened: int) -> bool:
+        """Whether the line above ends in the middle of a string, or with more brackets open than ``opened``."""
+        return above is not None and (above.in_text or above.open > opened)
+
+    def _ends_before(self, line: str, line_above: str, above: LineEnd | None, *, after_blank: bool) -> bool:
+        if above is not None and above.in_text:
+            return False
         width = self._cursor.width(line)
-        if width != self._base:
-            return width < self._base
+        if width < self._base:
+            owed = self._cursor.owed if above is not None and not self._inside_opened else ""
+            return not (owed and line.lstrip().startswith(owed))
+        if width > self._base or self._goes_on(above, 0):
+            return False
         if self._inside_opened:
             return not line.lstrip().startswith(_CLOSERS)
-        return after_blank
+        return after_blank or (self._ended_block(line_above) and not _belongs_to_above(line))
 
-    def _ends_with(self, line: str) -> bool:
-        """Whether ``line`` closes the block that the cursor's line opened."""
-        return self._inside_opened and self._cursor.width(line) == self._base and not opens_block(line)
+    def _ended_block(self, line_above: str) -> bool:
+        return self._deeper or line_above.strip().startswith(("}", "end", "fi", "done", "esac"))
+
+    def _ends_with(self, line: str, here: LineEnd | None, *, first: bool) -> bool:
+        """Whether ``line`` closes the block that the cursor's line opened.
+
+        ``first`` when its indentation says nothing: it is the rest of the cursor's line, or of a string or call.
+        """
+        if not self._inside_opened or opens_block(line):
+            return False
+        if here is not None and self._opened:
+            return not here.open and not here.in_text
+        return not first and self._cursor.width(line) == self._base and not self._goes_on(here, 0)
+
+
+def _belongs_to_above(line: str) -> bool:
+    word = _FIRST_WORD.match(line)
+    return word is None or word.group(1) in _GOES_ON or (not word.group(1) and word.group(2) not in _BEGINNERS)
+
+
+def _may_go_on(line: str) -> bool:
+    """Whether a line that is not complete may still turn out to belong to what stands above it."""
+    word = line.strip()
+    return not word or any(known.startswith(word) for known in _GOES_ON)
