@@ -262,14 +262,15 @@ def doctor(data: DataOption = None, config: ConfigOption = None, as_json: JsonOp
 
 
 @app.command(rich_help_panel="Service")
-def models(as_json: JsonOption = False) -> None:
-    """List the families of code models whose prompts Hearth can write.
+def models(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List the families of code models whose prompts Hearth can write, with their licences.
 
-    A model is recognised by its name; `format` in the table `[engine.vllm]` of hearth.toml settles it otherwise.
+    A model is recognised by its name or by its tokenizer; `format` in the table `[engine.vllm]` of hearth.toml settles
+    it otherwise. The table `[models]` names files with more families, and the licences that are allowed.
     """
     from server.cli.models import show  # noqa: PLC0415  # start-up time
 
-    show(as_json=as_json)
+    show(_load(None, config), as_json=as_json)
 
 
 @config_app.command("check")

@@ -18,6 +18,7 @@ from server.engine.embedded import EmbeddedEngine
 from server.engine.ladder import Ladder
 from server.errors import EngineUnavailable
 from server.explain import Explainer
+from server.prompt import FormatRegistry
 from server.types import ChatMessage, CompletionRequest, Engine, ExplainRequest, Prompt, Rung
 
 if TYPE_CHECKING:
@@ -65,15 +66,16 @@ def assemble(config: HearthConfig, *, only: Rung | None = None, tolerant: bool =
     Args:
         config: All settings.
         only: Use this engine alone; None means those of ``[engine] order``.
-        tolerant: Go on without an index that cannot be opened and say so in ``problem``.
+        tolerant: Go on without an index that cannot be opened or a model that is refused, and say so in ``problem``.
 
     Raises:
-        IndexerError: The index cannot be opened, and ``tolerant`` is off.
+        IndexerError: The index cannot be opened, or the model is refused, and ``tolerant`` is off.
         EngineUnavailable: ``only`` names an engine that is not configured.
     """
-    index, problem = _open_index(config, tolerant=tolerant)
+    problems: list[str] | None = [] if tolerant else None
+    index = _open_index(config, problems)
     try:
-        embedded, ladder = _engines(config, index, only)
+        embedded, ladder = _engines(config, index, only, problems)
     except BaseException:
         if index is not None:
             index.close()
@@ -87,7 +89,7 @@ def assemble(config: HearthConfig, *, only: Rung | None = None, tolerant: bool =
         gatherer=gatherer,
         completion=CompletionService(gatherer, ladder, config.completion, config.context),
         explainer=Explainer(index, ladder, config.explain),
-        problem=problem,
+        problem="\n".join(problems or ()),
     )
 
 
@@ -106,13 +108,18 @@ async def running(config: HearthConfig, *, only: Rung | None = None) -> AsyncIte
 
 
 def make_vllm(config: HearthConfig) -> VllmEngine:
-    """Make the engine that asks a model server, with the prompts of its model's family."""
+    """Make the engine that asks a model server, with the prompts of its model's family.
+
+    Raises:
+        ConfigError: A file of models has a problem.
+        EngineRefused: The licence of a model that the settings name is not allowed.
+    """
     # Without a model server nothing speaks HTTP, and its client takes a seventh of the time to start.
     from server.engine.vllm import VllmEngine  # noqa: PLC0415  # see above
-    from server.prompt import Budget, FormatRegistry, explanation_messages, render  # noqa: PLC0415  # as above
+    from server.prompt import Budget, explanation_messages, render  # noqa: PLC0415  # as above
 
     settings = config.engine.vllm
-    formats = FormatRegistry.built_in()
+    formats = allowed_formats(config)
     budget = Budget(context=settings.context_tokens, snippets=config.context.tokens)
 
     def write_prompt(request: CompletionRequest, model: str) -> Prompt:
@@ -124,12 +131,29 @@ def make_vllm(config: HearthConfig) -> VllmEngine:
     return VllmEngine(settings, config.explain, write_prompt=write_prompt, write_explanation=write_explanation)
 
 
-def _engines(config: HearthConfig, index: Index | None, only: Rung | None) -> tuple[EmbeddedEngine | None, Ladder]:
+def allowed_formats(config: HearthConfig) -> FormatRegistry:
+    """Return the families of models that are known, having looked at the models that the settings name.
+
+    Raises:
+        ConfigError: A file of models has a problem.
+        EngineRefused: The licence of a model that would be used is not allowed.
+    """
+    formats = FormatRegistry.load(config.models)
+    if Rung.VLLM in config.engine.order and config.engine.vllm.configured:
+        formats.require_configured_allowed(config.engine.vllm)
+    return formats
+
+
+def _engines(
+    config: HearthConfig, index: Index | None, only: Rung | None, problems: list[str] | None
+) -> tuple[EmbeddedEngine | None, Ladder]:
     embedded: EmbeddedEngine | None = None
     engines: list[tuple[Rung, Engine]] = []
     for rung in config.engine.order if only is None else (only,):
         if rung is Rung.VLLM and config.engine.vllm.configured:
-            engines.append((rung, make_vllm(config)))
+            vllm = _made_vllm(config, problems)
+            if vllm is not None:
+                engines.append((rung, vllm))
         elif rung is Rung.EMBEDDED:
             embedded = EmbeddedEngine(index, config.engine.embedded)
             engines.append((rung, embedded))
@@ -141,11 +165,23 @@ def _engines(config: HearthConfig, index: Index | None, only: Rung | None) -> tu
     return embedded, Ladder(engines, config.engine)
 
 
-def _open_index(config: HearthConfig, *, tolerant: bool) -> tuple[Index | None, str]:
+def _made_vllm(config: HearthConfig, problems: list[str] | None) -> VllmEngine | None:
     try:
-        return Index.open(config.data.directory, config.index), ""
+        return make_vllm(config)
     except IndexerError as error:
-        if not tolerant:
+        if problems is None:
+            raise
+        _log.error("the model is not used: %s", error)
+        problems.append(f"{error} {error.advice}".rstrip())
+        return None
+
+
+def _open_index(config: HearthConfig, problems: list[str] | None) -> Index | None:
+    try:
+        return Index.open(config.data.directory, config.index)
+    except IndexerError as error:
+        if problems is None:
             raise
         _log.error("the index cannot be opened: %s", error)
-        return None, str(error)
+        problems.append(str(error))
+        return None

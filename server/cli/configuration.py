@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 from server.cli.output import print_json
-from server.config import ConfigProblem, HearthConfig, check, effective, find, load
+from server.config import ConfigProblem, HearthConfig, check, effective, find, load, read
 from server.config.reference import as_toml
-from server.errors import ConfigError
+from server.errors import ConfigError, EngineRefused
+from server.prompt import FormatRegistry
+from server.types import Rung
 
 
 def check_file(explicit: Path | None, *, as_json: bool) -> int:
@@ -16,7 +18,9 @@ def check_file(explicit: Path | None, *, as_json: bool) -> int:
     file = find(explicit)
     problems: tuple[ConfigProblem, ...] = ()
     if file is not None:
-        _, problems = check(file)
+        config, problems = check(file)
+        if config is not None:
+            problems = model_problems(config, file)
     if as_json:
         print_json(
             {
@@ -36,6 +40,19 @@ def check_file(explicit: Path | None, *, as_json: bool) -> int:
         if problem.advice:
             sys.stdout.write(f"  {problem.advice}\n")
     return ConfigError.exit_code if problems else 0
+
+
+def model_problems(config: HearthConfig, file: Path) -> tuple[ConfigProblem, ...]:
+    """Return what is wrong with the files of models, and with the licences of the models that ``file`` names."""
+    registry, problems = FormatRegistry.check(config.models)
+    if not problems and Rung.VLLM in config.engine.order and config.engine.vllm.configured:
+        try:
+            registry.require_configured_allowed(config.engine.vllm)
+        except EngineRefused as error:
+            document, _ = read(file)
+            if document is not None:
+                return (document.problem(("models", "allowed_licences"), error.message, error.advice),)
+    return problems
 
 
 def show(explicit: Path | None, data: Path | None, *, as_json: bool) -> None:

@@ -15,9 +15,11 @@ from rich.text import Text
 from indexer.cli_doctor import Finding, Level, examine, examine_index, examine_libraries
 from indexer.errors import ConfigError
 from server.cli.assembly import make_vllm
+from server.cli.configuration import model_problems
 from server.cli.output import print_json
 from server.config import HearthConfig, check, default_data_directory, find
-from server.prompt import FormatRegistry
+from server.errors import EngineRefused
+from server.prompt import Commercial, FormatRegistry
 from server.types import EngineHealth, Rung
 
 _OLDEST_PYTHON = (3, 11)
@@ -58,10 +60,13 @@ def _findings(explicit_config: Path | None, data: Path | None) -> Iterator[Findi
     except ConfigError as error:
         yield Finding(Level.FAIL, "configuration", error.message, error.advice)
     else:
+        if found is not None and file:
+            problems = model_problems(found, file)
         for problem in problems:
             yield Finding(Level.FAIL, "configuration", str(problem), problem.advice)
         if found is not None:
             config = found
+        if not problems:
             yield Finding(Level.OK, "configuration", str(file) if file else "no hearth.toml; defaults are in force")
     yield from examine_libraries()
     yield from examine_index((data or config.data.directory or default_data_directory()).absolute(), config.index)
@@ -84,7 +89,11 @@ def _model_server(config: HearthConfig) -> Iterator[Finding]:
     if Rung.VLLM not in config.engine.order or not settings.configured:
         yield Finding(Level.OK, name, "none configured; completions come from the embedded engine")
         return
-    health = asyncio.run(_health(config))
+    try:
+        health = asyncio.run(_health(config))
+    except EngineRefused as error:
+        yield Finding(Level.FAIL, name, error.message, error.advice)
+        return
     if not health.available:
         yield Finding(
             Level.FAIL,
@@ -94,8 +103,21 @@ def _model_server(config: HearthConfig) -> Iterator[Finding]:
         )
         return
     yield Finding(Level.OK, name, f"{health.detail} with {health.model}")
-    family = FormatRegistry.built_in().find(health.model, settings.format)
-    yield Finding(Level.OK, "prompt format", f"{family.name} ({family.licence})")
+    yield from _family(FormatRegistry.load(config.models), health.model, settings.format)
+
+
+def _family(registry: FormatRegistry, model: str, name: str) -> Iterator[Finding]:
+    found = registry.find(model, name)
+    registry.require_allowed(model, found)
+    yield Finding(Level.OK, "prompt format", f"{found.name} ({found.licence})")
+    if found.commercial is not Commercial.YES:
+        permits = {"no": "does not permit", "limited": "limits"}.get(found.commercial.value, "may not permit")
+        yield Finding(
+            Level.WARN,
+            "licence",
+            f"{found.licence} {permits} commercial use of {model}",
+            f"Read it before you go on. {found.notes} [models] allowed_licences says which licences may be used.",
+        )
 
 
 async def _health(config: HearthConfig) -> EngineHealth:

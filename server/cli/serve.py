@@ -10,7 +10,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 
 import attrs
 
-from server.cli.assembly import Program, assemble
+from server.cli.assembly import Program, allowed_formats, assemble
 from server.completion import CompletionService
 from server.config import HearthConfig
 from server.gateway.application import make_application
@@ -33,7 +33,12 @@ def serve_team(config: HearthConfig, *, host: str | None = None, port: int | Non
         config: All settings.
         host: Listen here instead of where the settings say.
         port: As ``host``.
+
+    Raises:
+        ConfigError: A file of models has a problem.
+        EngineRefused: The licence of a model is not allowed.
     """
+    allowed_formats(config)
     chosen = attrs.evolve(
         config.server,
         host=config.server.host if host is None else host,

@@ -11,7 +11,7 @@ A ``hearth.toml`` in a work tree is never picked up by itself: a cloned reposito
 its own choosing, and code would leave the building. Without any file every setting has its default.
 """
 
-from server.config.loading import ConfigProblem, LoadedConfig, check, find, load
+from server.config.loading import ConfigProblem, Document, LoadedConfig, check, find, load, read, structure
 from server.config.reference import Setting, all_settings, effective
 from server.config.settings import (
     CompletionConfig,
@@ -22,6 +22,7 @@ from server.config.settings import (
     ExplainConfig,
     HearthConfig,
     LogConfig,
+    ModelsConfig,
     ServerConfig,
     VllmConfig,
     default_data_directory,
@@ -32,12 +33,14 @@ __all__ = [
     "ConfigProblem",
     "ContextConfig",
     "DataConfig",
+    "Document",
     "EmbeddedConfig",
     "EngineConfig",
     "ExplainConfig",
     "HearthConfig",
     "LoadedConfig",
     "LogConfig",
+    "ModelsConfig",
     "ServerConfig",
     "Setting",
     "VllmConfig",
@@ -47,4 +50,6 @@ __all__ = [
     "effective",
     "find",
     "load",
+    "read",
+    "structure",
 ]

@@ -7,9 +7,9 @@ import enum
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import attrs
 import cattrs
@@ -26,10 +26,12 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from indexer.errors import ConfigError
 from server.config.positions import KeyPath, key_lines
-from server.config.reference import all_settings
+from server.config.reference import Setting, all_settings
 from server.config.settings import HearthConfig
 
 _MAX_FILE_BYTES = 1_000_000
+
+_T = TypeVar("_T")
 
 
 @frozen
@@ -51,6 +53,20 @@ class ConfigProblem:
     def error(self) -> ConfigError:
         """Return the exception that says the same."""
         return ConfigError(str(self), advice=self.advice)
+
+
+@frozen
+class Document:
+    """A TOML file that was read; ``values`` is what its ``text`` says."""
+
+    file: Path
+    text: str
+    values: dict[str, Any]
+
+    def problem(self, path: KeyPath, message: str, advice: str) -> ConfigProblem:
+        """Say that something is wrong with the key at ``path``, or with what holds it when it is not there."""
+        line = _line_of(path, key_lines(self.text))
+        return ConfigProblem(self.file, line, ".".join(map(str, path)), message, advice)
 
 
 @frozen
@@ -125,6 +141,12 @@ def load(explicit: Path | None = None, *, data: Path | None = None) -> LoadedCon
 
 def check(file: Path) -> tuple[HearthConfig | None, tuple[ConfigProblem, ...]]:
     """Read ``file``; return the settings, or None and everything that is wrong with it in the order of its lines."""
+    document, problems = read(file)
+    return structure(document, HearthConfig) if document is not None else (None, problems)
+
+
+def read(file: Path) -> tuple[Document | None, tuple[ConfigProblem, ...]]:
+    """Read a TOML file; return it, or None and why it is none."""
     try:
         raw = file.read_bytes()
     except OSError as error:
@@ -133,17 +155,17 @@ def check(file: Path) -> tuple[HearthConfig | None, tuple[ConfigProblem, ...]]:
     if len(raw) > _MAX_FILE_BYTES:
         return None, (ConfigProblem(file, 0, "", "is larger than 1 MB", "A configuration is a few lines long."),)
     try:
-        document = raw.decode().removeprefix("\ufeff")
+        text = raw.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         return None, (ConfigProblem(file, line, "", "is not UTF-8", "Save the file as UTF-8."),)
     try:
-        values = tomllib.loads(document)
+        values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        return None, (_syntax_problem(file, document, error),)
+        return None, (_syntax_problem(file, text, error),)
     except RecursionError:
         return None, (ConfigProblem(file, 0, "", "is nested too deeply", "A configuration has two levels of tables."),)
-    return _structure(file, document, values)
+    return Document(file, text, values), ()
 
 
 def _syntax_problem(file: Path, document: str, error: tomllib.TOMLDecodeError) -> ConfigProblem:
@@ -163,10 +185,12 @@ def _syntax_problem(file: Path, document: str, error: tomllib.TOMLDecodeError) -
     )
 
 
-def _structure(
-    file: Path, document: str, values: dict[str, Any]
-) -> tuple[HearthConfig | None, tuple[ConfigProblem, ...]]:
-    base = file.absolute().parent
+def structure(document: Document, cls: type[_T]) -> tuple[_T | None, tuple[ConfigProblem, ...]]:
+    """Make a ``cls``, an attrs class, of a file; return it, or None and everything wrong in the order of the lines.
+
+    Relative paths start at the directory of the file.
+    """
+    base = document.file.absolute().parent
 
     def to_path(value: object, _type: type[Path]) -> Path:
         if not isinstance(value, str) or not value:
@@ -177,12 +201,11 @@ def _structure(
     converter = _converter()
     converter.register_structure_hook(Path, to_path)
     try:
-        return converter.structure(values, HearthConfig), ()
+        return converter.structure(document.values, cls), ()
     except ClassValidationError as error:
-        lines = key_lines(document)
+        known = all_settings() if issubclass(cls, HearthConfig) else []
         problems = [
-            ConfigProblem(file, _line_of(path, lines), ".".join(map(str, path)), message, advice)
-            for path, message, advice in _explain(error, (), HearthConfig)
+            document.problem(path, message, advice) for path, message, advice in _explain(error, (), cls, known)
         ]
         return None, tuple(sorted(problems, key=lambda problem: (problem.line, problem.key)))
 
@@ -278,18 +301,20 @@ def _shown(value: object) -> str:
     return str(value)
 
 
-def _explain(error: BaseException, path: KeyPath, cls: type | None) -> Iterator[tuple[KeyPath, str, str]]:
-    """Flatten cattrs' tree of errors into ``(path, message, advice)``."""
+def _explain(
+    error: BaseException, path: KeyPath, cls: type | None, settings: Sequence[Setting]
+) -> Iterator[tuple[KeyPath, str, str]]:
+    """Flatten cattrs' tree of errors into ``(path, message, advice)``; ``settings`` are those that may be meant."""
     if isinstance(error, (ClassValidationError, IterableValidationError)):
         for inner in error.exceptions:
             key, type_ = _noted(inner)
-            yield from _explain(inner, path if key is None else (*path, key), type_ or cls)
+            yield from _explain(inner, path if key is None else (*path, key), type_ or cls, settings)
     elif isinstance(error, ForbiddenExtraKeysError):
         known = [item.name for item in attrs.fields(error.cl)]
         for name in sorted(error.extra_fields):
-            yield (*path, name), *_unknown(name, path, known)
+            yield (*path, name), *_unknown(name, path, known, settings)
     else:
-        yield path, _readable(error), _help_for(path)
+        yield path, _readable(error), _help_for(path, settings)
 
 
 def _noted(error: BaseException) -> tuple[str | int | None, type | None]:
@@ -301,33 +326,37 @@ def _noted(error: BaseException) -> tuple[str | int | None, type | None]:
     return None, None
 
 
-def _unknown(name: str, path: KeyPath, known: list[str]) -> tuple[str, str]:
+def _unknown(name: str, path: KeyPath, known: list[str], settings: Sequence[Setting]) -> tuple[str, str]:
     kind = "table or setting" if not path else "setting"
     message = f"unknown {kind}"
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if close:
         return message, f"Did you mean `{'.'.join([*map(str, path), close[0]])}`?"
-    elsewhere = [item.key for item in all_settings() if item.key.rsplit(".", 1)[-1] == name]
+    elsewhere = [item.key for item in settings if item.key.rsplit(".", 1)[-1] == name]
     if elsewhere:
         return message, f"Did you mean `{elsewhere[0]}`?"
-    where = f"[{'.'.join(map(str, path))}]" if path else "The top level"
+    where = f"[{'.'.join(part for part in path if isinstance(part, str))}]" if path else "The top level"
     return message, f"{where} has {', '.join(known)}."
 
 
 def _readable(error: BaseException) -> str:
     """Turn the message of an attrs validator (``'x' must be >= 1: 0``) into one that reads on after the key."""
+    if isinstance(error, KeyError):
+        return "is missing"
     text = str(error.args[0]) if error.args else str(error)
     if match := re.fullmatch(r"'\w+' (must be (?:>=|<=|<|>) .*): (.*)", text, re.DOTALL):
         return f"{match.group(1)}, not {match.group(2)}"
     if match := re.fullmatch(r"'\w+' must be in (.*) \(got (.*)\)", text, re.DOTALL):
         allowed, given = match.group(1).strip("()"), match.group(2)
         return f"must be one of {allowed}, not {given}".replace("'", '"')
+    if match := re.fullmatch(r"Length of '\w+' must be >= 1: 0", text):
+        return "must not be empty"
     return text
 
 
-def _help_for(path: KeyPath) -> str:
+def _help_for(path: KeyPath, settings: Sequence[Setting]) -> str:
     key = ".".join(str(part) for part in path if isinstance(part, str))
-    for setting in all_settings():
+    for setting in settings:
         if setting.key == key:
             return f"It means: {setting.help}" if setting.help else ""
     return ""

@@ -74,7 +74,9 @@ class VllmConfig:
         _address,
     )
     model: str = _setting("", "Name of the completion model; empty means the first one that the server lists.")
-    format: str = _setting("", "Name of the fill-in-the-middle format; empty means the one that fits the model's name.")
+    format: str = _setting(
+        "", "Name of the model's family in `hearth models`; empty means that the model's name or its tokenizer tells."
+    )
     chat_url: str = _setting("", "Address of the chat model for explanations; empty means the same server.", _address)
     chat_model: str = _setting("", "Name of the chat model; empty means the same model.")
     api_key_env: str = _setting(
@@ -105,6 +107,20 @@ class VllmConfig:
     def configured(self) -> bool:
         """Whether there is a model server to ask."""
         return bool(self.url or self.uds)
+
+
+@frozen
+class ModelsConfig:
+    """Which models may be used, and what Hearth knows of them."""
+
+    files: tuple[Path, ...] = _setting(
+        (), "Files with more families of models, or other words on those that Hearth knows; see docs/models.md."
+    )
+    allowed_licences: tuple[str, ...] = _setting(
+        ("*",),
+        "Licences of models that may be used, as `hearth models` names them; `*` stands for anything.",
+        validators.min_len(1),
+    )
 
 
 @frozen
@@ -212,6 +228,7 @@ class HearthConfig:
     data: DataConfig = field(factory=DataConfig)
     index: IndexConfig = field(factory=IndexConfig)
     engine: EngineConfig = field(factory=EngineConfig)
+    models: ModelsConfig = field(factory=ModelsConfig)
     completion: CompletionConfig = field(factory=CompletionConfig)
     context: ContextConfig = field(factory=ContextConfig)
     explain: ExplainConfig = field(factory=ExplainConfig)

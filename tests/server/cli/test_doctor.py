@@ -93,7 +93,50 @@ def test_config_show_is_a_file_that_can_be_used(hearth: Hearth, tmp_path: Path) 
     assert hearth("config", "show", "--json").json()["settings"]["engine"]["order"] == ["vllm", "embedded"]
 
 
-def test_models_are_listed(hearth: Hearth) -> None:
-    formats = {model["format"] for model in hearth("models", "--json").json()["models"]}
-    assert "qwen2.5-coder" in formats
-    assert "qwen2.5-coder" in hearth("models").out
+RESTRICTED = """
+[engine.vllm]
+url = "http://127.0.0.1:9"
+model = "codestral-22b"
+[models]
+allowed_licences = ["Apache-2.0"]
+"""
+
+
+def test_models_are_listed_with_what_is_allowed(hearth: Hearth, tmp_path: Path) -> None:
+    file = tmp_path / "hearth.toml"
+    file.write_text(RESTRICTED)
+    models = {model["format"]: model for model in hearth("models", "--json", "--config", file).json()["models"]}
+    qwen = models["qwen2.5-coder"]
+    assert (qwen["licence"], qwen["commercial"], qwen["allowed"]) == ("Apache-2.0", "yes", True)
+    (small,) = qwen["exceptions"]
+    assert (small["licence"], small["commercial"], small["allowed"]) == ("Qwen-Research", "no", False)
+    table = hearth("models").out
+    assert "qwen2.5-coder" in table
+    assert "qwen2.5-coder-3b*" in table
+
+
+def test_a_licence_that_is_not_allowed_is_refused_everywhere(hearth: Hearth, tmp_path: Path) -> None:
+    file = tmp_path / "hearth.toml"
+    file.write_text(RESTRICTED)
+    said = 'The model "codestral-22b" has the licence MNPL-0.1, which [models] allowed_licences'
+    outcome = hearth("config", "check", "--config", file)
+    assert (outcome.code, outcome.out.splitlines()[0][: len(f"{file}:6: ")]) == (2, f"{file}:6: ")
+    assert said in outcome.out
+    outcome = hearth("doctor", "--config", file)
+    assert outcome.code == 1
+    assert said in outcome.out
+    for command in (["complete", "shop:shop/cart.py:9:28"], ["serve"]):
+        outcome = hearth(*command, "--config", file)
+        assert outcome.code == 10
+        assert said in outcome.err
+
+
+def test_a_file_of_models_with_a_mistake_is_named(hearth: Hearth, tmp_path: Path) -> None:
+    file = tmp_path / "hearth.toml"
+    file.write_text('[models]\nfiles = ["own.toml"]\n')
+    (tmp_path / "own.toml").write_text('[[format]]\nnam = "x"\n')
+    for command in (["config", "check"], ["doctor"]):
+        outcome = hearth(*command, "--config", file)
+        assert outcome.code != 0
+        assert f"{tmp_path / 'own.toml'}:2: format.0.nam: unknown setting" in outcome.out
+    assert hearth("models", "--config", file).code == 2

@@ -101,3 +101,12 @@ def test_doctor_says_when_no_format_fits(hearth: Hearth, server: FaultServer, co
     outcome = hearth("doctor", "--config", config)
     assert outcome.code == 1
     assert 'The prompt format of the model "acme/secret" is not known' in outcome.out
+
+
+def test_doctor_warns_of_a_licence_that_limits_commercial_use(
+    hearth: Hearth, server: FaultServer, config: Path
+) -> None:
+    server.models = ("mistralai/Codestral-22B-v0.1",)
+    outcome = hearth("doctor", "--config", config)
+    assert outcome.code == 0
+    assert "warn  licence: MNPL-0.1 does not permit commercial use of mistralai/Codestral-22B-v0.1" in outcome.out

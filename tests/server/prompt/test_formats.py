@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.errors import EngineRefused
-from server.prompt import FimFormat, FormatRegistry, ModelKind
+from server.prompt import Commercial, FimFormat, FormatRegistry, ModelKind
 
 REGISTRY = FormatRegistry.built_in()
 FORMATS = REGISTRY.all()
@@ -52,8 +52,9 @@ def test_an_unknown_model_says_what_to_write() -> None:
 def test_a_format_is_complete(fim: FimFormat) -> None:
     assert fim.template.count("{prefix}") == fim.template.count("{suffix}") == 1
     assert fim.stop or fim.stop_token_ids
-    assert fim.commercial in {"yes", "no", "limited"}
-    assert fim.licence
+    assert fim.title
+    assert fim.commercial is not Commercial.UNKNOWN
+    assert fim.bos == "" or fim.bos in fim.markers
     for pattern in fim.models:
         assert pattern == pattern.lower()
     written = fim.template.format(prefix="", suffix="")
