@@ -87,7 +87,9 @@ def assemble(config: HearthConfig, *, only: Rung | None = None, tolerant: bool =
         ladder=ladder,
         embedded=embedded,
         gatherer=gatherer,
-        completion=CompletionService(gatherer, ladder, config.completion, config.context),
+        completion=CompletionService(
+            gatherer, ladder, config.completion, config.context, propose=embedded.propose if embedded else None
+        ),
         explainer=Explainer(index, ladder, config.explain),
         problem="\n".join(problems or ()),
     )

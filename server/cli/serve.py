@@ -84,7 +84,12 @@ def shared_services(
 
     def services(_: StartOptions) -> Services:
         completion = CompletionService(
-            program.gatherer, program.ladder, program.config.completion, program.config.context, threads=threads
+            program.gatherer,
+            program.ladder,
+            program.config.completion,
+            program.config.context,
+            threads=threads,
+            propose=program.embedded.propose if program.embedded is not None else None,
         )
 
         async def close() -> None:

@@ -60,6 +60,11 @@ class Debounce:
         """A model's first token took so long."""
         self._latency = _average(self._latency, seconds)
 
+    @property
+    def latency(self) -> float | None:
+        """The usual time to a model's first token, in seconds; ``None`` until there was one."""
+        return self._latency
+
     def seconds(self, document: str) -> float:
         """Return how long to wait now."""
         if not self._adaptive or not self._start:

@@ -31,12 +31,21 @@ CACHE_HITS = Counter(
     "Completions served from a finished text that the user types along.",
     ["engine"],
 )
+STAND_INS = Counter(
+    "hearth_completion_stand_ins_total",
+    "Suggestions shown until a model's first token, by what the model made of them: continued, replaced or left.",
+    ["outcome"],
+)
+SPECULATIVE = Counter(
+    "hearth_completion_speculative_requests_total",
+    "Requests to a model begun when a suggestion was taken, before an editor asked for the next one.",
+)
 GENERATED_TOKENS = Counter(
     "hearth_completion_tokens_total", "Tokens that engines generated for completions.", ["engine"]
 )
 WASTED_TOKENS = Counter(
     "hearth_completion_wasted_tokens_total",
-    "Tokens of completions that never were in a whole answer: cancelled, failed, empty or unread.",
+    "Tokens of completions that never were in a whole answer: cancelled, failed, empty, unread or speculative.",
     ["engine", "reason"],
 )
 SHOWN = Counter("hearth_suggestions_shown_total", "Suggestions that an editor reported as shown.", ["engine"])

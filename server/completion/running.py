@@ -13,7 +13,8 @@ from server.completion.continuation import Start, may_fit, rest_of
 from server.completion.gathering import Gathering
 from server.completion.postprocess import Draft, cursor_of, limit
 from server.completion.records import Making
-from server.completion.usage import Usage
+from server.completion.stand_in import StandIn
+from server.completion.usage import Tally, Usage
 from server.config import CompletionConfig
 from server.context import RecentEdit
 from server.engine.ladder import LadderStream
@@ -40,6 +41,7 @@ class Task:
         pause_seconds: How long after that to wait for the next key before a model is asked.
         shared: Whether other requests may take it over; it then outlives the one that started it for a moment.
         model: Name of the model behind the best engine.
+        speculative: Whether it is begun before anybody asks.
     """
 
     request: CompletionRequest
@@ -49,6 +51,7 @@ class Task:
     pause_seconds: float = 0.0
     shared: bool = False
     model: str = ""
+    speculative: bool = False
 
 
 @dataclass(slots=True)
@@ -74,6 +77,8 @@ class Run:
         gathering: Where context comes from.
         config: Extent and deadline.
         on_end: Called once when it has ended, in whatever way.
+        tally: Where its tokens are counted.
+        stand_in: Says something until a model does.
     """
 
     def __init__(
@@ -83,12 +88,16 @@ class Run:
         gathering: Gathering,
         config: CompletionConfig,
         on_end: Callable[[Run], None],
+        *,
+        tally: Tally,
+        stand_in: StandIn | None = None,
     ) -> None:
         self.task = task
         self.start = Start.of(task.request)
         self.making = Making()
-        self.usage = Usage()
+        self.usage = Usage(speculative=task.speculative, tally=tally)
         self.said = Draft("")
+        self.stand_in = stand_in
         self.asked = False
         """Whether an engine was asked; until then nothing is lost by starting anew."""
         self.ended = False
@@ -144,6 +153,7 @@ class Run:
     def follow(self) -> None:
         """Keep it running for a request."""
         self._interest.followers += 1
+        self.usage.speculative = False
         self._interest.forget_timer()
 
     async def leave(self) -> None:
@@ -198,6 +208,8 @@ class Run:
             self.asked = True
             metrics.ENGINE_REQUESTS.labels(self._engine.name).inc()
             asked = time.perf_counter()
+            if self.stand_in is not None and self._engine.name == Rung.VLLM:
+                self.stand_in.start(self.task.request, self._cursor, self._tell)
             async with self._engine.complete(request) as deltas:
                 ladder = deltas if isinstance(deltas, LadderStream) else None
                 self.making.engine = ladder.rung.value if ladder is not None else self._engine.name
@@ -245,6 +257,7 @@ class Run:
             if delta is None:
                 break
             if not self._raw:
+                self._no_stand_in()
                 self._stage("first_token", asked)
                 self.making.confidence, self.making.source = delta.confidence, delta.source
             self._raw += delta.text
@@ -257,6 +270,7 @@ class Run:
 
     def _end(self) -> None:
         self._interest.forget_timer()
+        self._no_stand_in()
         self.said = limit(self._raw, self._cursor, final=True)
         self.ended = True
         self.usage.engine = self.making.engine
@@ -265,6 +279,10 @@ class Run:
             self.usage.waste("cancelled" if self.cancelled else "failed")
         self._tell()
         self._on_end(self)
+
+    def _no_stand_in(self) -> None:
+        if self.stand_in is not None:
+            self.stand_in.stop()
 
     def _tell(self) -> None:
         self.version += 1

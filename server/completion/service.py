@@ -9,16 +9,23 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
+from server.completion import metrics
 from server.completion.cache import Kept, TypeThroughCache
 from server.completion.debounce import Debounce
 from server.completion.gathering import Gathering
 from server.completion.postprocess import wants_several_lines
-from server.completion.records import Reuse, SuggestionRecord, SuggestionRecords
+from server.completion.records import Outcome, Reuse, SuggestionRecord, SuggestionRecords
 from server.completion.running import Run, Task
+from server.completion.speculation import Finished, Speculation
+from server.completion.stand_in import QUICK_SECONDS, Propose, StandIn
 from server.completion.suggestion import Sources, Suggestion, SuggestionUpdate
+from server.completion.usage import Tally
 from server.config import CompletionConfig, ContextConfig
 from server.context import ContextGatherer, RecentEdit
 from server.types import CompletionRequest, Engine, Rung
+
+MAX_WASTE = 0.15
+"""The part of a model's tokens that may be wasted; beyond it nothing is begun before it is asked for."""
 
 
 class CompletionService:
@@ -30,6 +37,7 @@ class CompletionService:
         config: Pause before asking, deadline, extent.
         context_config: How long context may take; what comes later is left out.
         threads: Where context is gathered; by default threads of its own.
+        propose: Finds what may stand in for a model until its first token; by default nothing does.
     """
 
     def __init__(
@@ -40,6 +48,7 @@ class CompletionService:
         context_config: ContextConfig | None = None,
         *,
         threads: Executor | None = None,
+        propose: Propose | None = None,
     ) -> None:
         self._engine = engine
         self._config = config or CompletionConfig()
@@ -47,6 +56,9 @@ class CompletionService:
         self._runs: dict[str, Run] = {}
         self._cache = TypeThroughCache()
         self._debounce = Debounce(self._config)
+        self._speculation = Speculation()
+        self._tally = Tally()
+        self._propose = propose if self._config.stand_in else None
         self.records = SuggestionRecords()
         self.model = ""
         """Name of the model behind the best engine, as far as known; noted with each suggestion."""
@@ -76,12 +88,8 @@ class CompletionService:
             document: Names the document among those of all sessions; empty when nothing will follow this request.
             lead: What the editor shows before the suggestion as a part of it.
         """
-        config = self._config
-        line_before = request.prefix[request.prefix.rfind("\n") + 1 :]
-        line_after = request.suffix.partition("\n")[0]
-        multiline = config.multiline and wants_several_lines(line_before, line_after)
         task = Task(
-            request=replace(request, multiline=multiline, max_tokens=config.max_tokens),
+            request=self._fill_in(request),
             recent_edits=recent_edits,
             session=session,
             asked_at=time.perf_counter(),
@@ -99,6 +107,8 @@ class CompletionService:
         updates = Suggestion(task.request, record, sources).updates()
         async with aclosing(updates):
             yield updates
+        if document and record.outcome is Outcome.SUGGESTED:
+            self._speculation.finished(document, Finished(record.id, task, record.text))
 
     async def complete(self, request: CompletionRequest) -> SuggestionUpdate:
         """Return only the finished suggestion."""
@@ -113,22 +123,34 @@ class CompletionService:
 
         Args:
             document: As for :meth:`stream`.
-            text: Returns all of its text now; called only if something is being written for it.
+            text: Returns all of its text now; called only if something is being written for it, or was suggested.
         """
         self._debounce.note_key(document)
         # What is kept for other documents was made without knowing of this change.
         self._cache.forget_all_but(document)
         run = self._runs.get(document)
-        if run is None:
+        if run is None and not self._speculation.waits(document):
             return
-        if run.survives(text()):
+        now = text()
+        if run is not None and run.survives(now):
             run.keep()
-        else:
+        elif run is not None:
             self._give_up(document)
+        taken = self._speculation.changed(document, now)
+        if taken is not None:
+            self._go_on(document, taken)
+
+    def accepted(self, identifier: str) -> None:
+        """An editor says that a suggestion was taken: what comes after it is begun before it is asked for."""
+        self.records.note_accepted(identifier)
+        taken = self._speculation.accepted(identifier)
+        if taken is not None:
+            self._go_on(*taken)
 
     def closed(self, document: str) -> None:
         """A document was closed: nothing is written for it any more, and nothing kept."""
         self._give_up(document)
+        self._speculation.forget(document)
         self._cache.forget(document)
 
     @property
@@ -143,6 +165,28 @@ class CompletionService:
         self._cache.clear()
         self._gathering.close()
 
+    def _fill_in(self, request: CompletionRequest) -> CompletionRequest:
+        config = self._config
+        line_before = request.prefix[request.prefix.rfind("\n") + 1 :]
+        line_after = request.suffix.partition("\n")[0]
+        multiline = config.multiline and wants_several_lines(line_before, line_after)
+        return replace(request, multiline=multiline, max_tokens=config.max_tokens)
+
+    def _go_on(self, document: str, taken: Finished) -> None:
+        """Ask a model for what comes after a suggestion that was taken, if that rarely is in vain."""
+        if not self._config.speculate or self._engine.name != Rung.VLLM or self._tally.share > MAX_WASTE:
+            return
+        before = taken.task.request
+        request = self._fill_in(replace(before, prefix=before.prefix + taken.text))
+        run = self._runs.get(document)
+        if (run is not None and run.serves(request)) or next(self._kept(document, request), None) is not None:
+            return
+        now = time.perf_counter()
+        task = replace(taken.task, request=request, asked_at=now, pause_seconds=0.0, model=self.model, speculative=True)
+        run, _ = self._new_run(task, document)
+        metrics.SPECULATIVE.inc()
+        run.keep()
+
     def _kept(self, document: str, request: CompletionRequest) -> Iterator[tuple[Kept, str]]:
         return self._cache.find(document, request) if document else iter(())
 
@@ -154,10 +198,24 @@ class CompletionService:
 
     def _new_run(self, task: Task, document: str) -> tuple[Run, Reuse]:
         self._give_up(document)
-        run = Run(task, self._engine, self._gathering, self._config, partial(self._ended, document))
+        run = Run(
+            task,
+            self._engine,
+            self._gathering,
+            self._config,
+            partial(self._ended, document),
+            tally=self._tally,
+            stand_in=self._stand_in(),
+        )
         if task.shared:
             self._runs[document] = run
         return run, Reuse.NONE
+
+    def _stand_in(self) -> StandIn | None:
+        latency = self._debounce.latency
+        if self._propose is None or (latency is not None and latency < QUICK_SECONDS):
+            return None
+        return StandIn(self._propose, self._config.stand_in)
 
     def _give_up(self, document: str) -> None:
         run = self._runs.pop(document, None)

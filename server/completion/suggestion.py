@@ -12,7 +12,7 @@ from server.completion import metrics
 from server.completion.cache import Kept
 from server.completion.continuation import rest_of
 from server.completion.postprocess import Draft, cursor_of, fit
-from server.completion.records import Outcome, Reuse, SuggestionRecord
+from server.completion.records import Making, Outcome, Reuse, SuggestionRecord
 from server.completion.running import Run
 from server.types import CompletionRequest
 
@@ -21,8 +21,10 @@ from server.types import CompletionRequest
 class SuggestionUpdate:
     """All of a suggestion's text so far.
 
-    Each text begins with the one before it, except for the last one (``final``), which may have lost some of its end,
-    or all of it when the suggestion is withdrawn. ``source`` says where the text was found, if the engine found it.
+    Each text begins with the one before it, with two exceptions. The last one (``final``) may have lost some of its
+    end, or all of it when the suggestion is withdrawn. And once, where ``engine`` changes, a model's text takes the
+    place of what stood in for it; neither of the two is empty, and no text is ever of both.
+    ``source`` says where the text was found, if the engine found it.
     """
 
     id: str
@@ -64,6 +66,8 @@ class Suggestion:
         self._cursor = cursor_of(request)
         self._started = time.perf_counter()
         self._final: Draft | None = None
+        self._standing_in = False
+        """Whether what is shown is a stand-in's text."""
 
     async def updates(self) -> AsyncGenerator[SuggestionUpdate, None]:
         """Stream it. Closing the generator, or a cancel, leaves the run."""
@@ -72,7 +76,8 @@ class Suggestion:
                 take_run = self._sources.run
                 while self._final is None:
                     run, self._record.reuse = take_run()
-                    self._record.making = run.making
+                    if not self._standing_in:
+                        self._record.making = run.making
                     async with aclosing(self._follow(run)) as drafts:
                         async for draft in drafts:
                             yield self._update(draft, final=False)
@@ -93,7 +98,7 @@ class Suggestion:
                 kept.usage.seen = True
                 metrics.CACHE_HITS.labels(kept.making.engine).inc()
                 self._final = draft
-                self._grows(draft)
+                self._grows(draft, kept.making)
                 return True
         return False
 
@@ -122,32 +127,68 @@ class Suggestion:
                 if draft.complete:
                     await run.enough()
                     continue
-                if self._grows(draft):
+                if self._grows(draft, run.making):
                     yield draft
+                elif not draft.text and (stand_in := self._stand_in(run, typed)) is not None:
+                    yield stand_in
                 await run.news(version)
         finally:
             await run.leave()
 
     def _take(self, draft: Draft, run: Run) -> None:
-        self._grows(draft)
-        self._final = draft
+        self._grows(draft, run.making)
         if draft.text:
+            self._final = draft
+            self._taken_over(run.making, draft)
             run.usage.seen = True
         else:
+            # A stand-in that is shown stays: it is sure, and the model knows nothing better.
+            self._final = Draft(self._record.text if self._standing_in else "", final=True)
             run.usage.waste("empty")
         if self._record.reuse is Reuse.RECYCLED:
             metrics.RECYCLED.labels(run.making.engine).inc()
 
-    def _grows(self, draft: Draft) -> bool:
-        """Note what is about to be shown; whether it adds to what was."""
+    def _grows(self, draft: Draft, making: Making) -> bool:
+        """Note what is about to be shown; whether it adds to what was, or takes a stand-in's place."""
         shown = self._record.text
-        if len(draft.text) <= len(shown) or not draft.text.startswith(shown):
+        if self._standing_in:
+            if shown.startswith(draft.text):
+                # The model says less so far, but nothing else.
+                return False
+            self._taken_over(making, draft)
+            self._time_first_text()
+        elif len(draft.text) <= len(shown) or not draft.text.startswith(shown):
             return False
-        if not shown:
-            seconds = time.perf_counter() - self._started
-            metrics.FIRST_TEXT_SECONDS.labels(self._record.engine).observe(seconds)
+        elif not shown:
+            self._time_first_text()
         self._record.text = draft.text
         return True
+
+    def _stand_in(self, run: Run, typed: str) -> Draft | None:
+        """Return what may be shown while the model is silent, if nothing is yet."""
+        stand_in = run.stand_in
+        if stand_in is None or not stand_in.text.text or self._record.text:
+            return None
+        rest = rest_of(stand_in.text.text, typed, ended=True)
+        draft = fit(replace(stand_in.text, text=rest), self._cursor) if rest is not None else Draft("")
+        if not draft.text:
+            return None
+        self._standing_in = True
+        self._record.making, self._record.text = stand_in.making, draft.text
+        self._time_first_text()
+        return draft
+
+    def _taken_over(self, making: Making, draft: Draft) -> None:
+        """Let the model's text be the suggestion's from now on."""
+        if self._standing_in:
+            self._standing_in = False
+            goes_on = draft.text.startswith(self._record.text) or self._record.text.startswith(draft.text)
+            metrics.STAND_INS.labels("continued" if goes_on else "replaced").inc()
+            self._record.making = making
+
+    def _time_first_text(self) -> None:
+        seconds = time.perf_counter() - self._started
+        metrics.FIRST_TEXT_SECONDS.labels(self._record.engine).observe(seconds)
 
     def _update(self, draft: Draft, *, final: bool) -> SuggestionUpdate:
         self._record.text = draft.text
@@ -161,6 +202,8 @@ class Suggestion:
         if record.outcome is not Outcome.RUNNING:
             return
         record.outcome = outcome
+        if self._standing_in:
+            metrics.STAND_INS.labels("left").inc()
         seconds = time.perf_counter() - self._started
         record.stages["total"] = round(seconds * 1000, 3)
         metrics.STAGE_SECONDS.labels("total").observe(seconds)

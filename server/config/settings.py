@@ -173,6 +173,16 @@ class CompletionConfig:
     max_tokens: int = _setting(128, "Most tokens of one completion.", _between(1, 4096))
     multiline: bool = _setting(True, "Whether to propose several lines where the cursor's line is empty.")
     max_lines: int = _setting(12, "Most lines of one completion.", _between(1, 200))
+    stand_in: float = _setting(
+        0.7,
+        "Least confidence at which the embedded engine's suggestion is shown until a model's first token; "
+        "0 shows nothing until then.",
+        _between(0.0, 1.0),
+    )
+    speculate: bool = _setting(
+        True,
+        "Whether a model is asked for what comes next as soon as a suggestion is taken, while that is rarely in vain.",
+    )
     deadline_ms: int = _setting(
         10_000, "Most time for one completion from the key stroke on, in milliseconds.", _between(10, 600_000)
     )

@@ -59,7 +59,7 @@ class CompletionItems:
             sort_text="0",
             insert_text_format=types.InsertTextFormat.PlainText,
             text_edit=types.TextEdit(range=text.range, new_text=final.text),
-            command=types.Command(title="Accepted", command=ACCEPTED_COMMAND, arguments=[final.id]),
+            command=types.Command(title="Accepted", command=ACCEPTED_COMMAND, arguments=[final.id, final.engine]),
         )
         return types.CompletionList(is_incomplete=True, items=[item])
 

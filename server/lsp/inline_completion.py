@@ -123,6 +123,6 @@ def _items(update: SuggestionUpdate | None, text: CursorText | None) -> types.In
     item = types.InlineCompletionItem(
         insert_text=text.selected + update.text,
         range=text.range,
-        command=types.Command(title="Accepted", command=ACCEPTED_COMMAND, arguments=[update.id]),
+        command=types.Command(title="Accepted", command=ACCEPTED_COMMAND, arguments=[update.id, update.engine]),
     )
     return types.InlineCompletionList(items=[item])

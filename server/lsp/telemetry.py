@@ -28,7 +28,7 @@ class Telemetry:
 
     def accepted(self, params: Any) -> None:
         """``hearth/didAcceptCompletion``."""
-        self._records().note_accepted(_identifier(params))
+        self._accepted(_identifier(params))
 
     def partially_accepted(self, params: Any) -> None:
         """``hearth/didPartiallyAcceptCompletion``."""
@@ -46,7 +46,11 @@ class Telemetry:
     async def accepted_command(self, arguments: list[Any], _: Any) -> None:
         """The command of every item, run by editors that know nothing of the notifications."""
         if arguments and isinstance(arguments[0], str):
-            self._records().note_accepted(arguments[0])
+            self._accepted(arguments[0])
+
+    def _accepted(self, identifier: str) -> None:
+        if self._server.services is not None:
+            self._server.services.completion.accepted(identifier)
 
     def _records(self) -> SuggestionRecords:
         services = self._server.services

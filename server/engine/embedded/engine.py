@@ -60,14 +60,18 @@ class EmbeddedEngine:
         ranked = self._suggester.rank(request)
         return tuple(self._suggestions(request, ranked, _FLOOR if floor is None else floor))
 
-    def propose(self, request: CompletionRequest) -> Completion | None:
+    def propose(self, request: CompletionRequest, least: float | None = None) -> Completion | None:
         """Return what an editor should show: the most that is likely enough, or ``None`` to stay silent.
 
         That is several lines where they are wanted and sure, a line, or the beginning of one that candidates share.
+
+        Args:
+            request: Where the cursor is.
+            least: Least confidence that is enough; by default, and never less than, what the settings say.
         """
         ranked = self._suggester.rank(request)
-        least = self._config.threshold
-        found = self._suggestions(request, ranked, least)
+        least = max(self._config.threshold, least or 0.0)
+        found = [found for found in self._suggestions(request, ranked, least) if found.confidence >= least]
         if found:
             return next((completion for completion in found if "\n" in completion.text), found[0])
         begun = ranked.beginning(self._ranker.beginnings, min(1.0, least + _BEGINNING_MARGIN))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -90,6 +90,13 @@ class FixedGatherer(ContextGatherer):
 
 def request(before: str = "x = ", after: str = "\n") -> CompletionRequest:
     return CompletionRequest(path="a.py", language="python", prefix=before, suffix=after)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for a condition."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110  # there is no event to wait for
+            await asyncio.sleep(0.002)
 
 
 async def collect(service: CompletionService, asked: CompletionRequest | None = None) -> list[SuggestionUpdate]:
