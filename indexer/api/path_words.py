@@ -28,7 +28,7 @@ def path_affinity(paths: Collection[str], analysis: QueryAnalysis) -> dict[str, 
     affinity: dict[str, float] = {}
     for path, found in words.items():
         score = sum(rarity[word] for word in found & analysis.words) / best
-        if analysis.paths and any(path.lower().endswith(spelled) for spelled in analysis.paths):
+        if path.lower().endswith(analysis.paths):
             score = 1.0
         affinity[path] = min(score, 1.0)
     return affinity

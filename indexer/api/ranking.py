@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from indexer.api.analysis import Intent, QueryAnalysis, analyse
 from indexer.api.path_words import path_affinity
-from indexer.api.snapshot import Snapshot
+from indexer.api.snapshot import ShownChunks, Snapshot
 from indexer.store.catalog import ChunkRecord, RefRecord
 from indexer.store.lexical import FieldWeights
 from indexer.tokens import identifier_terms
@@ -92,7 +92,7 @@ def search(
     refs = snapshot.select(scope)
     if k < 1 or not refs or not analysis.text.strip():
         return []
-    allowed = snapshot.chunk_ids(refs, scope.exclude)
+    allowed = snapshot.chunks(refs, scope.exclude)
     if not len(allowed):
         return []
     candidates = _candidates(snapshot, analysis, refs, allowed, weights=weights, k=k)
@@ -108,7 +108,7 @@ def references(snapshot: Snapshot, name: str, scope: Scope, limit: int) -> list[
     refs = snapshot.select(scope)
     if not terms or not refs or snapshot.lexical is None or limit < 1:
         return []
-    allowed = snapshot.chunk_ids(refs, scope.exclude)
+    allowed = snapshot.chunks(refs, scope.exclude)
     ids, scores = _lexical(snapshot, {terms[-1]: 1.0}, refs, allowed, wanted=limit * 8, fields=FieldWeights(1.0, 0.0))
     found: list[_Ranked] = []
     defined = _Defined.of(snapshot, refs, (name,))
@@ -142,7 +142,7 @@ def _candidates(
     snapshot: Snapshot,
     analysis: QueryAnalysis,
     refs: Sequence[RefRecord],
-    allowed: Ids,
+    allowed: ShownChunks,
     *,
     weights: RankingWeights,
     k: int,
@@ -155,7 +155,10 @@ def _candidates(
     dense_ids, dense = np.empty(0, np.int64), np.empty(0, np.float32)
     query = snapshot.embedder.embed_query(analysis.text)
     if vectors is not None and weights.dense > 0:
-        dense_ids, dense = vectors.search(query, vectors.select(allowed), depth)
+        selection = vectors.select(allowed.ids)
+        if len(allowed.hidden):
+            selection = vectors.without(selection, allowed.hidden)
+        dense_ids, dense = vectors.search(query, selection, depth)
     ids = np.union1d(lexical_ids, dense_ids)
     words, meaning = np.zeros(len(ids), np.float32), np.zeros(len(ids), np.float32)
     if len(lexical_ids):
@@ -171,7 +174,7 @@ def _lexical(
     snapshot: Snapshot,
     terms: dict[str, float],
     refs: Sequence[RefRecord],
-    allowed: Ids,
+    allowed: ShownChunks,
     *,
     wanted: int,
     fields: FieldWeights,
@@ -180,11 +183,10 @@ def _lexical(
     if snapshot.lexical is None:
         return np.empty(0, np.int64), np.empty(0, np.float32)
     repositories = [ref.repository_id for ref in refs]
-    limit = wanted
+    limit = wanted + min(len(allowed.hidden), wanted)
     while True:
         ids, scores = snapshot.lexical.search(terms, repositories, limit, weights=fields)
-        places = np.minimum(np.searchsorted(allowed, ids), len(allowed) - 1)
-        shown = allowed[places] == ids if len(allowed) else np.zeros(len(ids), bool)
+        shown = allowed.has(ids)
         if int(shown.sum()) >= wanted or len(ids) < limit:
             return ids[shown][:wanted], scores[shown][:wanted]
         limit *= 4
@@ -290,7 +292,7 @@ def _records(snapshot: Snapshot, refs: Sequence[RefRecord], ids: Sequence[int], 
     by_id = {ref.ref_id: ref for ref in refs}
     return [
         record
-        for record in snapshot.catalog.chunks([ref.ref_id for ref in refs], ids)
+        for record in snapshot.published.records(refs, ids)
         if (by_id[record.ref_id].repository, record.path) not in scope.exclude
     ]
 

@@ -183,7 +183,7 @@ class Catalog:
 
     def lines(self, blob_id: int, start_line: int, end_line: int) -> str:
         """Return lines ``start_line..end_line`` of a blob without the last line's end."""
-        return "\n".join((self.text(blob_id) or "").split("\n")[start_line - 1 : end_line])
+        return "\n".join((self.text(blob_id) or "").split("\n", end_line)[start_line - 1 : end_line])
 
     def symbols(self, blob_id: int) -> list[Symbol]:
         """Return the definitions of a blob in their order."""

@@ -156,7 +156,7 @@ class VectorReader:
         self._faiss = load_faiss()
         self._lock = threading.Lock()
         self._segments: tuple[str, ...] = ()
-        self._state = _State(0, np.empty(0, np.int64), None, {})
+        self._state = _State(0, np.empty(0, np.int64), None)
         self._selections: deque[tuple[Ids, Selection]] = deque(maxlen=_KEPT_SELECTIONS)
         self._gpu: _Gpu | None = None
         if use_gpu or (use_gpu is None and gpu_count(self._faiss) > 0):
@@ -207,7 +207,7 @@ class VectorReader:
                 if (parts or not fresh)
                 else np.empty(0, np.int64)
             )
-            self._state = _State(old.generation + 1, ids.astype(np.int64, copy=False), index, {})
+            self._state = _State(old.generation + 1, ids.astype(np.int64, copy=False), index)
             self._segments = wanted
             if self._gpu is not None:
                 self._gpu.forget()
@@ -225,16 +225,23 @@ class VectorReader:
         self._selections.append((chunk_ids, selection))
         return selection
 
+    def without(self, selection: Selection, chunk_ids: Ids) -> Selection:
+        """Return ``selection`` less a few chunks, which costs little however many it has."""
+        state = selection.state
+        rows, _ = state.rows_of(chunk_ids, self._lock)
+        bitmap = selection.bitmap.copy()
+        np.bitwise_and.at(bitmap, rows >> 3, ~(np.uint8(1) << (rows & 7).astype(np.uint8)))
+        kept = np.ones(len(selection.rows), bool)
+        places = np.searchsorted(selection.rows, rows)
+        places = places[places < len(kept)]
+        kept[places[np.isin(selection.rows[places], rows)]] = False
+        return Selection(state, selection.rows[kept], bitmap)
+
     def _select(self, state: _State, chunk_ids: Ids) -> Selection:
-        order = state.order(self._lock)
-        sorted_ids = state.ids[order]
-        found = np.searchsorted(sorted_ids, chunk_ids)
-        found[found == len(sorted_ids)] = 0
-        hit = sorted_ids[found] == chunk_ids if len(sorted_ids) else np.zeros(len(chunk_ids), bool)
-        rows = np.sort(order[found[hit]]) if len(sorted_ids) else np.empty(0, np.int64)
+        rows, _ = state.rows_of(chunk_ids, self._lock)
         mask = np.zeros(len(state.ids), bool)
         mask[rows] = True
-        return Selection(state, rows.astype(np.int64), np.packbits(mask, bitorder="little"))
+        return Selection(state, np.sort(rows), np.packbits(mask, bitorder="little"))
 
     def search(self, query: Scores, allowed: Selection | None, k: int) -> tuple[Ids, Scores]:
         """Find the chunks whose vectors have the greatest inner product with ``query``.
@@ -275,13 +282,9 @@ class VectorReader:
         result = np.zeros(len(chunk_ids), np.float32)
         if state.index is None or not len(chunk_ids):
             return result
-        order = state.order(self._lock)
-        sorted_ids = state.ids[order]
-        found = np.searchsorted(sorted_ids, chunk_ids)
-        found[found == len(sorted_ids)] = 0
-        hit = np.flatnonzero(sorted_ids[found] == chunk_ids)
-        if len(hit):
-            result[hit] = self._vectors(state, order[found[hit]]) @ np.asarray(query, np.float32)
+        rows, places = state.rows_of(chunk_ids, self._lock)
+        if len(rows):
+            result[places] = self._vectors(state, rows) @ np.asarray(query, np.float32)
         return result
 
     def _search_rows(self, state: _State, vector: Scores, rows: Ids, k: int) -> tuple[Ids, Scores]:
@@ -291,6 +294,9 @@ class VectorReader:
 
     def _search_cpu(self, state: _State, vector: Scores, allowed: Selection | None, k: int) -> tuple[Ids, Scores]:
         faiss = self._faiss
+        # One query gives several threads nothing to share, and those that wait for it burn their cores. The setting is
+        # OpenMP's own for each thread that calls it.
+        faiss.omp_set_num_threads(1)
         if allowed is None:
             scores, rows = state.index.search(vector, k)
         else:
@@ -360,21 +366,31 @@ def gpu_count(faiss: Any) -> int:
 class _State:
     """What one generation searches. Replaced as a whole, so that a search never sees two generations."""
 
-    __slots__ = ("_cache", "generation", "ids", "index")
+    __slots__ = ("_order", "generation", "ids", "index")
 
-    def __init__(self, generation: int, ids: Ids, index: Any, cache: dict[str, Ids]) -> None:
+    def __init__(self, generation: int, ids: Ids, index: Any) -> None:
         self.generation = generation
         self.ids = ids
         self.index = index
-        self._cache = cache
+        self._order: tuple[Ids, Ids] | None = None
 
-    def order(self, lock: threading.Lock) -> Ids:
-        """Return the rows in the order of their chunk ids."""
-        order = self._cache.get("order")
-        if order is None:
+    def rows_of(self, chunk_ids: Ids, lock: threading.Lock) -> tuple[Ids, Ids]:
+        """Return the rows of those of ``chunk_ids`` that have a vector, and their places in ``chunk_ids``."""
+        if not len(self.ids) or not len(chunk_ids):
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        order, ascending = self._sorted(lock)
+        found = np.minimum(np.searchsorted(ascending, chunk_ids), len(ascending) - 1)
+        places = np.flatnonzero(ascending[found] == chunk_ids)
+        return order[found[places]], places
+
+    def _sorted(self, lock: threading.Lock) -> tuple[Ids, Ids]:
+        """Return the rows in the order of their chunk ids, and those ids."""
+        if self._order is None:
             with lock:
-                order = self._cache.setdefault("order", np.argsort(self.ids, kind="stable"))
-        return order
+                if self._order is None:
+                    order = np.argsort(self.ids, kind="stable")
+                    self._order = (order, self.ids[order])
+        return self._order
 
 
 class _BeyondGpu(Exception):

@@ -66,6 +66,24 @@ def test_search_is_exact_whatever_is_allowed(
         np.testing.assert_allclose(scores, reader.scores(query, found), atol=1e-5)
 
 
+def test_a_selection_without_some_chunks_finds_none_of_them(
+    filled: tuple[Path, list[str], npt.NDArray[np.int64], Matrix],
+) -> None:
+    directory, names, ids, rows = filled
+    reader = VectorReader(directory, use_gpu=False)
+    reader.refresh(names)
+    query = unit(1, seed=2)[0]
+    for selected, gone in ((2000, 7), (40, 3), (40, 40), (40, 0)):
+        selection = reader.select(np.sort(ids[:selected]))
+        # Chunks that are not selected, or have no vector, are gone already.
+        less = reader.without(selection, np.append(np.sort(ids[:gone]), [int(ids[2500]), 99_999]))
+        kept = set(ids[gone:selected].tolist())
+        assert len(less) == len(kept)
+        assert reader.search(query, less, 20)[0].tolist() == expected(ids, rows, query, kept, 20)
+        whole = set(ids[:selected].tolist())
+        assert reader.search(query, selection, 20)[0].tolist() == expected(ids, rows, query, whole, 20)
+
+
 def test_half_precision_moves_scores_by_less_than_a_thousandth(
     filled: tuple[Path, list[str], npt.NDArray[np.int64], Matrix],
 ) -> None:
