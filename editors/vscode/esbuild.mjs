@@ -11,7 +11,8 @@ await Promise.all([
     platform: "node",
     target: "node20",
     format: "cjs",
-    external: ["vscode"],
+    // The last two would make ws a little faster, and are compiled for each platform.
+    external: ["vscode", "bufferutil", "utf-8-validate"],
   }),
   build({
     ...common,

@@ -86,6 +86,7 @@ class CustomNotification:
 
 SEARCH = "hearth/search"
 WHY = "hearth/why"
+FILE = "hearth/file"
 STATUS = "hearth/status"
 DID_SHOW = "hearth/didShowCompletion"
 DID_ACCEPT = "hearth/didAcceptCompletion"
@@ -97,6 +98,7 @@ _REQUESTS: dict[str, type[Any]] = {
     types.WORKSPACE_EXECUTE_COMMAND: ExecuteCommandRequest,
     SEARCH: CustomRequest,
     WHY: CustomRequest,
+    FILE: CustomRequest,
     STATUS: CustomRequest,
 }
 _NOTIFICATIONS = frozenset({DID_SHOW, DID_ACCEPT, DID_PARTIALLY_ACCEPT, DID_REJECT})

@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from server.lsp.code_actions import CodeActions
 from server.lsp.completion_items import CompletionItems
 from server.lsp.explanation import Explanations
+from server.lsp.files import FileRequests
 from server.lsp.hover import Hovers
 from server.lsp.indexing import Indexing
 from server.lsp.inline_completion import InlineCompletions
@@ -65,6 +66,7 @@ def _add_features(
     Hovers(server)
     WorkspaceSymbols(server)
     SearchRequests(server)
+    FileRequests(server)
     Lifecycle(server, CompletionItems(server), started, folders_changed)
 
 

@@ -281,6 +281,19 @@ async def test_search_finds_code_with_its_commit(shop: Shop) -> None:
     assert found["hits"][0]["uri"] == shop.uri("shop/money.py")
 
 
+async def test_file_of_the_index_can_be_read(shop: Shop) -> None:
+    found = plain(await shop.editor.request("hearth/file", {"repository": "shop", "path": "shop/money.py"}))
+    assert found["text"] == MONEY
+    assert (found["language"], found["commit"]) == ("python", shop.repository.git("rev-parse", "HEAD"))
+    for other in (
+        {"repository": "shop", "path": "shop/nowhere.py"},
+        {"repository": "shop", "path": "../shop/money.py"},
+        {"repository": "nobody", "path": "shop/money.py"},
+        {"repository": "shop", "path": "shop/money.py", "ref": "nowhere"},
+    ):
+        assert await shop.editor.request("hearth/file", other) is None
+
+
 async def test_why_remembers_and_accepting_is_noted(shop: Shop) -> None:
     uri = shop.uri("shop/audit.py")
     shop.editor.open(

@@ -30,7 +30,14 @@ def test_every_setting_that_is_read_exists() -> None:
 def test_settings_that_name_programs_and_places_cannot_come_from_a_repository() -> None:
     restricted = MANIFEST["capabilities"]["untrustedWorkspaces"]["restrictedConfigurations"]
     assert set(restricted) == {name for name, value in SETTINGS.items() if value["scope"] == "machine"}
-    assert set(restricted) == {"hearth.server.path", "hearth.server.arguments", "hearth.data", "hearth.config"}
+    assert set(restricted) == {
+        "hearth.server.url",
+        "hearth.server.certificateAuthority",
+        "hearth.server.path",
+        "hearth.server.arguments",
+        "hearth.data",
+        "hearth.config",
+    }
 
 
 def test_every_command_that_is_offered_is_registered() -> None:

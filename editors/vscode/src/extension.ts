@@ -3,11 +3,13 @@
 import * as vscode from "vscode";
 import { ExplainPanel } from "./explain/panel";
 import { InlineCompletions } from "./inlineCompletions";
-import { LanguageServer } from "./languageServer";
+import { IndexedFiles } from "./indexedFiles";
 import { showMenu } from "./menu";
 import { SERVER_REINDEX } from "./protocol";
 import { Scope } from "./scope";
 import { search } from "./search";
+import { Account } from "./server/account";
+import { LanguageServer } from "./server/languageServer";
 import { needsRestart } from "./settings";
 import { StatusBar } from "./statusBar";
 import { showWhy } from "./why";
@@ -16,24 +18,32 @@ let server: LanguageServer | undefined;
 
 export function activate(context: vscode.ExtensionContext): void {
   const scope = new Scope(context.workspaceState);
-  const connection = new LanguageServer(scope);
+  const account = new Account(context.secrets);
+  const connection = new LanguageServer(scope, account);
   server = connection;
   const status = new StatusBar(scope, () => connection.state, connection.onDidChange);
   const completions = new InlineCompletions(connection, scope);
-  const panel = new ExplainPanel(connection, context.extensionUri);
+  const files = new IndexedFiles(connection);
+  const panel = new ExplainPanel(connection, files, context.extensionUri);
   const command = (name: string, run: () => unknown): vscode.Disposable => vscode.commands.registerCommand(name, run);
 
   context.subscriptions.push(
     connection,
     status,
     completions,
+    files,
     panel,
     command("hearth.dismiss", () => completions.dismiss()),
     vscode.commands.registerTextEditorCommand("hearth.explainSelection", (editor) => {
       void panel.explainSelection(editor);
     }),
     command("hearth.why", () => showWhy(connection, completions.lastId)),
-    command("hearth.search", () => search(connection)),
+    command("hearth.search", () => search(connection, files)),
+    command("hearth.signIn", async () => ((await account.signIn()) ? connection.restart() : undefined)),
+    command("hearth.signOut", async () => {
+      await account.signOut();
+      await connection.restart();
+    }),
     command("hearth.showMenu", () => showMenu(scope, () => status.show())),
     command("hearth.showLog", () => connection.showLog()),
     command("hearth.restart", () => connection.restart()),

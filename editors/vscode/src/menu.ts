@@ -34,7 +34,9 @@ export async function showMenu(scope: Scope, changed: () => void): Promise<void>
   choices.push(
     command("$(search) Search the company's code", "hearth.search"),
     command("$(question) Why this suggestion?", "hearth.why"),
-    command("$(database) Index the open folders again", "hearth.reindexFolders"),
+    setting("server.url") === ""
+      ? command("$(database) Index the open folders again", "hearth.reindexFolders")
+      : command("$(account) Sign in with another token", "hearth.signIn"),
     command("$(output) Show the log", "hearth.showLog"),
     command("$(debug-restart) Restart the server", "hearth.restart"),
   );

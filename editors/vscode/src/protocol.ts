@@ -6,6 +6,7 @@ export const INLINE_COMPLETION = "textDocument/inlineCompletion";
 export const SEARCH = "hearth/search";
 export const WHY = "hearth/why";
 export const STATUS = "hearth/status";
+export const FILE = "hearth/file";
 export const DID_SHOW = "hearth/didShowCompletion";
 export const DID_PARTIALLY_ACCEPT = "hearth/didPartiallyAcceptCompletion";
 export const DID_REJECT = "hearth/didRejectCompletion";
@@ -70,6 +71,13 @@ export interface SearchHit {
 
 export interface SearchResult {
   hits: SearchHit[];
+}
+
+/** A file as indexed. */
+export interface IndexedFile {
+  text: string;
+  language: string;
+  commit: string;
 }
 
 export interface Why {

@@ -2,7 +2,7 @@
 
 import * as vscode from "vscode";
 import type { Connection } from "./connection";
-import { openAt } from "./open";
+import type { IndexedFiles } from "./indexedFiles";
 import { SEARCH, type SearchHit, type SearchResult } from "./protocol";
 
 const WAIT_MS = 150;
@@ -12,7 +12,7 @@ interface Row extends vscode.QuickPickItem {
   hit?: SearchHit;
 }
 
-export function search(connection: Connection): void {
+export function search(connection: Connection, files: IndexedFiles): void {
   const pick = vscode.window.createQuickPick<Row>();
   pick.title = "Search the company's code";
   pick.placeholder = "What does it do, or what is it called?";
@@ -57,7 +57,7 @@ export function search(connection: Connection): void {
     const hit = pick.selectedItems[0]?.hit;
     if (hit !== undefined) {
       pick.hide();
-      void open(hit);
+      void files.open(hit);
     }
   });
   pick.onDidHide(() => {
@@ -79,18 +79,4 @@ function toRow(hit: SearchHit): Row {
     alwaysShow: true,
     hit,
   };
-}
-
-async function open(hit: SearchHit): Promise<void> {
-  if (hit.uri !== undefined) {
-    await openAt(hit.uri, hit.startLine);
-    return;
-  }
-  // The file is in no open folder: show the part of it that the index has.
-  const document = await vscode.workspace.openTextDocument({ content: hit.text, language: await known(hit.language) });
-  await vscode.window.showTextDocument(document, { preview: true });
-}
-
-async function known(language: string): Promise<string> {
-  return (await vscode.languages.getLanguages()).includes(language) ? language : "plaintext";
 }

@@ -9,6 +9,8 @@ export interface Settings {
   languages: Record<string, boolean>;
   exclude: string[];
   autoIndex: boolean;
+  "server.url": string;
+  "server.certificateAuthority": string;
   "server.path": string;
   "server.arguments": string[];
   data: string;
@@ -16,7 +18,16 @@ export interface Settings {
 }
 
 /** Settings that take effect only when the server starts. */
-const AT_START: (keyof Settings)[] = ["server.path", "server.arguments", "data", "config", "autoIndex", "exclude"];
+const AT_START: (keyof Settings)[] = [
+  "server.url",
+  "server.certificateAuthority",
+  "server.path",
+  "server.arguments",
+  "data",
+  "config",
+  "autoIndex",
+  "exclude",
+];
 
 export function setting<K extends keyof Settings>(name: K): Settings[K] {
   return vscode.workspace.getConfiguration(SECTION).get(name) as Settings[K];

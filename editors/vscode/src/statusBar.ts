@@ -1,7 +1,7 @@
 /** One item in the status bar: which engine answers, how fresh the index is, and a menu. */
 
 import * as vscode from "vscode";
-import type { ServerState } from "./languageServer";
+import type { ServerState } from "./server/languageServer";
 import type { Status } from "./protocol";
 import type { Scope } from "./scope";
 import { setting } from "./settings";
@@ -72,15 +72,11 @@ function describe(state: ServerState, off: string): Description {
     case "waiting":
       return {
         text: `$(warning) Hearth: server stopped, again in ${state.seconds} s`,
-        tooltip: "Hearth's server went away and is started again. Click for its log.",
+        tooltip: `${state.reason} It is tried again by itself. Click for its log.`,
         warning: true,
       };
-    case "missing":
-      return {
-        text: "$(warning) Hearth: server not found",
-        tooltip: `There is no program "${state.command}". Install Hearth, or set hearth.server.path.`,
-        warning: true,
-      };
+    case "stuck":
+      return { text: `$(warning) Hearth: ${state.short}`, tooltip: state.reason, warning: true };
     case "running":
       return state.status === undefined
         ? { text: "$(loading~spin) Hearth: starting", tooltip: "Hearth's server is starting.", warning: false }

@@ -10,8 +10,6 @@ export interface Source {
   /** Title, repository, path and lines, for people. */
   title: string;
   place: string;
-  /** Whether the file can be opened here. */
-  opens: boolean;
 }
 
 export type FromWebview =

@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import * as vscode from "vscode";
 import type { Connection } from "../connection";
-import { openAt } from "../open";
+import type { IndexedFiles } from "../indexedFiles";
 import {
   type Citation,
   type ExplainArguments,
@@ -26,6 +26,7 @@ export class ExplainPanel implements vscode.Disposable {
 
   constructor(
     private readonly connection: Connection,
+    private readonly files: IndexedFiles,
     private readonly extension: vscode.Uri,
   ) {}
 
@@ -88,7 +89,7 @@ export class ExplainPanel implements vscode.Disposable {
   }
 
   private finish(note: string): void {
-    const known = new Set(this.citations.filter(({ uri }) => uri !== undefined).map(({ number }) => number));
+    const known = new Set(this.citations.map(({ number }) => number));
     this.post({ kind: "end", html: render(this.markdown, known), sources: this.citations.map(toSource), note });
   }
 
@@ -141,8 +142,8 @@ export class ExplainPanel implements vscode.Disposable {
         break;
       case "open": {
         const citation = this.citations.find(({ number }) => number === message.number);
-        if (citation?.uri !== undefined) {
-          await openAt(citation.uri, citation.startLine, vscode.ViewColumn.One);
+        if (citation !== undefined) {
+          await this.files.open(citation, vscode.ViewColumn.One);
         }
         break;
       }
@@ -192,7 +193,6 @@ function toSource(citation: Citation): Source {
     number: citation.number,
     title: citation.title === "" ? citation.path : citation.title,
     place: `${citation.repository} ${citation.path}:${lines}`,
-    opens: citation.uri !== undefined,
   };
 }
 

@@ -69,12 +69,10 @@ function take(message: ToWebview): void {
 function row(source: Source): HTMLElement {
   const item = document.createElement("li");
   item.value = source.number;
-  const name = document.createElement(source.opens ? "a" : "span");
+  const name = document.createElement("a");
   name.textContent = source.title;
-  if (source.opens) {
-    name.setAttribute("href", "#");
-    name.dataset.number = String(source.number);
-  }
+  name.setAttribute("href", "#");
+  name.dataset.number = String(source.number);
   const place = document.createElement("span");
   place.className = "place";
   place.textContent = source.place;

@@ -1,7 +1,5 @@
-/** Starts `hearth lsp`, keeps it running, and speaks with it. */
+/** Reaches a server, on this machine or the team's, comes back to it when it went away, and speaks with it. */
 
-import { accessSync, constants, statSync } from "node:fs";
-import { delimiter, isAbsolute, join } from "node:path";
 import * as vscode from "vscode";
 import {
   CloseAction,
@@ -14,7 +12,7 @@ import {
   State,
   type StaticFeature,
 } from "vscode-languageclient/node";
-import type { Connection } from "./connection";
+import type { Connection } from "../connection";
 import {
   type ExplainArguments,
   INLINE_COMPLETION,
@@ -22,9 +20,14 @@ import {
   SERVER_EXPLAIN,
   STATUS,
   type Status,
-} from "./protocol";
-import { type Scope, SELECTOR } from "./scope";
-import { setting } from "./settings";
+} from "../protocol";
+import { type Scope, SELECTOR } from "../scope";
+import { setting } from "../settings";
+import type { Account } from "./account";
+import { type Mend, Unreachable } from "./errors";
+import { reachLocal } from "./local";
+import type { Reached } from "./reached";
+import { reachRemote } from "./remote";
 
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
@@ -35,8 +38,10 @@ export type ServerState =
   | { kind: "stopped" }
   | { kind: "starting" }
   | { kind: "running"; status: Status | undefined }
-  | { kind: "waiting"; seconds: number }
-  | { kind: "missing"; command: string };
+  /** It went away, or cannot be reached for now. */
+  | { kind: "waiting"; seconds: number; reason: string }
+  /** Nothing will be better until the user does something. */
+  | { kind: "stuck"; short: string; reason: string };
 
 /** What the server's own commands do in this editor. */
 export interface Commands {
@@ -56,11 +61,16 @@ export class LanguageServer implements Connection, vscode.Disposable {
   private startedAt = 0;
   private retry: NodeJS.Timeout | undefined;
   private tokens = 0;
+  /** What the user was told last, so that no problem is told twice. */
+  private told = "";
 
   /** Fires when the state, or what the server says about itself, is different. */
   readonly onDidChange = this.changed.event;
 
-  constructor(private readonly scope: Scope) {}
+  constructor(
+    private readonly scope: Scope,
+    private readonly account: Account,
+  ) {}
 
   get state(): ServerState {
     return this.current;
@@ -141,15 +151,15 @@ export class LanguageServer implements Connection, vscode.Disposable {
   }
 
   private async begin(): Promise<void> {
-    const wanted = setting("server.path");
-    const command = findProgram(wanted);
-    if (command === undefined) {
-      this.become({ kind: "missing", command: wanted });
-      this.sayMissing(wanted);
+    this.become({ kind: "starting" });
+    let reached: Reached;
+    try {
+      reached = setting("server.url") === "" ? reachLocal() : await reachRemote(this.account);
+    } catch (error) {
+      this.notReached(error);
       return;
     }
-    this.become({ kind: "starting" });
-    const client = this.makeClient(command);
+    const client = this.makeClient(reached);
     this.client = client;
     this.startedAt = Date.now();
     client.onNotification(STATUS, (status: Status) => {
@@ -170,6 +180,7 @@ export class LanguageServer implements Connection, vscode.Disposable {
       return;
     }
     if (this.client === client) {
+      this.told = "";
       this.become({ kind: "running", status: undefined });
       const status = await client.sendRequest<Status>(STATUS, {}).catch(() => undefined);
       if (this.client === client && this.ready && status !== undefined) {
@@ -188,7 +199,24 @@ export class LanguageServer implements Connection, vscode.Disposable {
     await client?.dispose().catch(() => undefined);
   }
 
-  /** The server went away by itself: say so, and start it again after a pause that grows while it keeps failing. */
+  private notReached(error: unknown): void {
+    if (!(error instanceof Unreachable)) {
+      throw error;
+    }
+    this.log.warn(error.message);
+    if (error.retry) {
+      this.tryLater(error.message);
+    } else {
+      this.become({ kind: "stuck", short: error.short, reason: error.message });
+    }
+    // That it is away for now, the status bar says; what the user can mend is worth a message, once.
+    if (error.mend !== undefined && this.told !== error.message) {
+      this.told = error.message;
+      void this.tell(error.message, error.mend);
+    }
+  }
+
+  /** The server went away by itself: say so, and come back to it. */
   private died(): void {
     if (this.client === undefined) {
       return;
@@ -197,8 +225,14 @@ export class LanguageServer implements Connection, vscode.Disposable {
     if (Date.now() - this.startedAt > HEALTHY_AFTER_MS) {
       this.pauseMs = FIRST_PAUSE_MS;
     }
-    this.become({ kind: "waiting", seconds: Math.round(this.pauseMs / 1_000) });
-    this.retry = setTimeout(() => void this.restart(), this.pauseMs);
+    this.tryLater("Hearth's server went away.");
+  }
+
+  /** Try again after a pause that grows while it keeps failing, and differs between the editors of a team. */
+  private tryLater(reason: string): void {
+    const pause = this.pauseMs * (0.75 + Math.random() / 2);
+    this.become({ kind: "waiting", seconds: Math.max(1, Math.round(pause / 1_000)), reason });
+    this.retry = setTimeout(() => void this.restart(), pause);
     this.pauseMs = Math.min(this.pauseMs * 2, LONGEST_PAUSE_MS);
   }
 
@@ -207,7 +241,7 @@ export class LanguageServer implements Connection, vscode.Disposable {
     this.changed.fire(state);
   }
 
-  private makeClient(command: string): LanguageClient {
+  private makeClient({ server, options: start }: Reached): LanguageClient {
     const { scope } = this;
     const synced = new Set<string>();
     const isSynced = (document: vscode.TextDocument): boolean => synced.has(document.uri.toString());
@@ -215,7 +249,7 @@ export class LanguageServer implements Connection, vscode.Disposable {
       documentSelector: SELECTOR,
       outputChannel: this.log,
       revealOutputChannelOn: RevealOutputChannelOn.Never,
-      initializationOptions: { hearth: startOptions() },
+      initializationOptions: { hearth: start },
       initializationFailedHandler: () => false,
       errorHandler: {
         error: () => ({ action: ErrorAction.Continue, handled: true }),
@@ -260,22 +294,21 @@ export class LanguageServer implements Connection, vscode.Disposable {
         },
       },
     };
-    const server = { command, args: ["lsp", ...setting("server.arguments")] };
     const client = new HearthClient("hearth", "Hearth", server, options);
     client.registerFeature(new InlineCompletionCapability());
     return client;
   }
 
-  private sayMissing(command: string): void {
-    const settings = "Open settings";
-    const message =
-      `Hearth's server was not found: there is no program "${command}". ` +
-      'Install Hearth on this machine, or say where it is in the setting "hearth.server.path".';
-    void vscode.window.showErrorMessage(message, settings).then((choice) => {
-      if (choice === settings) {
-        void vscode.commands.executeCommand("workbench.action.openSettings", "hearth.server.path");
-      }
-    });
+  private async tell(message: string, mend: Mend): Promise<void> {
+    const button = mend.kind === "signIn" ? "Sign in" : "Open settings";
+    if ((await vscode.window.showErrorMessage(message, button)) === undefined) {
+      return;
+    }
+    if (mend.kind === "signIn") {
+      await vscode.commands.executeCommand("hearth.signIn");
+    } else {
+      await vscode.commands.executeCommand("workbench.action.openSettings", `hearth.${mend.name}`);
+    }
   }
 }
 
@@ -300,40 +333,4 @@ class InlineCompletionCapability implements StaticFeature {
     return { kind: "static" };
   }
   clear(): void {}
-}
-
-function startOptions(): object {
-  const data = setting("data");
-  const config = setting("config");
-  return {
-    ...(data === "" ? {} : { data }),
-    ...(config === "" ? {} : { config }),
-    // Indexing runs git in the folder, which is not safe before the user trusts it.
-    autoIndex: vscode.workspace.isTrusted && setting("autoIndex"),
-  };
-}
-
-/** Find a program as a shell does, but never in the current folder: that may be anybody's repository. */
-function findProgram(name: string): string | undefined {
-  if (isAbsolute(name)) {
-    return isProgram(name) ? name : undefined;
-  }
-  if (name.includes("/") || name.includes("\\")) {
-    return undefined;
-  }
-  const endings = process.platform === "win32" ? [".exe"] : [""];
-  return (process.env.PATH ?? "")
-    .split(delimiter)
-    .filter(isAbsolute)
-    .flatMap((directory) => endings.map((ending) => join(directory, name.endsWith(ending) ? name : name + ending)))
-    .find(isProgram);
-}
-
-function isProgram(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
 }

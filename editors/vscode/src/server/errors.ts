@@ -1,0 +1,24 @@
+/** Why a server cannot be reached, in words for the status bar and for a message, and what mends it. */
+
+/** What the user can do about it, offered as a button. */
+export type Mend = { kind: "setting"; name: string } | { kind: "signIn" };
+
+export class Unreachable extends Error {
+  readonly mend: Mend | undefined;
+  /** Whether it may be better in a while without the user doing anything. */
+  readonly retry: boolean;
+
+  /**
+   * @param short A few words for the status bar.
+   * @param message What is wrong and what to do.
+   */
+  constructor(
+    readonly short: string,
+    message: string,
+    { mend, retry }: { mend?: Mend; retry: boolean },
+  ) {
+    super(message);
+    this.mend = mend;
+    this.retry = retry;
+  }
+}
