@@ -197,13 +197,14 @@ class Fact:
 class Prompt:
     """A prompt as a model reads it, with what ends its answer.
 
-    ``stop`` has at most 4 strings (the most that OpenAI-compatible servers take); ``dropped_snippets`` counts what did
-    not fit the budget.
+    It is either ``text`` or ``token_ids``; the other one is empty. ``stop`` has at most 4 strings (the most that
+    OpenAI-compatible servers take); ``dropped_snippets`` counts what did not fit the budget.
     """
 
     text: str
     stop: tuple[str, ...] = ()
     stop_token_ids: tuple[int, ...] = ()
+    token_ids: tuple[int, ...] = ()
     dropped_snippets: int = 0
 
 

@@ -2,8 +2,9 @@
 
 from server.prompt.explanation import explanation_messages
 from server.prompt.formats import Commercial, FimFormat, ModelKind
+from server.prompt.media import estimate_tokens
 from server.prompt.registry import FormatRegistry
-from server.prompt.render import Budget, estimate_tokens, render
+from server.prompt.render import Budget, render
 
 __all__ = [
     "Budget",

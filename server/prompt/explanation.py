@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from server.prompt.render import estimate_tokens
+from server.prompt.media import estimate_tokens
 from server.types import ChatMessage, ExplainRequest, Fact
 
 _SYSTEM = (

@@ -120,6 +120,7 @@ class FimFormat:
     fills_holes: bool = True
     notes: str = ""
     _marker_pattern: re.Pattern[str] = field(init=False, repr=False, eq=False)
+    _parsed: dict[str, tuple[Part, ...]] = field(init=False, factory=dict, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
         """Prepare the search for markers; longer ones first, so that none hides behind its own beginning."""
@@ -159,6 +160,12 @@ class FimFormat:
 
     def parts(self, pattern: str) -> tuple[Part, ...]:
         """Take one of the format's patterns apart. Braces around other words stand for themselves."""
+        known = self._parsed.get(pattern)
+        if known is None:
+            known = self._parsed[pattern] = tuple(self._parse(pattern))
+        return known
+
+    def _parse(self, pattern: str) -> list[Part]:
         splitter = re.compile(rf"\{{(prefix|suffix|repository|path|text)\}}|({_any_of(self.markers) or '(?!)'})")
         parts: list[Part] = []
         at = 0
@@ -169,7 +176,7 @@ class FimFormat:
             at = found.end()
         if at < len(pattern):
             parts.append(pattern[at:])
-        return tuple(parts)
+        return parts
 
 
 def _any_of(markers: Iterable[str]) -> str:

@@ -1,21 +1,26 @@
 """Writes the prompt of a completion: fitted to a budget first, rendered second, never cut afterwards.
 
-The order serves the model server's prefix cache: snippets that stay from one key stroke to the next come first and in
-the order given; what is cut off the text before the cursor is cut in coarse steps, so that its beginning moves rarely.
+The order serves the model server's prefix cache. Other files come first, in the order given. What is cut off the text
+before the cursor is cut at the roundest place near the limit, so that the prompt's beginning moves rarely while it is
+typed on. What is cut off the text after the cursor depends on that text alone, so that a family that wants it first
+keeps it unchanged with every key.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import accumulate, takewhile
+
 from attrs import frozen
 
-from server.prompt.formats import FimFormat
+from server.prompt.formats import Field, FimFormat, Marker
+from server.prompt.media import Item, Medium, TextMedium
 from server.types import CompletionRequest, Prompt, Snippet
 
-_BYTES_PER_TOKEN = 3.0
-"""A low estimate for code (3 to 4 bytes with current tokenizers), so that a prompt rather has room left."""
-
-_CUT_STEP_LINES = 32
-_MAX_STOP_STRINGS = 4
+_SLACK = 8
+"""The part of the room for the text before the cursor that may stay empty, so that its beginning stays."""
+_CHARACTERS_PER_TOKEN = 6
+_WINDOW_STEP = 4096
 
 
 @frozen
@@ -25,7 +30,8 @@ class Budget:
     Attributes:
         context: Prompt and answer together.
         snippets: Most for other files.
-        suffix: Most for the text after the cursor; short, because every key shifts it in prefix-first formats.
+        suffix: Most for the text after the cursor where it stands behind the text before it: every key shifts it, so
+            the model reads it anew. Families that want it first keep it, and may have a quarter of the room.
     """
 
     context: int = 8192
@@ -33,65 +39,92 @@ class Budget:
     suffix: int = 512
 
 
-def estimate_tokens(text: str) -> int:
-    """Return about how many tokens ``text`` has, rather more than less."""
-    return int(len(text.encode(errors="replace")) / _BYTES_PER_TOKEN) + (1 if text else 0)
-
-
-def render(request: CompletionRequest, fim: FimFormat, budget: Budget) -> Prompt:
+def render(request: CompletionRequest, fim: FimFormat, budget: Budget, medium: Medium | None = None) -> Prompt:
     """Write the prompt for ``request``.
 
     Text from files cannot act as a marker. The prompt and ``request.max_tokens`` stay within ``budget.context`` and
     within what the family was trained for. One-line requests stop at the end of the line.
+
+    Args:
+        request: What is known at the cursor.
+        fim: The family's layout.
+        budget: What the prompt may take.
+        medium: What to write in; text by default.
+
+    Raises:
+        NotCached: The medium was given no time to encode as much as is new.
     """
-    room = min(budget.context, fim.context_tokens) - request.max_tokens - estimate_tokens(fim.template)
-    suffix = _head(fim.neutralise(request.suffix), min(budget.suffix, room // 4))
-    room -= estimate_tokens(suffix)
-    beginning, header = _headers(request, fim)
-    if estimate_tokens(beginning) + estimate_tokens(header) > room // 4:
-        beginning = header = ""
-    room -= estimate_tokens(beginning) + estimate_tokens(header)
-    # The code at the cursor matters most: snippets get half of what is left, or what the text before it leaves.
-    whole_prefix = fim.neutralise(request.prefix)
-    snippet_room = min(budget.snippets, max(room // 2, room - estimate_tokens(whole_prefix)))
-    blocks = _fitting(request, fim, snippet_room)
-    prefix = _tail(whole_prefix, room - sum(map(estimate_tokens, blocks)))
-    opening = "".join((beginning, *blocks, header))
-    text = _assemble(fim, opening, prefix, suffix)
-    stop = () if request.multiline else ("\n",)
-    return Prompt(
-        text,
-        (*stop, *fim.stop)[:_MAX_STOP_STRINGS],
-        fim.stop_token_ids,
+    medium = medium or TextMedium(fim)
+    tokens = min(budget.context, fim.context_tokens) - request.max_tokens - medium.overhead
+    room = max(0, tokens * medium.units_per_token - medium.cost(_fixed(fim)))
+    suffix_room = room // 4 if fim.suffix_first else min(budget.suffix * medium.units_per_token, room // 4)
+    suffix = _head(medium, request.suffix, suffix_room)
+    room -= medium.cost(suffix)
+    beginning, header = _headers(request, fim, medium)
+    if medium.cost(beginning) + medium.cost(header) > room // 4:
+        beginning, header = [], []
+    room -= medium.cost(beginning) + medium.cost(header)
+    before = _Before.of(medium, request.prefix, room)
+    # The code at the cursor matters most: snippets get half of what is left, or what the text before it leaves. That
+    # is counted in coarse steps, so that typing rarely pushes one out.
+    step = max(1, room // _SLACK)
+    left = room - -(-before.cost // step) * step
+    blocks = _fitting(request, fim, medium, min(budget.snippets * medium.units_per_token, max(room // 2, left)))
+    prefix = before.tail(medium, room - sum(map(medium.cost, blocks)))
+    opening = [*beginning, *(item for block in blocks for item in block), *header]
+    return medium.prompt(
+        _assemble(fim, opening, prefix, suffix),
+        stop=() if request.multiline else ("\n",),
         dropped_snippets=len(request.snippets) - len(blocks),
     )
 
 
-def _assemble(fim: FimFormat, opening: str, prefix: str, suffix: str) -> str:
+def _fixed(fim: FimFormat) -> list[Item]:
+    """Return what the template itself puts into every prompt."""
+    return [part for part in fim.parts(fim.template) if not isinstance(part, Field)]
+
+
+def _assemble(fim: FimFormat, opening: list[Item], prefix: list[str], suffix: list[str]) -> list[Item]:
+    values: dict[str, list[Item]] = {"prefix": [*prefix], "suffix": [*suffix]}
+    items: list[Item] = []
     if fim.files_in_prefix:
-        return _fill(fim.template, prefix=opening + prefix, suffix=suffix)
-    return opening + _fill(fim.template, prefix=prefix, suffix=suffix)
+        values["prefix"][:0] = opening
+    else:
+        items += opening
+    literal = ""
+    for part in fim.parts(fim.template):
+        if isinstance(part, Field):
+            items += _glued(literal, values[part.name])
+            literal = ""
+        elif isinstance(part, str):
+            literal += part
+        else:
+            items += _glued(literal, [part])
+            literal = ""
+    return items + _glued(literal, [])
 
 
-def _fill(template: str, **values: str) -> str:
-    """Put values into a template in one pass, so that braces in code mean nothing."""
-    return template.format_map(values)
+def _glued(literal: str, items: list[Item]) -> list[Item]:
+    """Put a piece of the template before others; the space before a word is one token with it."""
+    if literal and items and isinstance(items[0], str) and not literal.endswith("\n"):
+        return [literal + items[0], *items[1:]]
+    return [literal, *items] if literal else items
 
 
-def _fitting(request: CompletionRequest, fim: FimFormat, room: int) -> list[str]:
+def _fitting(request: CompletionRequest, fim: FimFormat, medium: Medium, room: int) -> list[list[Item]]:
     """Write the best snippets that fit, in the order they came in."""
     if not fim.file:
         return []
     blocks = [
-        _fill(fim.file, path=fim.neutralise(_place(item, request)), text=fim.neutralise(item.text.rstrip("\n")))
+        _filled(fim, fim.file, medium, {"path": _place(item, request), "text": item.text.rstrip("\n")})
         for item in request.snippets
     ]
+    costs = [medium.cost(block) for block in blocks]
     kept: list[int] = []
     for number in sorted(range(len(blocks)), key=lambda index: -request.snippets[index].score):
-        cost = estimate_tokens(blocks[number])
-        if cost <= room:
+        if costs[number] <= room:
             kept.append(number)
-            room -= cost
+            room -= costs[number]
     return [blocks[number] for number in sorted(kept)]
 
 
@@ -101,48 +134,90 @@ def _place(snippet: Snippet, request: CompletionRequest) -> str:
     return snippet.path
 
 
-def _headers(request: CompletionRequest, fim: FimFormat) -> tuple[str, str]:
+def _headers(request: CompletionRequest, fim: FimFormat, medium: Medium) -> tuple[list[Item], list[Item]]:
     """Return what names the repository, at the very beginning, and the current file, right before its text."""
     if not fim.file:
-        return "", ""
-    repository = fim.neutralise(request.repository or "workspace")
-    beginning = _fill(fim.repository, repository=repository) if fim.repository else ""
-    return beginning, _fill(fim.current, path=fim.neutralise(request.path))
+        return [], []
+    beginning = _filled(fim, fim.repository, medium, {"repository": request.repository or "workspace"})
+    return beginning, _filled(fim, fim.current, medium, {"path": request.path})
 
 
-def _tail(text: str, tokens: int) -> str:
-    """Return the end of ``text`` within ``tokens``, from the start of a line on if a line fits."""
-    if estimate_tokens(text) <= tokens:
-        return text
-    lines = text.splitlines(keepends=True)
-    costs = [len(line.encode(errors="replace")) for line in lines]
-    room = max(0, int((tokens - 1) * _BYTES_PER_TOKEN))
-    first, size = len(lines), 0
-    while first > 0 and size + costs[first - 1] <= room:
-        first -= 1
-        size += costs[first]
-    # Round up to a step, so that the same first line serves while the next lines are typed.
-    stepped = -(-first // _CUT_STEP_LINES) * _CUT_STEP_LINES
-    if stepped < len(lines):
-        first = stepped
-    if first < len(lines):
-        return "".join(lines[first:])
-    # Not even the cursor's own line fits: its end does.
-    return lines[-1].encode(errors="replace")[-room:].decode(errors="ignore") if room else ""
+def _filled(fim: FimFormat, pattern: str, medium: Medium, values: Mapping[str, str]) -> list[Item]:
+    """Put values into a pattern; what stands between two markers is cut into pieces as one text."""
+    items: list[Item] = []
+    text = ""
+    for part in fim.parts(pattern):
+        if isinstance(part, Marker):
+            items += [*medium.pieces(medium.clean(text)), part]
+            text = ""
+        else:
+            text += part if isinstance(part, str) else values[part.name]
+    return [*items, *medium.pieces(medium.clean(text))]
 
 
-def _head(text: str, tokens: int) -> str:
-    """Return the beginning of ``text`` within ``tokens``, up to the end of a line if a line fits."""
-    if estimate_tokens(text) <= tokens:
-        return text
-    room = max(0, int((tokens - 1) * _BYTES_PER_TOKEN))
-    size = 0
-    kept: list[str] = []
-    for line in text.splitlines(keepends=True):
-        size += len(line.encode(errors="replace"))
-        if size > room:
-            break
-        kept.append(line)
-    if kept:
-        return "".join(kept)
-    return text.encode(errors="replace")[:room].decode(errors="ignore")
+@frozen
+class _Before:
+    """The text before the cursor, or as much of its end as there may be room for.
+
+    Attributes:
+        starts: Where each piece begins, in characters from the start of the document.
+        costs: What each piece costs.
+    """
+
+    pieces: list[str]
+    starts: list[int]
+    costs: list[int]
+
+    @classmethod
+    def of(cls, medium: Medium, text: str, room: int) -> _Before:
+        # A longer text is looked at from a multiple of a step on, so that an endless line is cut where it was before.
+        beyond = len(text) - room // medium.units_per_token * _CHARACTERS_PER_TOKEN
+        start = max(0, -(-beyond // _WINDOW_STEP) * _WINDOW_STEP)
+        if start and (line := text.find("\n", start) + 1):
+            start = line
+        if start >= len(text):
+            start = max(0, beyond)
+        pieces = medium.pieces(medium.clean(text[start:]))
+        starts = list(accumulate(map(len, pieces), initial=start))[:-1]
+        return cls(pieces, starts, medium.costs(pieces))
+
+    @property
+    def cost(self) -> int:
+        return sum(self.costs)
+
+    def tail(self, medium: Medium, room: int) -> list[str]:
+        """Return the end of the text that fits into ``room``, from the roundest place near the limit on."""
+        first = len(self.pieces) - sum(
+            1 for _ in takewhile(lambda cost: cost <= room, accumulate(reversed(self.costs)))
+        )
+        if first == len(self.pieces):
+            # Not even the last piece fits: its end does.
+            return _shortened(medium, self.pieces[-1], room, keep_end=True) if self.pieces else []
+        if first == 0 and self.starts[0] == 0:
+            return self.pieces
+        slack = accumulate(self.costs[first:], initial=0)
+        reach = sum(1 for _ in takewhile(lambda cost: cost <= room // _SLACK, slack))
+        candidates = range(max(first, 1), min(first + reach, len(self.pieces)))
+        return self.pieces[max(candidates, key=self._roundness, default=first) :]
+
+    def _roundness(self, index: int) -> int:
+        """Say how round the numbers are that lie between the start of this piece and of the one before."""
+        return (self.starts[index] ^ self.starts[index - 1]).bit_length()
+
+
+def _head(medium: Medium, text: str, room: int) -> list[str]:
+    """Return the beginning of ``text`` that fits into ``room``, up to the end of a piece if one fits."""
+    window = room // medium.units_per_token * _CHARACTERS_PER_TOKEN
+    pieces = medium.pieces(medium.clean(text[:window]))
+    fitting = sum(1 for _ in takewhile(lambda cost: cost <= room, accumulate(medium.costs(pieces))))
+    if not fitting and pieces:
+        return _shortened(medium, pieces[0], room, keep_end=False)
+    return pieces[:fitting]
+
+
+def _shortened(medium: Medium, piece: str, room: int, *, keep_end: bool) -> list[str]:
+    """Return the end or the beginning of a piece that is too large, at least half as much of it as fits."""
+    while piece and sum(medium.costs([piece])) > room:
+        half = len(piece) // 2
+        piece = piece[-half:] if keep_end and half else piece[:half]
+    return [piece] if piece else []
