@@ -217,6 +217,25 @@ class ChatMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class ServedModel:
+    """A model as its server lists it; what the server does not say is empty.
+
+    Attributes:
+        name: What requests call it.
+        root: Path or name of what was loaded under that name.
+        parent: For an adapter, the name of the model that it adapts.
+        context_tokens: Most tokens of prompt and answer; 0 when the server does not say.
+        takes_token_ids: Whether the server is one that takes prompts as token ids.
+    """
+
+    name: str
+    root: str = ""
+    parent: str = ""
+    context_tokens: int = 0
+    takes_token_ids: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class EngineHealth:
     """Whether an engine can answer now; ``detail`` is a sentence for people."""
 

@@ -18,8 +18,8 @@ from server.engine.embedded import EmbeddedEngine
 from server.engine.ladder import Ladder
 from server.errors import EngineUnavailable
 from server.explain import Explainer
-from server.prompt import FormatRegistry
-from server.types import ChatMessage, CompletionRequest, Engine, ExplainRequest, Prompt, Rung
+from server.prompt import FormatRegistry, ModelPrompts
+from server.types import Engine, Rung
 
 if TYPE_CHECKING:
     from server.engine.vllm import VllmEngine
@@ -109,7 +109,7 @@ async def running(config: HearthConfig, *, only: Rung | None = None) -> AsyncIte
         await program.close()
 
 
-def make_vllm(config: HearthConfig) -> VllmEngine:
+def make_vllm(config: HearthConfig, prompts: ModelPrompts | None = None) -> VllmEngine:
     """Make the engine that asks a model server, with the prompts of its model's family.
 
     Raises:
@@ -118,19 +118,15 @@ def make_vllm(config: HearthConfig) -> VllmEngine:
     """
     # Without a model server nothing speaks HTTP, and its client takes a seventh of the time to start.
     from server.engine.vllm import VllmEngine  # noqa: PLC0415  # see above
-    from server.prompt import Budget, explanation_messages, render  # noqa: PLC0415  # as above
 
-    settings = config.engine.vllm
-    formats = allowed_formats(config)
-    budget = Budget(context=settings.context_tokens, snippets=config.context.tokens)
-
-    def write_prompt(request: CompletionRequest, model: str) -> Prompt:
-        return render(request, formats.find(model, settings.format), budget)
-
-    def write_explanation(request: ExplainRequest) -> tuple[ChatMessage, ...]:
-        return explanation_messages(request, config.explain.context_tokens)
-
-    return VllmEngine(settings, config.explain, write_prompt=write_prompt, write_explanation=write_explanation)
+    prompts = prompts or ModelPrompts(allowed_formats(config), config)
+    return VllmEngine(
+        config.engine.vllm,
+        config.explain,
+        write_prompt=prompts.write,
+        write_explanation=prompts.write_explanation,
+        learn=prompts.learn,
+    )
 
 
 def allowed_formats(config: HearthConfig) -> FormatRegistry:

@@ -14,12 +14,11 @@ from rich.text import Text
 
 from indexer.cli_doctor import Finding, Level, examine, examine_index, examine_libraries
 from indexer.errors import ConfigError
-from server.cli.assembly import make_vllm
+from server.cli.assembly import allowed_formats, make_vllm
 from server.cli.configuration import model_problems
 from server.cli.output import print_json
 from server.config import HearthConfig, check, default_data_directory, find
-from server.errors import EngineRefused
-from server.prompt import Commercial, FormatRegistry
+from server.prompt import Commercial, FimFormat, ModelPrompts
 from server.types import EngineHealth, Rung
 
 _OLDEST_PYTHON = (3, 11)
@@ -89,11 +88,8 @@ def _model_server(config: HearthConfig) -> Iterator[Finding]:
     if Rung.VLLM not in config.engine.order or not settings.configured:
         yield Finding(Level.OK, name, "none configured; completions come from the embedded engine")
         return
-    try:
-        health = asyncio.run(_health(config))
-    except EngineRefused as error:
-        yield Finding(Level.FAIL, name, error.message, error.advice)
-        return
+    prompts = ModelPrompts(allowed_formats(config), config)
+    health, tokens = asyncio.run(_health(config, prompts))
     if not health.available:
         yield Finding(
             Level.FAIL,
@@ -103,12 +99,17 @@ def _model_server(config: HearthConfig) -> Iterator[Finding]:
         )
         return
     yield Finding(Level.OK, name, f"{health.detail} with {health.model}")
-    yield from _family(FormatRegistry.load(config.models), health.model, settings.format)
+    yield from _family(prompts.family(health.model), health.model)
+    counted = tokens.startswith("tokens are counted")
+    yield Finding(
+        Level.OK if counted else Level.WARN,
+        "tokenizer",
+        tokens,
+        "Set `tokenizer` in [engine.vllm] of hearth.toml; until then prompts are text, with room to spare.",
+    )
 
 
-def _family(registry: FormatRegistry, model: str, name: str) -> Iterator[Finding]:
-    found = registry.find(model, name)
-    registry.require_allowed(model, found)
+def _family(found: FimFormat, model: str) -> Iterator[Finding]:
     yield Finding(Level.OK, "prompt format", f"{found.name} ({found.licence})")
     if found.commercial is not Commercial.YES:
         permits = {"no": "does not permit", "limited": "limits"}.get(found.commercial.value, "may not permit")
@@ -120,10 +121,12 @@ def _family(registry: FormatRegistry, model: str, name: str) -> Iterator[Finding
         )
 
 
-async def _health(config: HearthConfig) -> EngineHealth:
-    engine = make_vllm(config)
+async def _health(config: HearthConfig, prompts: ModelPrompts) -> tuple[EngineHealth, str]:
+    """Ask the model server; return what it says, and how tokens of its model are counted."""
+    engine = make_vllm(config, prompts)
     try:
-        return await engine.health()
+        health = await engine.health()
+        return health, await prompts.tokens_detail(health.model) if health.available else ""
     finally:
         await engine.close()
 

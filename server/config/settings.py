@@ -77,6 +77,11 @@ class VllmConfig:
     format: str = _setting(
         "", "Name of the model's family in `hearth models`; empty means that the model's name or its tokenizer tells."
     )
+    tokenizer: str = _setting(
+        "",
+        "The model's tokenizer: an absolute path, or a name on the Hugging Face hub, which is then asked for it; empty "
+        "means where the model server says that the model is, on this machine only.",
+    )
     chat_url: str = _setting("", "Address of the chat model for explanations; empty means the same server.", _address)
     chat_model: str = _setting("", "Name of the chat model; empty means the same model.")
     api_key_env: str = _setting(

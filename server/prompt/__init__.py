@@ -3,6 +3,7 @@
 from server.prompt.explanation import explanation_messages
 from server.prompt.formats import Commercial, FimFormat, ModelKind
 from server.prompt.media import estimate_tokens
+from server.prompt.models import ModelPrompts
 from server.prompt.registry import FormatRegistry
 from server.prompt.render import Budget, render
 
@@ -12,6 +13,7 @@ __all__ = [
     "FimFormat",
     "FormatRegistry",
     "ModelKind",
+    "ModelPrompts",
     "estimate_tokens",
     "explanation_messages",
     "render",

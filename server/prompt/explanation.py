@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from server.prompt.media import estimate_tokens
 from server.types import ChatMessage, ExplainRequest, Fact
@@ -16,8 +17,10 @@ _SYSTEM = (
 _MIN_CODE_TOKENS = 64
 
 
-def explanation_messages(request: ExplainRequest, context_tokens: int) -> tuple[ChatMessage, ...]:
-    """Write the conversation within about ``context_tokens``.
+def explanation_messages(
+    request: ExplainRequest, context_tokens: int, count: Callable[[str], int] = estimate_tokens
+) -> tuple[ChatMessage, ...]:
+    """Write the conversation within about ``context_tokens``, which ``count`` counts in a text.
 
     ``[n]`` is the n-th fact that has a citation, counted from 1. When there is too much, the code is shortened to half
     of the room and the last facts are left out.
@@ -25,12 +28,12 @@ def explanation_messages(request: ExplainRequest, context_tokens: int) -> tuple[
     place = f"{request.repository}:{request.path}" if request.repository else request.path
     title = f" (`{request.symbol}`)" if request.symbol else ""
     code_room = max(_MIN_CODE_TOKENS, context_tokens // 2)
-    code = _shortened(request.text, code_room)
+    code = _shortened(request.text, code_room, count)
     head = f"Code: {place}, lines {request.start_line}-{request.end_line}{title}\n\n{_fenced(code, request.language)}\n"
-    room = context_tokens - estimate_tokens(_SYSTEM) - estimate_tokens(head)
+    room = context_tokens - count(_SYSTEM) - count(head)
     parts = [head]
     for text in _sources(request.facts, request.language):
-        cost = estimate_tokens(text)
+        cost = count(text)
         if cost > room:
             continue
         room -= cost
@@ -60,13 +63,13 @@ def _fenced(text: str, language: str) -> str:
     return f"{fence}{language}\n{text}{end}{fence}\n"
 
 
-def _shortened(text: str, tokens: int) -> str:
-    if estimate_tokens(text) <= tokens:
+def _shortened(text: str, tokens: int, count: Callable[[str], int]) -> str:
+    if count(text) <= tokens:
         return text
     kept: list[str] = []
     room = tokens
     for line in text.splitlines(keepends=True):
-        room -= estimate_tokens(line)
+        room -= count(line)
         if room < 0:
             break
         kept.append(line)

@@ -137,5 +137,17 @@ class TokenMedium:
         )
 
 
+class CountedTextMedium(TokenMedium):
+    """Text whose tokens are counted, for a model server that takes no token ids."""
+
+    def clean(self, text: str) -> str:
+        """Return text without markers."""
+        return self._fim.neutralise(text)
+
+    def prompt(self, items: Sequence[Item], *, stop: tuple[str, ...], dropped_snippets: int) -> Prompt:
+        """Write the prompt as text."""
+        return TextMedium(self._fim).prompt(items, stop=stop, dropped_snippets=dropped_snippets)
+
+
 def _text(item: Item) -> str:
     return item if isinstance(item, str) else item.text

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from http import HTTPStatus
 from typing import Any
@@ -15,15 +15,27 @@ from server.config import ExplainConfig, VllmConfig
 from server.engine.vllm.client import Deadlines, ModelServerClient
 from server.engine.vllm.failures import from_status
 from server.errors import EngineError, EngineProtocolError, EngineRefused
-from server.types import ChatMessage, CompletionRequest, Delta, EngineHealth, ExplainRequest, Prompt, Rung
+from server.types import (
+    ChatMessage,
+    CompletionRequest,
+    Delta,
+    EngineHealth,
+    ExplainRequest,
+    Prompt,
+    Rung,
+    ServedModel,
+)
 
 _log = logging.getLogger(__name__)
 
-PromptWriter = Callable[[CompletionRequest, str], Prompt]
+PromptWriter = Callable[[CompletionRequest, str], Awaitable[Prompt]]
 """``(request, model)`` → the prompt, within the model's context. Raises ``EngineRefused`` for an unknown model."""
 
-ExplanationWriter = Callable[[ExplainRequest], tuple[ChatMessage, ...]]
+ExplanationWriter = Callable[[ExplainRequest], Awaitable[tuple[ChatMessage, ...]]]
 """``request`` → the conversation that asks for an explanation."""
+
+Learn = Callable[[Sequence[ServedModel], str], Awaitable[None]]
+"""Told what the server of completions lists, and which model is used. Raises ``EngineRefused`` for one it is not to."""
 
 _HEALTH_SECONDS = 3.0
 _MAX_STOP_STRINGS = 4
@@ -37,6 +49,7 @@ class VllmEngine:
         explain: How long explanations may be.
         write_prompt: Lays out the prompt of a completion.
         write_explanation: Lays out the conversation of an explanation.
+        learn: Takes note of the models that the server lists.
         environment: Where the API key is looked up.
     """
 
@@ -47,12 +60,14 @@ class VllmEngine:
         *,
         write_prompt: PromptWriter,
         write_explanation: ExplanationWriter,
+        learn: Learn | None = None,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         self._config = config
         self._explain_config = explain
         self._write_prompt = write_prompt
         self._write_explanation = write_explanation
+        self._learn = learn
         self._api_key = environment.get(config.api_key_env, "") if config.api_key_env else ""
         self._completions = self._client(config.url, config.uds)
         self._chat = self._client(config.chat_url, "") if config.chat_url else self._completions
@@ -75,10 +90,10 @@ class VllmEngine:
         self._require_key()
         model = self._model or await self._first_model(self._completions)
         self._model = model
-        prompt = self._write_prompt(request, model)
+        prompt = await self._write_prompt(request, model)
         payload: dict[str, Any] = {
             "model": model,
-            "prompt": prompt.text,
+            "prompt": list(prompt.token_ids) or prompt.text,
             "max_tokens": request.max_tokens,
             "temperature": self._config.temperature,
             "stream": True,
@@ -129,9 +144,10 @@ class VllmEngine:
         self._require_key()
         model = self._chat_model or await self._first_model(self._chat)
         self._chat_model = model
+        messages = await self._write_explanation(request)
         payload = {
             "model": model,
-            "messages": [{"role": item.role, "content": item.content} for item in self._write_explanation(request)],
+            "messages": [{"role": item.role, "content": item.content} for item in messages],
             "max_tokens": self._explain_config.max_tokens,
             "temperature": self._config.explain_temperature,
             "stream": True,
@@ -214,7 +230,10 @@ class VllmEngine:
                 f"What answers at {client.server} does not list its models as the OpenAI API does",
                 advice="Check `url` in [engine.vllm] of hearth.toml.",
             )
-        return [str(entry["id"]) for entry in entries if isinstance(entry, dict) and "id" in entry]
+        served = [_served_model(entry) for entry in entries if isinstance(entry, dict) and "id" in entry]
+        if self._learn is not None and client is self._completions and served:
+            await self._learn(served, self._model or served[0].name)
+        return [item.name for item in served]
 
 
 async def _deltas(
@@ -248,6 +267,17 @@ async def _deltas(
         raise EngineProtocolError(
             f"The model server at {server} ended its answer in the middle", advice="See the model server's own log."
         )
+
+
+def _served_model(entry: dict[str, Any]) -> ServedModel:
+    context = entry.get("max_model_len")
+    return ServedModel(
+        name=str(entry["id"]),
+        root=str(entry.get("root") or ""),
+        parent=str(entry.get("parent") or ""),
+        context_tokens=context if isinstance(context, int) else 0,
+        takes_token_ids=entry.get("owned_by") == "vllm",
+    )
 
 
 def _completion_text(choice: dict[str, Any]) -> object:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.server.cli.conftest import CART, Hearth
 from tests.server.engine.fault_server import DONE, FaultServer, answers, chat_event, event, fault_server, refuses
+from tests.server.prompt.tokenizers import like_qwen
 
 
 @pytest.fixture
@@ -110,3 +111,22 @@ def test_doctor_warns_of_a_licence_that_limits_commercial_use(
     outcome = hearth("doctor", "--config", config)
     assert outcome.code == 0
     assert "warn  licence: MNPL-0.1 does not permit commercial use of mistralai/Codestral-22B-v0.1" in outcome.out
+
+
+def test_doctor_says_how_tokens_are_counted(hearth: Hearth, server: FaultServer, config: Path, tmp_path: Path) -> None:
+    assert "warn  tokenizer: tokens are estimated" in hearth("doctor", "--config", config).out
+    like_qwen().save(str(tmp_path / "tokenizer.json"))
+    server.described = {"root": str(tmp_path), "owned_by": "vllm"}
+    outcome = hearth("doctor", "--config", config)
+    assert f"ok    tokenizer: tokens are counted with {tmp_path}/tokenizer.json" in outcome.out
+
+
+def test_a_licence_is_looked_at_when_only_the_server_knows_the_model(
+    hearth: Hearth, server: FaultServer, config: Path
+) -> None:
+    config.write_text(config.read_text() + '[models]\nallowed_licences = ["MIT"]\n')
+    assert "has the licence Apache-2.0" in hearth("doctor", "--config", config).out
+    outcome = hearth("complete", "shop:shop/cart.py:9:28", "--json", "--config", config)
+    assert outcome.json()["engine"] == "embedded"
+    assert "has the licence Apache-2.0" in outcome.err
+    assert server.requests == []

@@ -39,6 +39,7 @@ class FaultServer:
     Attributes:
         url: Its address.
         behaviour: Answers POSTs.
+        described: What it says of each of its models besides the name.
         requests: Bodies of POSTs, in order.
         headers: Their headers.
         connections: How many connections were opened.
@@ -50,6 +51,7 @@ class FaultServer:
     behaviour: Behaviour | None = None
     health_status: int = 200
     models: tuple[str, ...] = (MODEL,)
+    described: dict[str, Any] = field(default_factory=dict)
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[Mapping[str, str]] = field(default_factory=list)
     peers: set[Any] = field(default_factory=set)
@@ -74,7 +76,7 @@ class FaultServer:
 
     async def list_models(self, request: web.Request) -> web.Response:
         self.headers.append(request.headers)
-        return web.json_response({"object": "list", "data": [{"id": name} for name in self.models]})
+        return web.json_response({"object": "list", "data": [{"id": name, **self.described} for name in self.models]})
 
 
 @asynccontextmanager

@@ -32,13 +32,21 @@ EXPLAIN = ExplainRequest(path="a.py", language="python", text="x = 1\n", start_l
 CONFIG = EngineConfig(failures=2, retry_seconds=0.05, retry_max_seconds=0.1)
 
 
+async def write_prompt(request: CompletionRequest, _model: str) -> Prompt:
+    return Prompt(request.prefix)
+
+
+async def write_explanation(request: ExplainRequest) -> tuple[ChatMessage, ...]:
+    return (ChatMessage("user", request.text),)
+
+
 def engine_for(server: FaultServer) -> VllmEngine:
     config = VllmConfig(url=server.url, model=MODEL, first_token_seconds=1.0)
     return VllmEngine(
         config,
         ExplainConfig(),
-        write_prompt=lambda request, _: Prompt(request.prefix),
-        write_explanation=lambda request: (ChatMessage("user", request.text),),
+        write_prompt=write_prompt,
+        write_explanation=write_explanation,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from server.errors import (
     EngineTimeout,
     EngineUnavailable,
 )
-from server.types import ChatMessage, CompletionRequest, Delta, ExplainRequest, Prompt
+from server.types import ChatMessage, CompletionRequest, Delta, ExplainRequest, Prompt, ServedModel
 from tests.server.engine.fault_server import (
     DONE,
     MODEL,
@@ -47,15 +47,23 @@ PATIENT = VllmConfig(
 HASTY: dict[str, Any] = {"first_token_seconds": 0.3, "between_tokens_seconds": 0.2}
 
 
+async def write_prompt(request: CompletionRequest, _model: str) -> Prompt:
+    return Prompt(
+        f"<P>{request.prefix}<S>{request.suffix}<M>", stop=("\n", "<E>", "<F>", "<G>", "<H>"), stop_token_ids=(1, 2)
+    )
+
+
+async def write_explanation(request: ExplainRequest) -> tuple[ChatMessage, ...]:
+    return ChatMessage("system", "be brief"), ChatMessage("user", request.text)
+
+
 def make_engine(server: FaultServer, *, environment: dict[str, str] | None = None, **changes: Any) -> VllmEngine:
     settings: dict[str, Any] = {"url": server.url, **changes}
     return VllmEngine(
         evolve(PATIENT, **settings),
         ExplainConfig(),
-        write_prompt=lambda request, _model: Prompt(
-            f"<P>{request.prefix}<S>{request.suffix}<M>", stop=("\n", "<E>", "<F>", "<G>", "<H>"), stop_token_ids=(1, 2)
-        ),
-        write_explanation=lambda request: (ChatMessage("system", "be brief"), ChatMessage("user", request.text)),
+        write_prompt=write_prompt,
+        write_explanation=write_explanation,
         environment=environment or {},
     )
 
@@ -432,3 +440,41 @@ async def test_memory_and_connections_stay_flat_over_many_failures(server: Fault
     if left := asyncio.all_tasks() - tasks_before:
         await asyncio.wait(left, timeout=2)
     assert not asyncio.all_tasks() - tasks_before
+
+
+async def test_token_ids_are_sent_when_the_prompt_has_them(server: FaultServer) -> None:
+    server.behaviour = answers(event("1", finish="stop"), DONE)
+
+    async def write(_request: CompletionRequest, _model: str) -> Prompt:
+        return Prompt("", token_ids=(5, 6, 7))
+
+    engine = VllmEngine(
+        evolve(PATIENT, url=server.url), ExplainConfig(), write_prompt=write, write_explanation=write_explanation
+    )
+    assert await text_of(engine) == "1"
+    await engine.close()
+    assert server.requests[0]["prompt"] == [5, 6, 7]
+
+
+async def test_what_the_server_says_of_its_models_is_learnt(server: FaultServer) -> None:
+    server.described = {"root": "/models/qwen", "parent": None, "max_model_len": 8192, "owned_by": "vllm"}
+    learnt: list[tuple[tuple[ServedModel, ...], str]] = []
+
+    async def learn(served: Sequence[ServedModel], model: str) -> None:
+        learnt.append((tuple(served), model))
+        if server.models != (MODEL,):
+            raise EngineRefused("The licence of this model is not allowed")
+
+    engine = VllmEngine(
+        evolve(PATIENT, url=server.url, model=""),
+        ExplainConfig(),
+        write_prompt=write_prompt,
+        write_explanation=write_explanation,
+        learn=learn,
+    )
+    assert (await engine.health()).available
+    assert learnt == [((ServedModel(MODEL, "/models/qwen", "", 8192, takes_token_ids=True),), MODEL)]
+    server.models = ("other",)
+    refused = await engine.health()
+    await engine.close()
+    assert (refused.available, refused.detail) == (False, "The licence of this model is not allowed")
