@@ -18,11 +18,15 @@ _LONGEST_START = 6
 
 
 class SourceToken(NamedTuple):
-    """A leaf of the syntax tree; ``start`` and ``end`` count characters from where the growing text begins."""
+    """A leaf of the syntax tree; ``start`` and ``end`` count characters from where the growing text begins.
+
+    ``sign`` says that it is a sign or keyword of the grammar, not a name or a piece of a string that looks like one.
+    """
 
     start: int
     end: int
     text: str
+    sign: bool
 
 
 class SourceTokens(NamedTuple):
@@ -88,22 +92,22 @@ class GrowingSource:
 
     def _read(self, cursor: TreeCursor, source: bytes, *, ascii_only: bool) -> Iterator[SourceToken]:
         base = len(self._before)
-        for start, end in _leaves(cursor, base):
+        for start, end, named in _leaves(cursor, base):
             written = source[start:end].decode(errors="replace")
             first = start - base
             if not ascii_only and first > 0:
                 first = len(source[base:start].decode(errors="replace"))
-            yield SourceToken(first, first + len(written), written)
+            yield SourceToken(first, first + len(written), written, not named)
 
 
-def _leaves(cursor: TreeCursor, base: int) -> Iterator[tuple[int, int]]:
-    """Yield the bytes of each leaf that has some behind ``base``, in their order."""
+def _leaves(cursor: TreeCursor, base: int) -> Iterator[tuple[int, int, bool]]:
+    """Yield the bytes of each leaf that has some behind ``base``, in their order, and whether it is named."""
     while True:
         node = cursor.node
         if node is not None and node.end_byte > base:
             if cursor.goto_first_child():
                 continue
-            yield max(node.start_byte, base), node.end_byte
+            yield max(node.start_byte, base), node.end_byte, node.is_named
         while not cursor.goto_next_sibling():
             if not cursor.goto_parent():
                 return

@@ -144,7 +144,12 @@ class _Block:
 
         ``first`` when its indentation says nothing: it is the rest of the cursor's line, or of a string or call.
         """
-        if not self._inside_opened or opens_block(line):
+        if not self._inside_opened:
+            return False
+        if opens_block(line):
+            if here is not None and not here.open:
+                # Such as the end of a signature: from here on the block is one without brackets.
+                self._opened = 0
             return False
         if here is not None and self._opened:
             return not here.open and not here.in_text

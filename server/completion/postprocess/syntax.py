@@ -76,6 +76,8 @@ class Syntax:
         opened: list[str] = []
         closed = -1
         for token in found.tokens:
+            if not token.sign:
+                continue
             if token.text.endswith(_OPENERS) and len(token.text) <= _LONGEST_OPENER:
                 opened.append(token.text[-1])
             elif token.text in _PAIRS:

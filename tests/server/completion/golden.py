@@ -84,6 +84,18 @@ PYTHON = [
         "Also (it\n    may.",
     ),
     ("a comment that was begun ends with its line", "# Sums |\n", "all of them.\nx = 1\n", "all of them."),
+    (
+        "a bracket in a string is none",
+        "def f(a):|\n",
+        '\n    print(f"with({a})")\n    g(a)\n\n\ndef h():',
+        '\n    print(f"with({a})")\n    g(a)',
+    ),
+    (
+        "a signature and its body",
+        "def f(|\n",
+        "\n    a: int,\n) -> int:\n    b = a\n    return b\n\n\ndef g():",
+        "\n    a: int,\n) -> int:\n    b = a\n    return b",
+    ),
     ("blanks at the end go", "x = |\n", "1   \n", "1"),
 ]
 
