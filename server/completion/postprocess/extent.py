@@ -52,7 +52,7 @@ class _Block:
     def __init__(self, draft: Draft, cursor: Cursor) -> None:
         self._draft = draft
         self._cursor = cursor
-        self._base = cursor.width(cursor.line_before)
+        self._base = _width_of_statement(cursor)
         self._inside_opened = bool(cursor.line_before.strip())
         if not self._inside_opened:
             # On a blank line the indentation may be the suggestion's own first characters.
@@ -154,6 +154,15 @@ class _Block:
         if here is not None and self._opened:
             return not here.open and not here.in_text
         return not first and self._cursor.width(line) == self._base and not self._goes_on(here, 0)
+
+
+def _width_of_statement(cursor: Cursor) -> int:
+    """Columns of the line on which the cursor's statement begins: one above, if its line ends a call or signature."""
+    line, width = cursor.line_before, cursor.width(cursor.line_before)
+    if line.count(")") <= line.count("("):
+        return width
+    begins = (cursor.width(above) for above in cursor.above if above.strip())
+    return next((outer for outer in begins if outer < width), width)
 
 
 def _belongs_to_above(line: str) -> bool:

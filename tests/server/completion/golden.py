@@ -192,6 +192,12 @@ JAVA = [
         "/*\n * Takes {\nnothing }.\n */\n    int f() {\n        return 1;\n    }",
     ),
     (
+        "a body below a signature over lines",
+        "class A {\n    int f(int a,\n          int b) {|\n}\n",
+        "\n        return a + b;\n    }\n\n    int g() {",
+        "\n        return a + b;\n    }",
+    ),
+    (
         "annotations belong to their method",
         "class A {\n    |\n}\n",
         "@Override\n    int f() {\n        return 1;\n    }\n    int g;",
