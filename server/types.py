@@ -6,7 +6,7 @@ Text is Python text (one item a code point); only ``server.lsp`` knows about UTF
 from __future__ import annotations
 
 import enum
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -91,7 +91,7 @@ class CompletionRequest:
         max_tokens: Upper bound for what a model generates.
         multiline: Whether more than one line may be proposed.
         caller: On whose behalf.
-        request_id: Names this request in the logs of Hearth and of the model server; empty lets the engine make one up.
+        request_id: Names this request in records, in log lines and to the model server; see :mod:`server.correlation`.
     """
 
     path: str
@@ -113,14 +113,20 @@ class CompletionRequest:
 class Delta:
     """More text from an engine, to be appended. ``tokens`` counts what the engine says it cost (0 if it does not).
 
-    ``confidence`` and ``source`` are those of the whole :class:`Completion` that the text is a part of; an engine that
-    knows them says them from its first delta on.
+    ``confidence`` and ``source`` are those of the whole :class:`Completion` that the text is a part of, and ``model``
+    is what writes it; an engine that knows them says them from its first delta on. Only the last delta of a stream may
+    have no text: it then carries tokens that came to none.
+
+    ``stages`` holds milliseconds of what the engine did before its first text, said once with its first delta:
+    ``"prompt"``, and ``"queue"`` until the server had accepted the request.
     """
 
     text: str
     tokens: int = 0
     confidence: float = -1.0
     source: str = ""
+    model: str = ""
+    stages: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

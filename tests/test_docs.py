@@ -11,7 +11,9 @@ import pytest
 import typer
 from prometheus_client import REGISTRY
 
-import server.completion.metrics  # noqa: F401  # registers its metrics
+import server.completion.metrics
+import server.engine.metrics
+import server.explain.metrics  # noqa: F401  # they register their metrics
 from indexer.errors import IndexerError
 from server.cli.app import app
 

@@ -126,6 +126,7 @@ def make_vllm(config: HearthConfig, prompts: ModelPrompts | None = None) -> Vllm
         write_prompt=prompts.write,
         write_explanation=prompts.write_explanation,
         learn=prompts.learn,
+        salt_key_file=config.data.directory / "cache_salt.key",
     )
 
 

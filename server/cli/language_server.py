@@ -17,6 +17,7 @@ from indexer.types import IndexJob, IndexReport, Progress
 from server.cli.assembly import assemble
 from server.cli.warmup import warm_up
 from server.config import HearthConfig, load
+from server.correlation import RequestIdFilter
 from server.lsp.server import create_server
 from server.lsp.services import Assemble, Services, StartOptions
 from server.lsp.stdio import run_stdio
@@ -97,11 +98,12 @@ def _start_log(config: HearthConfig, log_file: Path | None) -> None:
     except OSError as error:
         handler = logging.StreamHandler(sys.stderr)
         sys.stderr.write(f"hearth: {target}: cannot be written ({error.strerror}); logging to standard error\n")
+    handler.addFilter(RequestIdFilter())
     level = "DEBUG" if os.environ.get("HEARTH_DEBUG") else config.log.level.upper()
     logging.basicConfig(
         level=level,
         handlers=[handler],
-        format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s",
+        format="%(asctime)s %(process)d %(levelname)s %(name)s: %(request)s%(message)s",
         force=True,
     )
     # pygls logs whole messages at these levels, and with them the text of files.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -39,6 +40,8 @@ class Gathering:
         deadline_ms = self._config.deadline_ms
         future = asyncio.get_running_loop().run_in_executor(
             self._threads,
+            # What is logged there belongs to the same request.
+            contextvars.copy_context().run,
             lambda: self._gatherer.gather(request, recent_edits=recent_edits, deadline_ms=deadline_ms, session=session),
         )
         try:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Histogram
 
-_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0)
+from server.engine.metrics import SECONDS
 
 STAGE_SECONDS = Histogram(
-    "hearth_completion_stage_seconds", "Time of one stage of a completion.", ["stage"], buckets=_SECONDS
+    "hearth_completion_stage_seconds", "Time of one stage of a completion.", ["stage"], buckets=SECONDS
 )
 FIRST_TEXT_SECONDS = Histogram(
     "hearth_completion_first_text_seconds",
     "Time from the request to the first text that can be shown.",
     ["engine"],
-    buckets=_SECONDS,
+    buckets=SECONDS,
 )
 COMPLETIONS = Counter(
     "hearth_completions_total",
@@ -41,12 +41,20 @@ SPECULATIVE = Counter(
     "Requests to a model begun when a suggestion was taken, before an editor asked for the next one.",
 )
 GENERATED_TOKENS = Counter(
-    "hearth_completion_tokens_total", "Tokens that engines generated for completions.", ["engine"]
+    "hearth_completion_tokens_total", "Tokens that engines generated for completions.", ["engine", "model"]
+)
+SHOWN_TOKENS = Counter(
+    "hearth_completion_shown_tokens_total",
+    "Tokens of suggestions that an editor reported as shown.",
+    ["engine", "model"],
+)
+ACCEPTED_TOKENS = Counter(
+    "hearth_completion_accepted_tokens_total", "Tokens of what was taken of suggestions.", ["engine", "model"]
 )
 WASTED_TOKENS = Counter(
     "hearth_completion_wasted_tokens_total",
     "Tokens of completions that never were in a whole answer: cancelled, failed, empty, unread or speculative.",
-    ["engine", "reason"],
+    ["engine", "model", "reason"],
 )
 SHOWN = Counter("hearth_suggestions_shown_total", "Suggestions that an editor reported as shown.", ["engine"])
 ACCEPTED = Counter("hearth_suggestions_accepted_total", "Suggestions taken, wholly or in part.", ["engine", "extent"])

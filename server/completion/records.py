@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import enum
-import secrets
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from prometheus_client import Counter
+
 from server.completion import metrics
 from server.context import Dropped
+from server.correlation import new_request_id
+from server.engine.metrics import model_label
 from server.types import Snippet
 
 MAX_RECORDS = 512
@@ -34,14 +37,20 @@ class Reuse(enum.StrEnum):
 
 @dataclass(slots=True)
 class Making:
-    """How a text was made; several suggestions may be parts of one text. ``stages`` holds milliseconds."""
+    """How a text was made; several suggestions may be parts of one text.
 
+    ``request_id`` is that of the request which began it, and what the model server's log calls it. ``stages`` holds
+    milliseconds.
+    """
+
+    request_id: str = ""
     engine: str = ""
     model: str = ""
     source: str = ""
     confidence: float = -1.0
     snippets: tuple[Snippet, ...] = ()
     dropped: tuple[Dropped, ...] = ()
+    tokens_per_character: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
 
 
@@ -49,11 +58,12 @@ class Making:
 class SuggestionRecord:
     """One suggestion.
 
-    ``stages`` holds milliseconds of this suggestion alone. Its text is kept in memory, to count what is taken of it;
-    it is never written anywhere. ``lead`` is what the editor shows before the text as a part of it.
+    Its id is that of the editor's request. ``stages`` holds milliseconds of this suggestion alone. Its text is kept in
+    memory, to count what is taken of it; it is never written anywhere. ``lead`` is what the editor shows before the
+    text as a part of it.
     """
 
-    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    id: str = field(default_factory=new_request_id)
     making: Making = field(default_factory=Making)
     reuse: Reuse = Reuse.NONE
     outcome: Outcome = Outcome.RUNNING
@@ -73,6 +83,19 @@ class SuggestionRecord:
     def characters(self) -> int:
         """Length of the text."""
         return len(self.text)
+
+    def end(self, outcome: Outcome) -> None:
+        """Note how its making ended: its text is now what it is."""
+        self.outcome = outcome
+        if self.shown:
+            self.count_tokens(metrics.SHOWN_TOKENS, self.characters)
+
+    def count_tokens(self, counter: Counter, characters: int) -> None:
+        """Count some of its text in tokens, as many as the whole text it is a part of took for as many characters."""
+        if self.making.tokens_per_character:
+            counter.labels(self.engine, model_label(self.making.model)).inc(
+                characters * self.making.tokens_per_character
+            )
 
 
 class SuggestionRecords:
@@ -102,6 +125,8 @@ class SuggestionRecords:
         if record is not None and not record.shown:
             record.shown = True
             metrics.SHOWN.labels(record.engine).inc()
+            if record.outcome is not Outcome.RUNNING:
+                record.count_tokens(metrics.SHOWN_TOKENS, record.characters)
 
     def note_accepted(self, identifier: str) -> None:
         """The user took all of it. Editors may report this twice (notification and command); it counts once."""
@@ -126,5 +151,7 @@ class SuggestionRecords:
             metrics.REJECTED.labels(record.engine).inc()
 
     def _accept(self, record: SuggestionRecord, characters: int) -> None:
-        metrics.ACCEPTED_CHARACTERS.labels(record.engine).inc(characters - record.accepted_characters)
+        more = characters - record.accepted_characters
+        metrics.ACCEPTED_CHARACTERS.labels(record.engine).inc(more)
+        record.count_tokens(metrics.ACCEPTED_TOKENS, more)
         record.accepted_characters = characters

@@ -16,8 +16,10 @@ from server.completion.records import Making
 from server.completion.stand_in import StandIn
 from server.completion.usage import Tally, Usage
 from server.config import CompletionConfig
-from server.context import RecentEdit
+from server.context import GatheredContext, RecentEdit
+from server.correlation import REQUEST_ID
 from server.engine.ladder import LadderStream
+from server.engine.timing import DeltaTimes
 from server.errors import EngineError
 from server.types import CompletionRequest, Delta, Engine, Rung
 
@@ -40,7 +42,6 @@ class Task:
         asked_at: When the request came, by ``time.perf_counter``.
         pause_seconds: How long after that to wait for the next key before a model is asked.
         shared: Whether other requests may take it over; it then outlives the one that started it for a moment.
-        model: Name of the model behind the best engine.
         speculative: Whether it is begun before anybody asks.
     """
 
@@ -50,7 +51,6 @@ class Task:
     asked_at: float = 0.0
     pause_seconds: float = 0.0
     shared: bool = False
-    model: str = ""
     speculative: bool = False
 
 
@@ -94,7 +94,7 @@ class Run:
     ) -> None:
         self.task = task
         self.start = Start.of(task.request)
-        self.making = Making()
+        self.making = Making(request_id=task.request.request_id)
         self.usage = Usage(speculative=task.speculative, tally=tally)
         self.said = Draft("")
         self.stand_in = stand_in
@@ -113,6 +113,7 @@ class Run:
         self._on_end = on_end
         self._cursor = cursor_of(task.request, max_lines=config.max_lines)
         self._raw = ""
+        self._times = DeltaTimes(metrics.STAGE_SECONDS.labels("per_token"))
         self._news = asyncio.Event()
         self._interest = _Interest()
         self._loop = asyncio.get_running_loop()
@@ -203,6 +204,7 @@ class Run:
         self._interest.timer = self._loop.call_at(max(now + CANCEL_GRACE_SECONDS, self._interest.until), self.cancel)
 
     async def _run(self) -> None:
+        REQUEST_ID.set(self.task.request.request_id)
         try:
             request = await self._prepare()
             self.asked = True
@@ -213,7 +215,6 @@ class Run:
             async with self._engine.complete(request) as deltas:
                 ladder = deltas if isinstance(deltas, LadderStream) else None
                 self.making.engine = ladder.rung.value if ladder is not None else self._engine.name
-                self.making.model = self.task.model if self.making.engine == Rung.VLLM else ""
                 in_time = await self._read(deltas, asked)
                 self.whole = in_time and not (ladder is not None and ladder.broken_off)
             self._stage("engine", asked)
@@ -229,7 +230,7 @@ class Run:
         if self._engine.name == Rung.EMBEDDED:
             # It searches the index by itself and is quicker than any context; see server/engine/embedded.
             return task.request
-        gathering = asyncio.ensure_future(self._gathering.gather(task.request, task.recent_edits, task.session))
+        gathering = asyncio.create_task(self._gather())
         try:
             pause = task.asked_at + task.pause_seconds - self._started
             if pause > 0 and self._engine.name == Rung.VLLM:
@@ -240,9 +241,17 @@ class Run:
         finally:
             gathering.cancel()
         self.making.snippets, self.making.dropped = context.snippets, context.dropped
-        self.making.stages.update({f"context.{name}": value for name, value in context.stages.items()})
-        self._stage("context", self._started)
+        self.making.stages.update({f"gather.{name}": value for name, value in context.stages.items()})
+        if "search" in context.stages:
+            self._note("retrieve", context.stages["search"] / 1000)
         return replace(task.request, snippets=context.snippets)
+
+    async def _gather(self) -> GatheredContext:
+        began = time.perf_counter()
+        try:
+            return await self._gathering.gather(self.task.request, self.task.recent_edits, self.task.session)
+        finally:
+            self._stage("gather", began)
 
     async def _read(self, deltas: AsyncIterator[Delta], asked: float) -> bool:
         """Take in what the engine writes, until it ends or says all that is wanted; false if it took too long."""
@@ -256,24 +265,40 @@ class Run:
                 return False
             if delta is None:
                 break
+            self._times.arrived(delta)
             if not self._raw:
-                self._no_stand_in()
-                self._stage("first_token", asked)
-                self.making.confidence, self.making.source = delta.confidence, delta.source
+                self._begin(delta, asked)
             self._raw += delta.text
             self.usage.tokens += delta.tokens
+            if self._raw:
+                self.making.tokens_per_character = self.usage.tokens / len(self._raw)
             self.said = limit(self._raw, self._cursor, final=False)
+            self._times.handled()
             self._tell()
             # Whoever follows sees each delta, also when an engine has many at once.
             await asyncio.sleep(0)
         return True
 
+    def _begin(self, delta: Delta, asked: float) -> None:
+        self._no_stand_in()
+        making = self.making
+        making.confidence, making.source, making.model = delta.confidence, delta.source, delta.model
+        for name, milliseconds in delta.stages.items():
+            self._note(name, milliseconds / 1000)
+        if delta.text:
+            self._stage("first_token", asked)
+
     def _end(self) -> None:
         self._interest.forget_timer()
         self._no_stand_in()
+        ending = time.perf_counter()
         self.said = limit(self._raw, self._cursor, final=True)
         self.ended = True
-        self.usage.engine = self.making.engine
+        if self._raw:
+            self._note("post_process", self._times.handling_seconds + time.perf_counter() - ending)
+        if self._times.seconds_per_token:
+            self.making.stages["per_token"] = round(self._times.seconds_per_token * 1000, 3)
+        self.usage.engine, self.usage.model = self.making.engine, self.making.model
         self.usage.count()
         if self.cancelled or self.error is not None:
             self.usage.waste("cancelled" if self.cancelled else "failed")
@@ -290,6 +315,9 @@ class Run:
         news.set()
 
     def _stage(self, name: str, since: float) -> None:
-        seconds = time.perf_counter() - since
+        self._note(name, time.perf_counter() - since)
+
+    def _note(self, name: str, seconds: float) -> None:
         self.making.stages[name] = round(seconds * 1000, 3)
         metrics.STAGE_SECONDS.labels(name).observe(seconds)
+        log.debug("%s took %.3f ms", name, seconds * 1000)

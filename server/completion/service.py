@@ -22,6 +22,7 @@ from server.completion.suggestion import Sources, Suggestion, SuggestionUpdate
 from server.completion.usage import Tally
 from server.config import CompletionConfig, ContextConfig
 from server.context import ContextGatherer, RecentEdit
+from server.correlation import new_request_id, usable_request_id
 from server.types import CompletionRequest, Engine, Rung
 
 MAX_WASTE = 0.15
@@ -60,8 +61,6 @@ class CompletionService:
         self._tally = Tally()
         self._propose = propose if self._config.stand_in else None
         self.records = SuggestionRecords()
-        self.model = ""
-        """Name of the model behind the best engine, as far as known; noted with each suggestion."""
 
     @asynccontextmanager
     async def stream(
@@ -78,7 +77,8 @@ class CompletionService:
 
         Leaving the context, in whatever way, stops the engine's work; with a ``document`` it goes on for a few
         milliseconds, in which :meth:`changed` or the next request for the document may turn out to fit it.
-        ``request`` needs neither snippets nor ``multiline`` nor ``max_tokens``: they are filled in.
+        ``request`` needs neither snippets nor ``multiline`` nor ``max_tokens``: they are filled in, and a
+        ``request_id`` when it has none. That id is the suggestion's.
 
         Args:
             request: The cursor and what may be read.
@@ -88,16 +88,15 @@ class CompletionService:
             document: Names the document among those of all sessions; empty when nothing will follow this request.
             lead: What the editor shows before the suggestion as a part of it.
         """
+        record = SuggestionRecord(id=usable_request_id(request.request_id), lead=lead)
         task = Task(
-            request=self._fill_in(request),
+            request=replace(self._fill_in(request), request_id=record.id),
             recent_edits=recent_edits,
             session=session,
             asked_at=time.perf_counter(),
             pause_seconds=self._debounce.seconds(document) if automatic else 0.0,
             shared=bool(document),
-            model=self.model,
         )
-        record = SuggestionRecord(lead=lead)
         self.records.add(record)
         sources = Sources(
             kept=partial(self._kept, document, task.request),
@@ -182,7 +181,8 @@ class CompletionService:
         if (run is not None and run.serves(request)) or next(self._kept(document, request), None) is not None:
             return
         now = time.perf_counter()
-        task = replace(taken.task, request=request, asked_at=now, pause_seconds=0.0, model=self.model, speculative=True)
+        request = replace(request, request_id=new_request_id())
+        task = replace(taken.task, request=request, asked_at=now, pause_seconds=0.0, speculative=True)
         run, _ = self._new_run(task, document)
         metrics.SPECULATIVE.inc()
         run.keep()

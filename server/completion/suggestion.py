@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
@@ -15,6 +16,8 @@ from server.completion.postprocess import Draft, cursor_of, fit
 from server.completion.records import Making, Outcome, Reuse, SuggestionRecord
 from server.completion.running import Run
 from server.types import CompletionRequest
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Suggestion:
         self._cursor = cursor_of(request)
         self._started = time.perf_counter()
         self._final: Draft | None = None
+        self._fitting = 0.0
         self._standing_in = False
         """Whether what is shown is a stand-in's text."""
 
@@ -86,6 +90,7 @@ class Suggestion:
             self._end(Outcome.CANCELLED)
             raise
         final = self._final or Draft("")
+        self._record.text = final.text
         self._end(Outcome.SUGGESTED if final.text else Outcome.EMPTY)
         yield self._update(final, final=True)
 
@@ -116,10 +121,12 @@ class Suggestion:
                     self._final = Draft(self._record.text, final=True)
                     self._end(Outcome.FAILED if run.error is not None else Outcome.CANCELLED)
                     return
+                fitting = time.perf_counter()
                 rest = rest_of(run.said.text, typed, ended=run.settled)
                 if rest is None:
                     return
                 draft = fit(replace(run.said, text=rest), self._cursor)
+                self._fitting += time.perf_counter() - fitting
                 if ended:
                     await run.finished()
                     self._take(draft, run)
@@ -201,10 +208,14 @@ class Suggestion:
         record = self._record
         if record.outcome is not Outcome.RUNNING:
             return
-        record.outcome = outcome
+        record.end(outcome)
         if self._standing_in:
             metrics.STAND_INS.labels("left").inc()
         seconds = time.perf_counter() - self._started
         record.stages["total"] = round(seconds * 1000, 3)
         metrics.STAGE_SECONDS.labels("total").observe(seconds)
         metrics.COMPLETIONS.labels(record.engine or "none", outcome.value).inc()
+        if record.text:
+            record.stages["fit"] = round(self._fitting * 1000, 3)
+            metrics.STAGE_SECONDS.labels("fit").observe(self._fitting)
+        log.debug("suggestion %s, made by request %s", outcome.value, record.making.request_id or "none")

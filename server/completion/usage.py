@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from server.completion import metrics
+from server.engine.metrics import model_label
 
 _KEEP = 0.97
 
@@ -30,6 +31,7 @@ class Usage:
     tokens: int = 0
     seen: bool = False
     """Whether its text was part of a whole answer."""
+    model: str = ""
     speculative: bool = False
     """Whether nobody has asked for it yet."""
     tally: Tally = field(default_factory=Tally)
@@ -38,7 +40,7 @@ class Usage:
     def count(self) -> None:
         """The engine has ended: count what it generated."""
         if self.tokens:
-            metrics.GENERATED_TOKENS.labels(self.engine).inc(self.tokens)
+            metrics.GENERATED_TOKENS.labels(self.engine, model_label(self.model)).inc(self.tokens)
             self.tally.generated = _KEEP * self.tally.generated + self.tokens
             self.tally.wasted *= _KEEP
 
@@ -46,5 +48,6 @@ class Usage:
         """Nobody will see its text any more; counts once, and only if nobody has."""
         if not self.seen and not self._wasted and self.tokens:
             self._wasted = True
-            metrics.WASTED_TOKENS.labels(self.engine, "speculative" if self.speculative else reason).inc(self.tokens)
+            reason = "speculative" if self.speculative else reason
+            metrics.WASTED_TOKENS.labels(self.engine, model_label(self.model), reason).inc(self.tokens)
             self.tally.wasted += self.tokens

@@ -87,6 +87,12 @@ class VllmConfig:
     api_key_env: str = _setting(
         "", "Name of the environment variable that holds the API key; empty means no key.", _variable_name
     )
+    cache_salt_key_env: str = _setting(
+        "",
+        "Name of the environment variable that holds the key of each tenant's `cache_salt`; empty keeps a key in the "
+        "data directory.",
+        _variable_name,
+    )
     uds: str = _setting("", "Path of a Unix socket to connect to instead of the address's host and port.")
     context_tokens: int = _setting(
         8192,

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
 from indexer.errors import IndexerError
 from server.config import EngineConfig
+from server.engine import metrics
 from server.engine.breaker import BreakerState, CircuitBreaker
 from server.errors import EngineBusy, EngineUnavailable
 from server.signals import Signal
@@ -88,10 +88,11 @@ class Ladder:
     ) -> None:
         self._config = config or EngineConfig()
         self._steps = [_Step(rung, engine, self._breaker(), self._breaker()) for rung, engine in engines]
-        self._counters: Counter[str] = Counter()
         self._probes: dict[Rung, asyncio.Task[None]] = {}
         self.changed: Signal[[Rung, str]] = Signal()
         self._announced = self.rung
+        self._closed = False
+        metrics.LADDERS.labels(self._announced.value).inc()
 
     @property
     def name(self) -> str:
@@ -111,11 +112,6 @@ class Ladder:
         """A sentence for people: why the ladder stands where it stands."""
         reasons = [f"{step.rung.value} is down: {step.reason}" for step in self._steps if step.out and step.reason]
         return "; ".join(reasons)
-
-    @property
-    def counters(self) -> Mapping[str, int]:
-        """How often each engine ``answered``, ``failed``, ``broke-off``, was ``passed-over`` (``"vllm.failed"``)."""
-        return dict(self._counters)
 
     def complete(self, request: CompletionRequest) -> AbstractAsyncContextManager[LadderStream]:
         """Stream the text to insert, from the best engine that gives a first token. Entering waits for that token.
@@ -145,6 +141,9 @@ class Ladder:
 
     async def close(self) -> None:
         """Stop probing and close every engine. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            metrics.LADDERS.labels(self._announced.value).dec()
         probes = list(self._probes.values())
         self._probes.clear()
         for probe in probes:
@@ -166,7 +165,7 @@ class Ladder:
         for step in self._steps:
             breaker = step.breaker(task)
             if (task == _COMPLETE and step.out) or not breaker.allows():
-                self._counters[f"{step.rung.value}.passed-over"] += 1
+                _count(step, task, "passed-over")
                 continue
             async with AsyncExitStack() as stack:
                 try:
@@ -178,6 +177,7 @@ class Ladder:
                     continue
                 except BaseException:
                     breaker.released()
+                    _count(step, task, "cancelled")
                     raise
                 self._note_success(step, task)
                 yield LadderStream(step.rung, first, deltas, partial(self._note_failure, step, task, broken_off=True))
@@ -189,14 +189,15 @@ class Ladder:
         yield LadderStream(Rung.QUIET)
 
     def _note_success(self, step: _Step, task: str) -> None:
-        self._counters[f"{step.rung.value}.answered"] += 1
+        _count(step, task, "answered")
         step.breaker(task).succeeded()
         if task == _COMPLETE:
             step.reason = ""
         self._announce()
 
     def _note_failure(self, step: _Step, task: str, error: IndexerError, *, broken_off: bool = False) -> None:
-        self._counters[f"{step.rung.value}.{'broke-off' if broken_off else 'failed'}"] += 1
+        _count(step, task, "broken-off" if broken_off else "failed")
+        metrics.FAILURES.labels(step.rung.value, task, error.code).inc()
         _log.warning("%s could not %s: %s", step.rung.value, task, error.message)
         step.breaker(task).failed(error.retry_after if isinstance(error, EngineBusy) else 0.0)
         if task == _COMPLETE and step.complete.state is BreakerState.OPEN:
@@ -239,8 +240,16 @@ class Ladder:
         rung = self.rung
         if rung is self._announced:
             return
+        if not self._closed:
+            metrics.STEPS.labels(self._announced.value, rung.value).inc()
+            metrics.LADDERS.labels(self._announced.value).dec()
+            metrics.LADDERS.labels(rung.value).inc()
         self._announced = rung
         self.changed(rung, self.detail)
+
+
+def _count(step: _Step, task: str, outcome: str) -> None:
+    metrics.ASKED.labels(step.rung.value, task, outcome).inc()
 
 
 _Call = Callable[[Engine], AbstractAsyncContextManager[AsyncIterator[Delta]]]

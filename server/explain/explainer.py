@@ -3,32 +3,52 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from indexer.api import Index
 from server.config import ExplainConfig
 from server.context.resolution import Resolver
+from server.correlation import REQUEST_ID
+from server.engine.metrics import model_label
+from server.engine.timing import DeltaTimes
+from server.explain import metrics
 from server.explain.citations import CitationFilter, citations_of
 from server.explain.facts import FactFinder
 from server.explain.values import ExplainTarget, Explanation
 from server.types import Delta, Engine, ExplainRequest
 
+log = logging.getLogger(__name__)
+
 
 class ExplanationStream:
     """An explanation while it is written: iterate once for the deltas, then read :attr:`result`."""
 
-    def __init__(self, request: ExplainRequest, deltas: AsyncIterator[Delta], engine: str) -> None:
+    def __init__(self, request: ExplainRequest, deltas: AsyncIterator[Delta], engine: str, asked: float) -> None:
         self.request = request
         """The code and the facts that the engine was given."""
         self._deltas = deltas
         self._engine = engine
+        self._asked = asked
         self._filter = CitationFilter(citations_of(request.facts))
+        self._times = DeltaTimes(metrics.STAGE_SECONDS.labels("per_token"))
         self._shown: list[str] = []
+        self._tokens = 0
+        self._model = ""
 
     async def __aiter__(self) -> AsyncIterator[str]:
+        began = False
         async for delta in self._deltas:
+            self._times.arrived(delta)
+            if not began:
+                began = True
+                self._begin(delta)
+            self._tokens += delta.tokens
             shown = self._filter.feed(delta.text)
+            self._times.handled()
             if shown:
                 self._shown.append(shown)
                 yield shown
@@ -41,6 +61,24 @@ class ExplanationStream:
     def result(self) -> Explanation:
         """What was shown so far with the citations it uses; the whole explanation once the iteration ended."""
         return Explanation("".join(self._shown), self._filter.cited, self._engine)
+
+    def count(self) -> None:
+        """The stream has been left: count what it cost."""
+        stage("post_process", self._times.handling_seconds)
+        if self._tokens:
+            metrics.GENERATED_TOKENS.labels(self._engine, model_label(self._model)).inc(self._tokens)
+
+    def _begin(self, delta: Delta) -> None:
+        self._model = delta.model
+        for name, milliseconds in delta.stages.items():
+            stage(name, milliseconds / 1000)
+        stage("first_token", time.perf_counter() - self._asked)
+
+
+def stage(name: str, seconds: float) -> None:
+    """Note how long one stage of an explanation took."""
+    metrics.STAGE_SECONDS.labels(name).observe(seconds)
+    log.debug("%s of an explanation took %.3f ms", name, seconds * 1000)
 
 
 class Explainer:
@@ -67,8 +105,25 @@ class Explainer:
         Raises:
             server.errors.EngineError: No engine could answer.
         """
-        request = await asyncio.to_thread(self.facts, target)
-        async with self._engine.explain(request) as deltas:
-            # A ladder's stream says which of its engines answers.
-            name = str(getattr(deltas, "rung", self._engine.name))
-            yield ExplanationStream(request, deltas, name)
+        began = time.perf_counter()
+        engine, outcome = "none", "failed"
+        try:
+            request = await asyncio.to_thread(self.facts, target)
+            request = replace(request, request_id=request.request_id or REQUEST_ID.get())
+            asked = time.perf_counter()
+            stage("gather", asked - began)
+            async with self._engine.explain(request) as deltas:
+                # A ladder's stream says which of its engines answers.
+                engine = str(getattr(deltas, "rung", self._engine.name))
+                stream = ExplanationStream(request, deltas, engine, asked)
+                try:
+                    yield stream
+                finally:
+                    stream.count()
+            outcome = "explained"
+        except (asyncio.CancelledError, GeneratorExit):
+            outcome = "stopped"
+            raise
+        finally:
+            stage("total", time.perf_counter() - began)
+            metrics.EXPLANATIONS.labels(engine, outcome).inc()

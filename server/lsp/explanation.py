@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
-from pygls.exceptions import JsonRpcInvalidParams
+from pygls.exceptions import JsonRpcInternalError, JsonRpcInvalidParams
 
+from server.correlation import REQUEST_ID, new_request_id
+from server.errors import EngineError
 from server.explain import ExplainTarget, Explanation, NumberedCitation
 from server.lsp.partial_results import PartialResults
 from server.lsp.session import HearthLanguageServer
+
+log = logging.getLogger(__name__)
 
 EXPLAIN_COMMAND = "hearth.explain"
 _MAX_QUESTION = 4_000
@@ -63,6 +68,7 @@ class Explanations:
                 waiting_bytes=server.protocol.write_buffer_bytes,
             )
         try:
+            REQUEST_ID.set(new_request_id())
             async with services.explainer.stream(target) as stream:
                 async for delta in stream:
                     if partial is not None and delta:
@@ -70,6 +76,9 @@ class Explanations:
                 if partial is not None:
                     partial.flush()
                 return await self._result(stream.result)
+        except EngineError as error:
+            log.warning("no explanation: %s", error)
+            raise JsonRpcInternalError(f"{error} (request {REQUEST_ID.get()})") from error
         finally:
             if partial is not None:
                 partial.close()

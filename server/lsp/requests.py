@@ -8,6 +8,7 @@ from typing import NamedTuple
 from lsprotocol import types
 
 from server.context import RecentEdit
+from server.correlation import REQUEST_ID, new_request_id
 from server.lsp.documents import Document, Place
 from server.lsp.session import HearthLanguageServer
 from server.lsp.workspace import Moment
@@ -51,7 +52,11 @@ def cursor_text(
 
 
 async def prepare_completion(server: HearthLanguageServer, moment: Moment, text: CursorText) -> PreparedCompletion:
-    """Locate the documents and put the request together."""
+    """Locate the documents and put the request together, under an id of its own from here on.
+
+    What the caller's task logs from now on says that id.
+    """
+    REQUEST_ID.set(new_request_id())
     index = server.services.index if server.services is not None else None
     around = await server.in_thread(server.places.surroundings, moment, index, server.principal)
     request = CompletionRequest(
@@ -64,6 +69,7 @@ async def prepare_completion(server: HearthLanguageServer, moment: Moment, text:
         scope=around.scope,
         open_files=around.open_files,
         caller=around.caller,
+        request_id=REQUEST_ID.get(),
     )
     return PreparedCompletion(request, around.recent_edits)
 

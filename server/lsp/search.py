@@ -45,6 +45,7 @@ class SearchRequests:
             return None
         making = record.making
         return {
+            "requestId": making.request_id,
             "engine": making.engine,
             "model": making.model,
             "source": making.source,

@@ -71,7 +71,6 @@ class Status:
         if services is not None:
             health = await services.ladder.health()
             self._model = health.model
-            services.completion.model = health.model
             self.changed()
 
     async def _tell(self) -> None:

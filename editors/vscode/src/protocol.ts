@@ -81,6 +81,8 @@ export interface IndexedFile {
 }
 
 export interface Why {
+  /** Names the request in the logs of Hearth and of the model server. */
+  requestId: string;
   engine: string;
   model: string;
   snippets: {

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 import aiohttp
 
+from server.correlation import usable_request_id
 from server.engine.vllm.failures import from_client, from_event, from_status
 from server.engine.vllm.sse import DONE, SseParser
 from server.errors import EngineProtocolError, EngineTimeout
@@ -103,9 +103,11 @@ class ModelServerClient:
 
     @asynccontextmanager
     async def stream(
-        self, path: str, payload: Mapping[str, Any], deadlines: Deadlines
+        self, path: str, payload: Mapping[str, Any], deadlines: Deadlines, *, request_id: str = ""
     ) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
         """POST ``payload`` and stream the JSON objects of the answer's events until ``[DONE]``.
+
+        Entering waits until the server has accepted the request. ``request_id`` is how the server's log names it.
 
         Leaving the context, for whatever reason, closes the connection: that is what makes vLLM stop generating.
 
@@ -116,7 +118,7 @@ class ModelServerClient:
         started = clock()
         end = started + deadlines.total
         first_token_at = min(started + deadlines.first_token, end)
-        response = await self._post(path, payload, first_token_at)
+        response = await self._post(path, payload, first_token_at, usable_request_id(request_id))
         events = self._events(response, deadlines, first_token_at, end)
         try:
             yield events
@@ -151,8 +153,9 @@ class ModelServerClient:
             )
         return self._session
 
-    async def _post(self, path: str, payload: Mapping[str, Any], deadline: float) -> aiohttp.ClientResponse:
-        request_id = uuid.uuid4().hex
+    async def _post(
+        self, path: str, payload: Mapping[str, Any], deadline: float, request_id: str
+    ) -> aiohttp.ClientResponse:
         _log.debug("request %s to %s%s", request_id, self.server, path)
         try:
             async with asyncio.timeout_at(deadline):

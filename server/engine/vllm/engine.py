@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from server.config import ExplainConfig, VllmConfig
 from server.engine.vllm.client import Deadlines, ModelServerClient
 from server.engine.vllm.failures import from_status
+from server.engine.vllm.fields import OptionalFields
+from server.engine.vllm.salts import TenantSalts
 from server.errors import EngineError, EngineProtocolError, EngineRefused
 from server.types import (
+    Caller,
     ChatMessage,
     CompletionRequest,
     Delta,
@@ -25,8 +30,6 @@ from server.types import (
     Rung,
     ServedModel,
 )
-
-_log = logging.getLogger(__name__)
 
 PromptWriter = Callable[[CompletionRequest, str], Awaitable[Prompt]]
 """``(request, model)`` → the prompt, within the model's context. Raises ``EngineRefused`` for an unknown model."""
@@ -39,6 +42,8 @@ Learn = Callable[[Sequence[ServedModel], str], Awaitable[None]]
 
 _HEALTH_SECONDS = 3.0
 _MAX_STOP_STRINGS = 4
+_EXPLAIN_PRIORITY = 10
+"""Completions have 0, the default, and lower goes first: they need no server that knows priorities, and overtake."""
 
 
 class VllmEngine:
@@ -50,7 +55,8 @@ class VllmEngine:
         write_prompt: Lays out the prompt of a completion.
         write_explanation: Lays out the conversation of an explanation.
         learn: Takes note of the models that the server lists.
-        environment: Where the API key is looked up.
+        salt_key_file: Keeps the key of tenants' salts unless the settings name one; None keeps it in memory.
+        environment: Where secrets are looked up.
     """
 
     def __init__(
@@ -61,6 +67,7 @@ class VllmEngine:
         write_prompt: PromptWriter,
         write_explanation: ExplanationWriter,
         learn: Learn | None = None,
+        salt_key_file: Path | None = None,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         self._config = config
@@ -69,10 +76,13 @@ class VllmEngine:
         self._write_explanation = write_explanation
         self._learn = learn
         self._api_key = environment.get(config.api_key_env, "") if config.api_key_env else ""
+        salt_key = environment.get(config.cache_salt_key_env, "") if config.cache_salt_key_env else ""
+        self._salts = TenantSalts(salt_key.encode(), None if config.cache_salt_key_env else salt_key_file)
+        self._has_salt_key = bool(salt_key) or not config.cache_salt_key_env
         self._completions = self._client(config.url, config.uds)
         self._chat = self._client(config.chat_url, "") if config.chat_url else self._completions
         self._model = config.model
-        self._has_stop_token_ids = True
+        self._optional = {client: OptionalFields() for client in (self._completions, self._chat)}
         self._chat_model = config.chat_model or ("" if config.chat_url else config.model)
 
     @property
@@ -90,49 +100,25 @@ class VllmEngine:
         self._require_key()
         model = self._model or await self._first_model(self._completions)
         self._model = model
+        began = time.perf_counter()
         prompt = await self._write_prompt(request, model)
-        payload: dict[str, Any] = {
-            "model": model,
-            "prompt": list(prompt.token_ids) or prompt.text,
-            "max_tokens": request.max_tokens,
-            "temperature": self._config.temperature,
-            "stream": True,
-            "stream_options": {"include_usage": True, "continuous_usage_stats": True},
-        }
+        written = _milliseconds_since(began)
+        payload = self._payload(model, request.max_tokens, self._config.temperature)
+        payload["prompt"] = list(prompt.token_ids) or prompt.text
         if prompt.stop:
             payload["stop"] = list(prompt.stop[:_MAX_STOP_STRINGS])
-        if prompt.stop_token_ids and self._has_stop_token_ids:
-            payload["stop_token_ids"] = list(prompt.stop_token_ids)
+        optional = await self._fields_of(request.caller)
+        if prompt.stop_token_ids:
+            # A model whose vocabulary lacks its family's token ids refuses them.
+            optional["stop_token_ids"] = list(prompt.stop_token_ids)
         deadlines = Deadlines(
             self._config.first_token_seconds, self._config.between_tokens_seconds, self._config.total_seconds
         )
-        async with (
-            aclosing(self._completion_events(payload, deadlines)) as events,
-            aclosing(_deltas(events, _completion_text, self._completions.server)) as deltas,
-        ):
+        question = _Question(
+            "/v1/completions", payload, optional, deadlines, request.request_id, {"prompt": written}, _completion_text
+        )
+        async with aclosing(self._ask(self._completions, question)) as deltas:
             yield deltas
-
-    async def _completion_events(
-        self, payload: dict[str, Any], deadlines: Deadlines
-    ) -> AsyncGenerator[dict[str, Any], None]:
-        """Stream a completion; a model whose vocabulary lacks its family's token ids is no more asked with them."""
-        began = False
-        try:
-            async with self._completions.stream("/v1/completions", payload, deadlines) as events:
-                async for event in events:
-                    began = True
-                    yield event
-            return
-        except EngineRefused as error:
-            # vLLM refuses them with a status or, when the stream has been opened already, with its first event.
-            if began or "stop_token_ids" not in payload or "stop_token_ids" not in error.message:
-                raise
-            _log.warning("the model lacks its family's token ids, so only stop strings end its text: %s", error.message)
-            self._has_stop_token_ids = False
-        del payload["stop_token_ids"]
-        async with self._completions.stream("/v1/completions", payload, deadlines) as events:
-            async for event in events:
-                yield event
 
     @asynccontextmanager
     async def explain(self, request: ExplainRequest) -> AsyncIterator[AsyncIterator[Delta]]:
@@ -144,25 +130,66 @@ class VllmEngine:
         self._require_key()
         model = self._chat_model or await self._first_model(self._chat)
         self._chat_model = model
+        began = time.perf_counter()
         messages = await self._write_explanation(request)
-        payload = {
-            "model": model,
-            "messages": [{"role": item.role, "content": item.content} for item in messages],
-            "max_tokens": self._explain_config.max_tokens,
-            "temperature": self._config.explain_temperature,
-            "stream": True,
-            "stream_options": {"include_usage": True, "continuous_usage_stats": True},
-        }
+        written = _milliseconds_since(began)
+        payload = self._payload(model, self._explain_config.max_tokens, self._config.explain_temperature)
+        payload["messages"] = [{"role": item.role, "content": item.content} for item in messages]
         deadlines = Deadlines(
             self._config.explain_first_token_seconds,
             self._config.between_tokens_seconds,
             self._config.explain_total_seconds,
         )
-        async with (
-            self._chat.stream("/v1/chat/completions", payload, deadlines) as events,
-            aclosing(_deltas(events, _chat_text, self._chat.server)) as deltas,
-        ):
+        question = _Question(
+            "/v1/chat/completions",
+            payload,
+            await self._fields_of(request.caller) | {"priority": _EXPLAIN_PRIORITY},
+            deadlines,
+            request.request_id,
+            {"prompt": written},
+            _chat_text,
+        )
+        async with aclosing(self._ask(self._chat, question)) as deltas:
             yield deltas
+
+    async def _fields_of(self, caller: Caller) -> dict[str, Any]:
+        if not caller.tenant:
+            return {}
+        if not self._has_salt_key:
+            raise _missing(self._config.cache_salt_key_env, "cache_salt_key_env", "a long random string")
+        if not self._salts.ready:
+            await asyncio.to_thread(self._salts.prepare)
+        return {"cache_salt": self._salts.salt(caller.tenant)}
+
+    def _payload(self, model: str, max_tokens: int, temperature: float) -> dict[str, Any]:
+        return {
+            "model": model,
+            "max_tokens": max_tokens,
+            "temperature": temperature,
+            "stream": True,
+            "stream_options": {"include_usage": True, "continuous_usage_stats": True},
+        }
+
+    async def _ask(self, client: ModelServerClient, question: _Question) -> AsyncGenerator[Delta]:
+        """Ask, and once more for each refusal that names fields which can be left out."""
+        while True:
+            optional = self._optional[client].taken(question.optional)
+            began = False
+            try:
+                asked = time.perf_counter()
+                async with client.stream(
+                    question.path, question.payload | optional, question.deadlines, request_id=question.request_id
+                ) as events:
+                    question.stages["queue"] = _milliseconds_since(asked)
+                    async with aclosing(_deltas(events, question, client.server)) as deltas:
+                        async for delta in deltas:
+                            began = True
+                            yield delta
+                return
+            except EngineRefused as error:
+                # vLLM refuses with a status or, when the stream has been opened already, with its first event.
+                if began or not self._optional[client].learn(error, optional):
+                    raise
 
     async def health(self) -> EngineHealth:
         """Ask whether the server is up and has the model. Never raises for the server's sake."""
@@ -206,10 +233,7 @@ class VllmEngine:
 
     def _require_key(self) -> None:
         if self._config.api_key_env and not self._api_key:
-            raise EngineRefused(
-                f"The environment variable {self._config.api_key_env}, named by [engine.vllm] api_key_env, is not set",
-                advice="Set it to the API key of the model server before Hearth starts.",
-            )
+            raise _missing(self._config.api_key_env, "api_key_env", "the API key of the model server")
 
     async def _first_model(self, client: ModelServerClient) -> str:
         models = await self._models(client)
@@ -236,37 +260,66 @@ class VllmEngine:
         return [item.name for item in served]
 
 
-async def _deltas(
-    events: AsyncIterator[dict[str, Any]], text_of: Callable[[dict[str, Any]], object], server: str
-) -> AsyncGenerator[Delta]:
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked of a server.
+
+    Attributes:
+        optional: Fields that the server may not know, and the answer is right without.
+        stages: Milliseconds of what was done for it so far.
+        text_of: Finds the text in a choice of an event.
+    """
+
+    path: str
+    payload: dict[str, Any]
+    optional: dict[str, Any]
+    deadlines: Deadlines
+    request_id: str
+    stages: dict[str, float]
+    text_of: Callable[[dict[str, Any]], object]
+
+
+async def _deltas(events: AsyncIterator[dict[str, Any]], question: _Question, server: str) -> AsyncGenerator[Delta]:
     """Turn events into deltas.
 
     Raises:
         EngineProtocolError: An event has not the expected shape, or the stream ends before the answer does.
     """
     finished = False
-    tokens_so_far = 0
+    model = question.payload["model"]
+    stages: Mapping[str, float] = question.stages
+    tokens_so_far = tokens_told = 0
     async for event in events:
         usage = event.get("usage")
         tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
-        new_tokens = max(0, tokens - tokens_so_far) if isinstance(tokens, int) else 0
-        tokens_so_far += new_tokens
+        if isinstance(tokens, int):
+            tokens_so_far = max(tokens_so_far, tokens)
         choices = event.get("choices")
         if not choices:
             continue  # the report on usage at the end
         choice = choices[0] if isinstance(choices, list) else None
-        text = text_of(choice) if isinstance(choice, dict) else None
+        text = question.text_of(choice) if isinstance(choice, dict) else None
         if not isinstance(choice, dict) or not isinstance(text, str):
             raise EngineProtocolError(
                 f"The model server at {server} sent an event without text", advice="Is it a server of the OpenAI API?"
             )
         finished = finished or choice.get("finish_reason") is not None
         if text:
-            yield Delta(text, new_tokens)
+            yield Delta(text, tokens_so_far - tokens_told, model=model, stages=stages)
+            tokens_told, stages = tokens_so_far, {}
     if not finished:
         raise EngineProtocolError(
             f"The model server at {server} ended its answer in the middle", advice="See the model server's own log."
         )
+    if tokens_so_far > tokens_told:
+        yield Delta("", tokens_so_far - tokens_told, model=model, stages=stages)
+
+
+def _missing(variable: str, setting: str, value: str) -> EngineRefused:
+    return EngineRefused(
+        f"The environment variable {variable}, named by [engine.vllm] {setting}, is not set",
+        advice=f"Set it to {value} before Hearth starts.",
+    )
 
 
 def _served_model(entry: dict[str, Any]) -> ServedModel:
@@ -290,3 +343,7 @@ def _chat_text(choice: dict[str, Any]) -> object:
         return None
     # The first and the last event carry a role or a reason and no content, or null.
     return delta.get("content") or ""
+
+
+def _milliseconds_since(moment: float) -> float:
+    return round((time.perf_counter() - moment) * 1000, 3)

@@ -89,7 +89,7 @@ def _message(body: bytes, secret: str) -> str:
         value = None
     if isinstance(value, dict):
         inner = value.get("error", value)
-        text = str(inner.get("message", "") if isinstance(inner, dict) else inner)
+        text = str(inner.get("message") or _refused_fields(inner) if isinstance(inner, dict) else inner)
     elif text.lstrip().startswith("<"):
         return ""  # a proxy's page
     # Validators repeat the request after this word, and with it text of the company's files.
@@ -98,6 +98,19 @@ def _message(body: bytes, secret: str) -> str:
     if secret:
         line = line.replace(secret, "***")
     return line if len(line) <= _MAX_MESSAGE else f"{line[: _MAX_MESSAGE - 1]}…"
+
+
+def _refused_fields(body: dict[str, Any]) -> str:
+    """Say which fields a validator refuses and why, as FastAPI reports it, without what stood in them."""
+    details = body.get("detail")
+    if not isinstance(details, list):
+        return str(details or "")
+    said = [
+        f"{'.'.join(map(str, detail.get('loc', ())))}: {detail.get('msg', 'refused')}"
+        for detail in details
+        if isinstance(detail, dict) and isinstance(detail.get("loc", ()), list)
+    ]
+    return "; ".join(said)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:

@@ -37,7 +37,7 @@ def cache() -> TypeThroughCache:
 
 
 def wasted() -> float:
-    labels = {"engine": "vllm", "reason": "unread"}
+    labels = {"engine": "vllm", "model": "", "reason": "unread"}
     return REGISTRY.get_sample_value("hearth_completion_wasted_tokens_total", labels) or 0.0
 
 

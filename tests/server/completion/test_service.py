@@ -296,7 +296,12 @@ COUNTED = (
 
 
 def counted(name: str) -> float:
-    return REGISTRY.get_sample_value(name, {"engine": "vllm"}) or 0.0
+    return sum(
+        sample.value
+        for family in REGISTRY.collect()
+        for sample in family.samples
+        if sample.name == name and sample.labels["engine"] == "vllm"
+    )
 
 
 async def test_records_say_why_and_what_became_of_it() -> None:
@@ -306,7 +311,7 @@ async def test_records_say_why_and_what_became_of_it() -> None:
     assert record is not None
     assert record.outcome is Outcome.SUGGESTED
     assert record.making.snippets == (SNIPPET,)
-    assert {"context", "first_token", "engine"} <= record.making.stages.keys()
+    assert {"gather", "first_token", "engine"} <= record.making.stages.keys()
     service.records.note_partially_accepted(final.id, 2)
     service.records.note_accepted(final.id)
     service.records.note_accepted(final.id)

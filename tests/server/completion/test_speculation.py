@@ -141,5 +141,5 @@ async def test_only_a_model_is_asked_ahead_and_only_if_that_is_wanted(name: str)
 
 
 def wasted() -> float:
-    labels = {"engine": "vllm", "reason": "speculative"}
+    labels = {"engine": "vllm", "model": "", "reason": "speculative"}
     return REGISTRY.get_sample_value("hearth_completion_wasted_tokens_total", labels) or 0.0

@@ -12,6 +12,7 @@ from server.engine.ladder import Ladder, LadderStream
 from server.engine.vllm import VllmEngine
 from server.errors import EngineError
 from server.types import ChatMessage, CompletionRequest, ExplainRequest, Prompt, Rung
+from tests.server.counting import Counting
 from tests.server.engine.fault_server import (
     DONE,
     MODEL,
@@ -59,6 +60,9 @@ class Rig:
 
     def __init__(self, best: FaultServer, second: FaultServer) -> None:
         self.best, self.second = best, second
+        self.asked = Counting("hearth_engine_requests_total")
+        self.failures = Counting("hearth_engine_failures_total")
+        self.steps = Counting("hearth_ladder_steps_total")
         self.changes: asyncio.Queue[tuple[Rung, str]] = asyncio.Queue()
         self.ladder = Ladder([(Rung.VLLM, engine_for(best)), (Rung.EMBEDDED, engine_for(second))], CONFIG)
         self.ladder.changed.connect(lambda rung, detail: self.changes.put_nowait((rung, detail)))
@@ -126,12 +130,14 @@ async def test_a_failing_engine_is_left_alone_and_comes_back(rig: Rig) -> None:
     rung, _ = await rig.change()
     assert rung is Rung.VLLM
     assert (await rig.ask())[0] == "best"
-    assert rig.ladder.counters == {
-        "vllm.failed": 2,
-        "vllm.passed-over": 3,
-        "vllm.answered": 1,
-        "embedded.answered": 5,
+    assert rig.asked.added() == {
+        ("vllm", "complete", "failed"): 2,
+        ("vllm", "complete", "passed-over"): 3,
+        ("vllm", "complete", "answered"): 1,
+        ("embedded", "complete", "answered"): 5,
     }
+    assert rig.failures.added() == {("vllm", "complete", "engine-unavailable"): 2}
+    assert rig.steps.added() == {("vllm", "embedded"): 1, ("embedded", "vllm"): 1}
 
 
 async def test_one_that_is_well_only_by_its_own_word_is_left_alone_again(rig: Rig) -> None:
@@ -203,7 +209,7 @@ async def test_a_cancel_before_the_first_token_reaches_the_engine_and_counts_as_
         await task
     async with asyncio.timeout(2):
         await rig.best.closed.wait()
-    assert rig.ladder.counters == {}
+    assert rig.asked.added() == {("vllm", "complete", "cancelled"): 1}
     assert rig.ladder.rung is Rung.VLLM
 
 
@@ -219,3 +225,15 @@ async def test_closing_ends_the_probes(rig: Rig) -> None:
     await rig.ladder.close()
     await rig.ladder.close()
     assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("probe")]
+
+
+async def test_ladders_are_counted_by_the_engine_they_stand_on(rig: Rig) -> None:
+    standing = Counting("hearth_ladders")
+    other = Ladder([(Rung.VLLM, engine_for(rig.best))], CONFIG)
+    assert standing.added() == {("vllm",): 1}
+    rig.best.health_status = 500
+    await other.health()
+    assert standing.added() == {("quiet",): 1}
+    await other.close()
+    await other.close()
+    assert standing.added() == {}

@@ -99,8 +99,8 @@ async def test_a_completion_streams_as_it_is_written(server: FaultServer) -> Non
     server.behaviour = hangs_after(event("foo"), event("("))
     engine = make_engine(server)
     async with engine.complete(REQUEST) as deltas:
-        assert await anext(deltas) == Delta("foo")
-        assert await anext(deltas) == Delta("(")
+        assert await anext(deltas) == Delta("foo", model=MODEL)
+        assert await anext(deltas) == Delta("(", model=MODEL)
     await engine.close()
 
 
@@ -122,12 +122,16 @@ async def test_tokens_are_counted_when_the_server_says_them(server: FaultServer)
     server.behaviour = answers(
         event("a", usage={"completion_tokens": 1}),
         event("b c", usage={"completion_tokens": 3}, finish="stop"),
-        b'data: {"choices": [], "usage": {"completion_tokens": 3}}\n\n',
+        b'data: {"choices": [], "usage": {"completion_tokens": 4}}\n\n',
         DONE,
     )
     engine = make_engine(server)
     async with engine.complete(REQUEST) as deltas:
-        assert [delta async for delta in deltas] == [Delta("a", 1), Delta("b c", 2)]
+        assert [delta async for delta in deltas] == [
+            Delta("a", 1, model=MODEL),
+            Delta("b c", 2, model=MODEL),
+            Delta("", 1, model=MODEL),  # what ended the text
+        ]
     await engine.close()
 
 

@@ -71,6 +71,7 @@
 ---@field reason string
 
 ---@class (exact) hearth.Why
+---@field requestId string Names the request in the logs of Hearth and of the model server.
 ---@field engine string
 ---@field model string
 ---@field snippets hearth.WhySnippet[]
