@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from indexer.config import IndexConfig
+    from indexer.config import IndexConfig, RepositoriesConfig, RepositoryEntry
 
 DataOption = Annotated[
     Path | None,
@@ -41,10 +41,12 @@ JsonOption = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
-    """What a command of the indexer needs from the configuration: where the data is, and the table ``[index]``."""
+    """What a command of the indexer needs from the configuration: where the data is, and the indexer's own tables."""
 
     data: Path
     index: IndexConfig
+    repositories: RepositoriesConfig
+    configured: tuple[RepositoryEntry, ...]
 
 
 SettingsLoader = Callable[[Path | None, Path | None], IndexSettings]

@@ -1,9 +1,10 @@
-"""Settings of the indexer: the table ``[index]`` of ``hearth.toml``, one frozen class with defaults and bounds."""
+"""Settings of the indexer: its tables of ``hearth.toml``, one frozen class each, with defaults and bounds."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any, TypeVar
 
 from attrs import asdict, field, fields, frozen, validators
@@ -44,3 +45,65 @@ class IndexConfig:
         values = {name: value for name, value in asdict(self).items() if name in names}
         text = json.dumps([values, parts], sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _reference(_instance: object, _attribute: object, value: str) -> None:
+    # The value is not repeated: it may well be the secret itself, written where its place belongs.
+    if value and not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*|file:/.+", value):
+        raise ValueError('must say where the secret is: "env:NAME" or "file:/ABSOLUTE/PATH"')
+
+
+def _secret(help_: str) -> str:
+    return field(default="", validator=_reference, metadata={"help": help_})
+
+
+@frozen
+class WebhookSecrets:
+    """Where the secrets of webhooks are; a forge without one is not listened to."""
+
+    github: str = _secret("Secret of GitHub's webhooks: `env:NAME` or `file:/PATH`.")
+    gitlab: str = _secret("Secret token, or signing token, of GitLab's webhooks: `env:NAME` or `file:/PATH`.")
+    gitea: str = _secret("Secret of Gitea's and Forgejo's webhooks: `env:NAME` or `file:/PATH`.")
+    bitbucket: str = _secret("Secret of Bitbucket's webhooks, Cloud or Data Center: `env:NAME` or `file:/PATH`.")
+
+
+@frozen
+class RepositoriesConfig:
+    """Registered repositories: what may be registered, and how news of them is worked off."""
+
+    allowed_paths: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "Directories below which repositories may be registered by page or API; commands may name any."
+        },
+    )
+    internal_hosts: tuple[str, ...] = field(
+        default=(),
+        metadata={"help": "Hosts, or networks such as `10.0.0.0/8`, of remotes that may have internal addresses."},
+    )
+    attempts: int = _setting(5, "Failures in a row after which a job is set aside.", 1, 100)
+    stall_minutes: float = _setting(
+        30.0, "How long a job may go without a sign of progress before it is stopped, in minutes.", 0.1, 1_440
+    )
+    webhooks: WebhookSecrets = field(factory=WebhookSecrets)
+
+
+@frozen
+class RepositoryEntry:
+    """One registered repository; the table may be repeated."""
+
+    source: str = field(
+        metadata={"help": "Its URL, or its absolute path on this machine.", "default": "none, required"}
+    )
+    name: str = field(
+        default="", metadata={"help": "What it is called in the index; empty means the end of its URL or path."}
+    )
+    branches: tuple[str, ...] = field(
+        default=(),
+        metadata={"help": "Patterns of branches, tags as `refs/tags/PATTERN`; empty means the branch of HEAD."},
+    )
+    credential: str = _secret(
+        "Where the remote's secret is: `env:NAME` or `file:/PATH`; empty for none or an SSH agent."
+    )
+    poll_minutes: float = _setting(0.0, "How often to ask the source for news, in minutes; 0 means never.", 0, 100_000)
+    paused: bool = field(default=False, metadata={"help": "Whether it is left as it is."})

@@ -6,6 +6,8 @@
     ├── RepositoryError          the source is not a usable git repository
     │   ├── NotARepository
     │   ├── RefNotFound
+    │   ├── SourceRefused        the rules for registered repositories forbid this source
+    │   ├── CredentialMissing    the secret for a remote is not where it should be
     │   └── RepositoryUnavailable   a remote or an object could not be read
     ├── UnknownRepository        no repository of that name is in the index
     ├── NameTaken                two sources would share one name
@@ -13,6 +15,9 @@
     ├── IndexCorrupt             stored files do not agree with each other or cannot be parsed
     ├── IndexBusy                another process is writing to this data directory
     ├── DiskFull                 the index could not be written; what was published before still stands
+    ├── UnknownJob               no job of that number waits
+    ├── HookError                a hook cannot be installed, or its news not be delivered
+    ├── InvalidNotice            news of a push that came in is not what it should be
     ├── InvalidQueryFile         a line of a --queries file is not usable
     └── ConfigError              hearth.toml: names the file, line and key
 
@@ -64,6 +69,18 @@ class RefNotFound(RepositoryError):
     code = "ref-not-found"
 
 
+class SourceRefused(RepositoryError):
+    """The rules for registered repositories forbid this source."""
+
+    code = "source-refused"
+
+
+class CredentialMissing(RepositoryError):
+    """The secret for a remote is not where its reference points."""
+
+    code = "credential-missing"
+
+
 class RepositoryUnavailable(RepositoryError):
     """A remote did not answer, or an object that must exist could not be read."""
 
@@ -110,6 +127,27 @@ class DiskFull(IndexerError):
 
     exit_code = 8
     code = "disk-full"
+
+
+class UnknownJob(IndexerError):
+    """No job of that number waits."""
+
+    exit_code = 4
+    code = "unknown-job"
+
+
+class HookError(IndexerError):
+    """A hook cannot be installed, or its news not be delivered."""
+
+    exit_code = 13
+    code = "hook"
+
+
+class InvalidNotice(IndexerError):
+    """News of a push that came in is not what it should be."""
+
+    exit_code = 13
+    code = "invalid-notice"
 
 
 class InvalidQueryFile(IndexerError):

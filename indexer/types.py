@@ -227,6 +227,19 @@ class RepositoryStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteAccess:
+    """How a registered repository's remote may be read; see :mod:`indexer.diff.access`.
+
+    Attributes:
+        credential: Where the secret is: ``env:NAME``, ``file:PATH``, or empty for none or an SSH agent.
+        internal: Host names, and networks such as ``10.0.0.0/8``, that may be read though their addresses are internal.
+    """
+
+    credential: str = ""
+    internal: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class IndexJob:
     """What the worker is asked to do: bring ``refs`` of one repository up to date.
 
@@ -234,12 +247,22 @@ class IndexJob:
     name ``HEAD`` stands for the branch of HEAD, or for its commit, which is forgotten when HEAD leaves it.
     An empty ``name`` is derived from ``source``. ``prune`` removes refs that the source has no longer; without it
     they keep what they published last.
+
+    With ``follow``, a registered repository is followed: these are patterns of branch names (tags as
+    ``refs/tags/PATTERN``; none means the branch of HEAD), ``refs`` are those of which there was news, and what the
+    patterns leave out is passed over. A followed ref that the source has no longer is removed.
+
+    ``access`` holds the source to the rules for registered remotes; without it, it is read as the user's own git would.
+    ``remove`` takes the repository called ``source`` out of the index.
     """
 
     source: str
     name: str = ""
     refs: tuple[str, ...] = ()
     prune: bool = False
+    follow: tuple[str, ...] | None = None
+    access: RemoteAccess | None = None
+    remove: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,10 +28,10 @@ def show_status(chosen: IndexSettings, *, as_json: bool) -> None:
     with overview.open_catalog(chosen.data) as catalog:
         repositories = overview.repositories(catalog, ask_source=True)
     if as_json:
-        _print_json([asdict(repository) for repository in repositories])
+        print_json([asdict(repository) for repository in repositories])
         return
     if not repositories:
-        _console().print("Nothing is indexed yet. Start with: hearth index REPO")
+        console().print("Nothing is indexed yet. Start with: hearth index REPO")
         return
     table = Table(box=None, pad_edge=False)
     for header in ("repository", "ref", "commit", "state", "files", "chunks", "skipped", "indexed", "source"):
@@ -49,7 +49,7 @@ def show_status(chosen: IndexSettings, *, as_json: bool) -> None:
                 _age(ref.indexed_at),
                 escape(repository.source) if number == 0 else "",
             )
-    _console().print(table)
+    console().print(table)
 
 
 def show_skips(
@@ -63,27 +63,28 @@ def show_skips(
             raise overview.unknown_repository(repository, ref, catalog.statuses())
         found = [skip for one in refs for skip in overview.skips(catalog, one) if reason in {None, skip.reason}]
     if as_json:
-        _print_json([asdict(skip) for skip in found])
+        print_json([asdict(skip) for skip in found])
         return
-    console = _console()
+    output = console()
     table = Table(box=None, pad_edge=False)
     for header in ("reason", "repository", "path", "why"):
         table.add_column(header, overflow="fold")
     for skip in sorted(found, key=lambda item: (item.reason, item.repository, item.path)):
         table.add_row(skip.reason, escape(skip.repository), escape(visible_name(skip.path)), escape(skip.detail))
     if found:
-        console.print(table)
+        output.print(table)
     counts = Counter(skip.reason for skip in found)
     summary = ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common())
-    console.print(f"{len(found):,} files left out{f': {summary}' if summary else ''}")
+    output.print(f"{len(found):,} files left out{f': {summary}' if summary else ''}")
 
 
-def _print_json(value: Any) -> None:
+def print_json(value: Any) -> None:
+    """Print one line of JSON."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
     sys.stdout.flush()
 
 
-def _console() -> Console:
+def console() -> Console:
     """Return standard output; into a pipe, rows are not cut to a terminal's width."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_PIPE_COLUMNS)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from indexer.diff.access import check_credential, check_url, read_secret
 from indexer.diff.history import line_history
 from indexer.diff.ignore import IGNORE_FILE, IgnoreRules
-from indexer.diff.mirror import is_url, open_source, public_url
+from indexer.diff.mirror import is_url, mirror_path, open_source, public_url, url_name
 from indexer.diff.paths import file_path_text, path_text
 from indexer.diff.source import MISSING_SIZE, GitSource
 
@@ -13,10 +14,15 @@ __all__ = [
     "MISSING_SIZE",
     "GitSource",
     "IgnoreRules",
+    "check_credential",
+    "check_url",
     "file_path_text",
     "is_url",
     "line_history",
+    "mirror_path",
     "open_source",
     "path_text",
     "public_url",
+    "read_secret",
+    "url_name",
 ]

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from indexer.diff.access import remote_environment
 from indexer.diff.git import git_program
 from indexer.diff.source import GitSource
 from indexer.errors import RepositoryError
+from indexer.types import RemoteAccess
 
 FetchProgress = Callable[[int, int], None]
 """``(objects received, objects in all)``."""
@@ -48,25 +50,31 @@ def mirror_path(mirrors: Path, url: str) -> Path:
     return mirrors / f"{url_name(url) or 'mirror'}-{digest}.git"
 
 
-def open_source(source: str, mirrors: Path, progress: FetchProgress | None = None) -> GitSource:
+def open_source(
+    source: str, mirrors: Path, progress: FetchProgress | None = None, *, access: RemoteAccess | None = None
+) -> GitSource:
     """Open a repository by path or URL; a URL is cloned or brought up to date first.
 
     Args:
         source: A path in or of a repository, or a URL that git understands.
         mirrors: Where bare mirrors are kept.
         progress: Called while objects arrive from a URL.
+        access: The rules for a registered remote; without them a URL is read as the user's own git would.
 
     Raises:
+        SourceRefused: The rules forbid it.
+        CredentialMissing: The secret for the remote is not there.
         RepositoryError: See :meth:`GitSource.open`; for a URL also when it cannot be reached.
     """
     if not is_url(source):
         return GitSource.open(Path(source).expanduser())
     _refuse_unsafe(source)
     git_program()
+    environment = remote_environment(source, access) if access is not None else None
     from indexer.diff.remote import bring_up_to_date  # noqa: PLC0415 -- GitPython doubles the start-up time
 
     path = mirror_path(mirrors, source)
-    bring_up_to_date(path, source, public_url(source), progress)
+    bring_up_to_date(path, source, public_url(source), progress, environment)
     return GitSource.open(path)
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from indexer.diff.git import git_environment, git_program, run_git
@@ -20,7 +21,9 @@ import git
 _REFSPECS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 
-def bring_up_to_date(path: Path, url: str, public: str, progress: FetchProgress | None) -> None:
+def bring_up_to_date(
+    path: Path, url: str, public: str, progress: FetchProgress | None, environment: Mapping[str, str] | None = None
+) -> None:
     """Clone ``url`` to ``path``, or fetch what is new and forget what is gone.
 
     Args:
@@ -28,20 +31,21 @@ def bring_up_to_date(path: Path, url: str, public: str, progress: FetchProgress 
         url: May hold a password.
         public: The same without it, for messages.
         progress: Called while objects of a clone arrive.
+        environment: What git needs besides to read a registered remote; None for what the user's own git can read.
 
     Raises:
         RepositoryUnavailable: The URL cannot be read.
     """
     try:
         if (path / "HEAD").exists():
-            _update(path, url, public)
+            _update(path, url, public, environment)
         else:
-            _clone(url, path, progress)
+            _clone(url, path, progress, environment)
     except git.GitCommandError as error:
         raise _unreachable(url, public, str(error.stderr)) from error
 
 
-def _clone(url: str, path: Path, progress: FetchProgress | None) -> None:
+def _clone(url: str, path: Path, progress: FetchProgress | None, environment: Mapping[str, str] | None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix="clone-", ignore_cleanup_errors=True) as scratch:
         target = Path(scratch) / "repository.git"
@@ -51,7 +55,7 @@ def _clone(url: str, path: Path, progress: FetchProgress | None) -> None:
                 url,
                 target,
                 progress=watch,  # type: ignore[arg-type]  # taken as it is; the annotation knows functions only
-                env=_environment(),
+                env=_environment(environment),
                 multi_options=["--bare"],
             ).close()
         except git.GitCommandError as error:
@@ -77,16 +81,18 @@ class _CloneProgress(git.RemoteProgress):
             self._progress(int(float(cur_count)), int(float(max_count or 0)))
 
 
-def _update(path: Path, url: str, public: str) -> None:
+def _update(path: Path, url: str, public: str, environment: Mapping[str, str] | None) -> None:
     # Credentials may have changed since the clone; a URL without any keeps those that git already knows.
-    if public != url:
+    # A registered remote has none in its URL, and an earlier clone may have left some.
+    if public != url or environment is not None:
         run_git(path, "remote", "set-url", "--", "origin", url, git_dir=path)
     repository = git.Repo(path)
     try:
         fetch = ["fetch", "--prune", "--force", "--no-recurse-submodules", "--quiet", "origin", *_REFSPECS]
-        repository.git.execute([git_program(), f"--git-dir={path}", *fetch], env=_environment())
+        repository.git.execute([git_program(), f"--git-dir={path}", *fetch], env=_environment(environment))
         head = repository.git.execute(
-            [git_program(), f"--git-dir={path}", "ls-remote", "--symref", "origin", "HEAD"], env=_environment()
+            [git_program(), f"--git-dir={path}", "ls-remote", "--symref", "origin", "HEAD"],
+            env=_environment(environment),
         )
     finally:
         repository.close()
@@ -95,10 +101,10 @@ def _update(path: Path, url: str, public: str) -> None:
         run_git(path, "symbolic-ref", "HEAD", branch.group(1), git_dir=path)
 
 
-def _environment() -> dict[str, str]:
+def _environment(extra: Mapping[str, str] | None) -> dict[str, str]:
     # GitPython starts from the process's own environment; what a surrounding hook put there is neutralised.
     inherited = {name: "" for name in os.environ if name.startswith("GIT_CONFIG_") and name.endswith("PARAMETERS")}
-    return inherited | git_environment(offline=False) | {"GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS)}
+    return inherited | git_environment(offline=False) | {"GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS)} | dict(extra or {})
 
 
 def _unreachable(url: str, public: str, stderr: str) -> RepositoryUnavailable:

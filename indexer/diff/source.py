@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ MISSING_SIZE = -1
 
 _COMMIT_ID = re.compile(r"[0-9a-f]{4,64}")
 _SUBMODULE = 0o160000
+_TAGS = "refs/tags/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,21 @@ class GitSource:
     def branches(self) -> list[str]:
         """Return the names of all local branches."""
         printed = self._git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads")
+        return printed.decode("utf-8", "replace").splitlines()
+
+    def matching_refs(self, patterns: Iterable[str]) -> list[str]:
+        """Return the branches that match patterns as in a shell, and the tags that match ``refs/tags/PATTERN``."""
+        branches = self.branches()
+        found: dict[str, None] = {}
+        for pattern in patterns:
+            tagged = pattern.startswith(_TAGS)
+            names = self.tags() if tagged else branches
+            found |= dict.fromkeys(fnmatch.filter(names, pattern.removeprefix(_TAGS)))
+        return list(found)
+
+    def tags(self) -> list[str]:
+        """Return the names of all tags."""
+        printed = self._git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/tags")
         return printed.decode("utf-8", "replace").splitlines()
 
     def resolve(self, ref: str) -> str:

@@ -213,8 +213,13 @@ def check_version(connection: sqlite3.Connection, data: Path) -> None:
 
 
 @contextlib.contextmanager
-def translated(data: Path) -> Iterator[None]:
+def translated(data: Path, database: str = DATABASE, advice: str = REBUILD_ADVICE) -> Iterator[None]:
     """Turn errors of SQLite and the file system below ``data`` into ours.
+
+    Args:
+        data: The data directory.
+        database: The SQLite file in it that is worked on.
+        advice: What to do when that file is damaged.
 
     Raises:
         DiskFull: No space, or a quota or file size limit was reached.
@@ -225,7 +230,7 @@ def translated(data: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise _translated_sqlite(error, data) from error
+        raise _translated_sqlite(error, data / database, advice) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise _disk_full(data, str(error.strerror)) from error
@@ -235,23 +240,23 @@ def translated(data: Path) -> Iterator[None]:
         ) from error
 
 
-def _translated_sqlite(error: sqlite3.Error, data: Path) -> IndexerError:
+def _translated_sqlite(error: sqlite3.Error, path: Path, advice: str) -> IndexerError:
     text = str(error)
     extended = getattr(error, "sqlite_errorcode", None) or 0
     code = extended & 0xFF
     # SQLite tells a full disk from other failures to write, but not a quota or a limit on the size of files.
     if code == sqlite3.SQLITE_FULL or extended == sqlite3.SQLITE_IOERR_WRITE:
-        return _disk_full(data, text)
+        return _disk_full(path.parent, text)
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return IndexCorrupt(f"{data / DATABASE} is damaged: {text}", advice=REBUILD_ADVICE)
+        return IndexCorrupt(f"{path} is damaged: {text}", advice=advice)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return IndexBusy(f"{data / DATABASE} is in use by another process", advice="Try again when it has finished.")
+        return IndexBusy(f"{path} is in use by another process", advice="Try again when it has finished.")
     if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR):
         return DataDirectoryError(
-            f"{data / DATABASE} cannot be used: {text}",
+            f"{path} cannot be used: {text}",
             advice="Check the directory's permissions and free space, or choose another with --data DIR.",
         )
-    return IndexCorrupt(f"{data / DATABASE} does not have the expected tables: {text}", advice=REBUILD_ADVICE)
+    return IndexCorrupt(f"{path} does not have the expected tables: {text}", advice=advice)
 
 
 def _disk_full(data: Path, reason: str) -> DiskFull:

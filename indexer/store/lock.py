@@ -1,4 +1,4 @@
-"""One writer to a data directory at a time."""
+"""One writer to a data directory at a time, and one dispatcher that works off its queue."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from indexer.errors import IndexBusy
 from indexer.store.database import require_directory, translated
 
 _LOCK_FILE = "worker.lock"
+_DISPATCHER_LOCK_FILE = "dispatcher.lock"
 # A file of its own: closing any descriptor of the lock file would free the lock of a writer in the same process.
 _PID_FILE = "worker.pid"
 _POLL_SECONDS = 0.1
@@ -26,16 +27,33 @@ def writer_lock(data: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
         IndexBusy: Another process holds it still after ``wait_seconds``.
         DataDirectoryError: The directory cannot be made or written.
     """
-    require_directory(data)
-    with translated(data):
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # A POSIX record lock, not flock(): a child that outlives a killed worker must not keep the lock.
-        descriptor = os.open(data / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _open(data, _LOCK_FILE)
     try:
         _acquire(descriptor, data, wait_seconds)
         with translated(data):
             (data / _PID_FILE).write_text(f"{os.getpid()}\n", "ascii")
         yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def dispatcher_lock(data: Path) -> Iterator[bool]:
+    """Try to become the one process that works off the queue of ``data``; yields whether it did.
+
+    The system frees the lock when we die, so that no lease has to run out by any clock.
+
+    Raises:
+        DataDirectoryError: The directory cannot be made or written.
+    """
+    descriptor = _open(data, _DISPATCHER_LOCK_FILE)
+    try:
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
     finally:
         os.close(descriptor)
 
@@ -50,6 +68,14 @@ def writer_process(data: Path) -> int:
     except (OSError, ValueError):
         return 0
     return process
+
+
+def _open(data: Path, name: str) -> int:
+    require_directory(data)
+    with translated(data):
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # For POSIX record locks, not flock(): a child that outlives its killed parent must not keep the lock.
+        return os.open(data / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _acquire(descriptor: int, data: Path, wait_seconds: float) -> None:

@@ -142,6 +142,12 @@ class MetadataWriter(BlobWriter):
             connection.execute("DELETE FROM ref WHERE id = ?", (ref_id,))
             next_generation(connection)
 
+    def remove_repository(self, repository_id: int) -> None:
+        """Forget a repository that has no refs; its blobs go when garbage is collected."""
+        with self.transaction() as connection:
+            connection.execute("DELETE FROM repository WHERE id = ?", (repository_id,))
+            next_generation(connection)
+
     def publish(
         self,
         ref_id: int,

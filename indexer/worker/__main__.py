@@ -1,4 +1,4 @@
-"""``python -m indexer.worker``: reads one request from standard input, does it, and writes events as lines.
+"""``python -m indexer.worker``: reads requests from standard input, does them in order, and writes events as lines.
 
 Closing its standard input, or SIGTERM, stops it cleanly; killing it loses only the batch in hand.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import queue
 import signal
 import sys
 import threading
@@ -16,7 +17,7 @@ from types import FrameType
 
 from indexer.errors import IndexerError
 from indexer.types import Progress
-from indexer.worker.events import decode_request, encode_event
+from indexer.worker.events import DONE, Request, decode_request, encode_event
 from indexer.worker.job import run_job
 
 _EXIT_INTERRUPTED = 130
@@ -24,25 +25,55 @@ _LOG_BYTES = 2_000_000
 
 
 def main() -> int:
-    """Serve one request; returns the exit code of the process."""
+    """Serve requests until there are no more; returns the exit code of the process."""
     signal.signal(signal.SIGTERM, _interrupt)
-    line = sys.stdin.readline()
-    if not line:
-        return 0
-    request = decode_request(line)
-    os.nice(request.niceness)
-    _start_log(request.data)
-    threading.Thread(target=_stop_with_the_parent, daemon=True).start()
+    requests = _Requests()
+    threading.Thread(target=requests.read, daemon=True).start()
+    niceness = 0
+    logging_to: Path | None = None
+    try:
+        while (request := requests.take()) is not None:
+            os.nice(max(request.niceness - niceness, 0))
+            niceness = max(request.niceness, niceness)
+            if request.data != logging_to:
+                logging_to = request.data
+                _start_log(request.data)
+            _serve(request)
+            requests.busy = False
+    except (KeyboardInterrupt, BrokenPipeError):
+        return _EXIT_INTERRUPTED
+    return 0
+
+
+class _Requests:
+    """Requests as they come in. When whoever sends them closes the pipe or dies, the one in hand is stopped."""
+
+    def __init__(self) -> None:
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self.busy = False
+
+    def read(self) -> None:
+        for line in sys.stdin:
+            self._lines.put(line)
+        self._lines.put(None)
+        if self.busy:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def take(self) -> Request | None:
+        line = self._lines.get()
+        self.busy = line is not None
+        return decode_request(line) if line is not None else None
+
+
+def _serve(request: Request) -> None:
     try:
         reports = run_job(request.job, request.data, request.config, _tell_progress, wait_seconds=request.wait_seconds)
     except IndexerError as error:
         _tell(encode_event(error))
-        return error.exit_code
-    except (KeyboardInterrupt, BrokenPipeError):
-        return _EXIT_INTERRUPTED
+        return
     for report in reports:
         _tell(encode_event(report))
-    return 0
+    _tell(DONE)
 
 
 def _tell_progress(progress: Progress) -> None:
@@ -58,12 +89,6 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _stop_with_the_parent() -> None:
-    # Nothing more is sent to us, so that this returns when the parent closes the pipe or dies.
-    sys.stdin.read()
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
 def _start_log(data: Path) -> None:
     handler: logging.Handler
     try:
@@ -75,7 +100,10 @@ def _start_log(data: Path) -> None:
         # The job itself will say what is wrong with the directory.
         handler = logging.NullHandler()
     logging.basicConfig(
-        level=logging.WARNING, handlers=[handler], format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
+        level=logging.WARNING,
+        handlers=[handler],
+        format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s",
+        force=True,
     )
 
 

@@ -1,6 +1,7 @@
 """The lines that pass between a worker process and whoever started it, one JSON object each.
 
-Standard input: one request. Standard output: progress and reports as they come, at the end perhaps an error.
+Standard input: requests. Standard output, for each: progress and reports as they come, then an error or that it is
+done.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from indexer.errors import IndexerError
 from indexer.types import IndexJob, IndexReport, Progress
 
 Event = Progress | IndexReport
+
+DONE = '{"event": "done"}\n'
+"""The line after the last event of a request that succeeded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +53,16 @@ def encode_event(event: Event | IndexerError) -> str:
     return _line("progress" if isinstance(event, Progress) else "report", asdict(event))
 
 
-def decode_event(line: str) -> Event | IndexerError:
-    """Parse what :func:`encode_event` wrote; an error comes back as an instance of its class, not raised."""
+def decode_event(line: str) -> Event | IndexerError | None:
+    """Parse what :func:`encode_event` wrote; None for :data:`DONE`. An error comes back as an instance, not raised."""
     fields = json.loads(line)
     match fields.pop("event"):
         case "progress":
             return Progress(**fields)
         case "report":
             return IndexReport(**{**fields, "warnings": tuple(fields["warnings"])})
+        case "done":
+            return None
         case _:
             return _error_class(fields["code"])(fields["message"], advice=fields["advice"])
 

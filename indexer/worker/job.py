@@ -6,8 +6,7 @@ import logging
 from pathlib import Path
 
 from indexer.config import IndexConfig
-from indexer.diff import GitSource, is_url, open_source, public_url
-from indexer.diff.mirror import url_name
+from indexer.diff import GitSource, is_url, open_source, public_url, url_name
 from indexer.embed import Embedder, default_embedder
 from indexer.errors import IndexerError, RefNotFound
 from indexer.store.lexical import LexicalWriter
@@ -18,6 +17,7 @@ from indexer.worker import maintenance
 from indexer.worker.batches import Stores
 from indexer.worker.reading import processing_revision
 from indexer.worker.refs import ProgressCallback, RefRun
+from indexer.worker.removal import remove_repository
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +55,9 @@ def run_job(
                 options = config.options_digest(used.version, processing_revision())
                 stores = Stores(data, metadata, lexical, used, options)
                 maintenance.recover(stores)
+                if job.remove:
+                    remove_repository(stores, job.source)
+                    return []
                 return _Job(job, stores, config, progress).run()
         finally:
             metadata.close()
@@ -67,13 +70,22 @@ class _Job:
         self._metadata = stores.metadata
         self._config = config
         self._progress = progress
+        self._prune = job.prune or job.follow is not None
 
     def run(self) -> list[IndexReport]:
         repository, source = self._open()
         known = {ref.name: ref for ref in self._metadata.refs(repository.repository_id)}
-        head = source.default_ref()
+        if self._job.follow is not None and not source.branches():
+            # Nothing was pushed yet, or everything was deleted.
+            for ref in known.values():
+                self._metadata.remove_ref(ref.ref_id)
+            return []
+        head = self._head(source)
         asked = dict.fromkeys(head if name == "HEAD" else name for name in self._job.refs)
-        names = list(asked) or self._usual_refs(head, known)
+        if self._job.follow is not None:
+            names = self._followed_refs(source, self._job.follow, head, known)
+        else:
+            names = list(asked) or self._usual_refs(head, known)
         commits, reports = self._resolve(repository, source, names, known)
         for name, commit in commits.items():
             ref = self._metadata.upsert_ref(repository.repository_id, name, implicit=name not in self._job.refs)
@@ -105,8 +117,9 @@ class _Job:
 
         if remote:
             self._progress(Progress(label, "", "fetch", 0, 0, f"reading {public_url(text)}"))
-        source = open_source(text, self._stores.data / "mirrors", fetched)
-        source.default_ref()  # An empty repository is refused before it gets a name.
+        source = open_source(text, self._stores.data / "mirrors", fetched, access=self._job.access)
+        if self._job.follow is None:
+            source.default_ref()  # An empty repository is refused before it gets a name.
         identity = public_url(text) if remote else str(source.common_dir)
         known = any(row.identity == identity for row in by_name.values())
         derived = url_name(text) if remote else source.name
@@ -120,12 +133,36 @@ class _Job:
         )
         return row, source
 
+    def _head(self, source: GitSource) -> str:
+        """Return where HEAD points; with chosen branches a HEAD that points nowhere does not matter."""
+        try:
+            return source.default_ref()
+        except RefNotFound:
+            if not self._job.follow:
+                raise
+            return ""
+
     def _usual_refs(self, head: str, known: dict[str, RefRow]) -> list[str]:
         """Return the refs indexed before, and where HEAD points now if it was followed before."""
         if known and not any(ref.implicit for ref in known.values()):
             return list(known)
         kept = [ref.name for ref in known.values() if not _left_by_head(ref, head)]
         return list(dict.fromkeys((*kept, head)))
+
+    def _followed_refs(
+        self, source: GitSource, patterns: tuple[str, ...], head: str, known: dict[str, RefRow]
+    ) -> list[str]:
+        """Return the followed refs that there is news of; refs outside chosen patterns are removed."""
+        followed = source.matching_refs(patterns) if patterns else [head]
+        news = {head if name == "HEAD" else name for name in self._job.refs}
+        if not news:
+            if patterns:
+                for name in known.keys() - set(followed):
+                    self._metadata.remove_ref(known[name].ref_id)
+                    del known[name]
+            return list(dict.fromkeys((*followed, *known)))
+        gone = [name for name in known if name in news and name not in followed]
+        return [name for name in followed if name in news] + gone
 
     def _forget_left_commits(self, head: str, known: dict[str, RefRow]) -> None:
         """Forget commits that a detached HEAD has left: nobody asked for them by name."""
@@ -144,14 +181,16 @@ class _Job:
             try:
                 commits[name] = source.resolve(name)
             except RefNotFound as error:
-                if name not in known or (name in self._job.refs and not self._job.prune):
+                if name not in known and self._job.follow is not None:
+                    continue  # Pushed and deleted before its turn came.
+                if name not in known or (name in self._job.refs and not self._prune):
                     raise
                 reports[name] = self._vanished(repository, known[name], error)
         return commits, reports
 
     def _vanished(self, repository: RepositoryRow, ref: RefRow, error: RefNotFound) -> IndexReport:
         files, chunks, skipped = self._metadata.counts(ref.ref_id)
-        if self._job.prune:
+        if self._prune:
             self._metadata.remove_ref(ref.ref_id)
             files = chunks = skipped = 0
             warning = f"{ref.name} is gone from the source and was removed"

@@ -9,14 +9,15 @@ import sys
 import tempfile
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
-from typing import IO
+from types import TracebackType
+from typing import IO, Self
 
 from indexer.config import IndexConfig
 from indexer.errors import IndexerError
 from indexer.types import IndexJob
 from indexer.worker.events import Event, Request, decode_event, encode_request
 
-_BACKGROUND_NICENESS = 10
+BACKGROUND_NICENESS = 10
 _STOP_SECONDS = 10.0
 _LINE_BYTES = 16_000_000
 # -P: the directory that a command runs in may be a repository with a package named like ours.
@@ -44,12 +45,12 @@ def spawn(
                 process.stdin.flush()
             for line in process.stdout:
                 event = decode_event(line)
+                if event is None:
+                    return
                 if isinstance(event, IndexerError):
                     raise event
                 yield event
-            code = process.wait()
-            if code != 0:
-                raise _died(code, complaints)
+            raise _died(process.wait(), complaints)
         finally:
             _stop(process)
 
@@ -60,38 +61,92 @@ async def spawn_async(
     config: IndexConfig,
     *,
     wait_seconds: float = 0.0,
-    niceness: int = _BACKGROUND_NICENESS,
+    niceness: int = BACKGROUND_NICENESS,
 ) -> AsyncGenerator[Event]:
     """Do the same for an event loop, at low priority; closing the generator or cancelling its task stops the process.
 
     Raises:
         IndexerError: What the worker raised, or that it died.
     """
-    request = encode_request(Request(job, data, config, wait_seconds, niceness))
-    with tempfile.TemporaryFile() as complaints:
-        process = await asyncio.create_subprocess_exec(
-            *_COMMAND,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=complaints,
-            limit=_LINE_BYTES,
-        )
+    async with (
+        WorkerProcess() as worker,
+        contextlib.aclosing(worker.run(Request(job, data, config, wait_seconds, niceness))) as events,
+    ):
+        async for event in events:
+            yield event
+
+
+class WorkerProcess:
+    """A worker that stays for further jobs, which spares each of them what starting costs.
+
+    A context manager: leaving it stops the process. One job at a time.
+    """
+
+    def __init__(self) -> None:
+        self._process: asyncio.subprocess.Process | None = None
+        self._complaints: IO[bytes] | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def run(self, request: Request) -> AsyncGenerator[Event]:
+        """Do one job and yield what the worker says, starting the process if there is none.
+
+        Leaving the generator before its end stops the process.
+
+        Raises:
+            IndexerError: What the worker raised, or that it died.
+        """
+        process, complaints = await self._started()
+        finished = False
         try:
             if process.stdin is None or process.stdout is None:  # pragma: no cover - pipes were asked for
                 raise IndexerError("the indexing process has no pipes")
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                process.stdin.write(request.encode())
+                process.stdin.write(encode_request(request).encode())
                 await process.stdin.drain()
             async for line in process.stdout:
                 event = decode_event(line.decode())
-                if isinstance(event, IndexerError):
+                if event is None or isinstance(event, IndexerError):
+                    finished = True
+                    if event is None:
+                        return
                     raise event
                 yield event
-            code = await process.wait()
-            if code != 0:
-                raise _died(code, complaints)
+            raise _died(await process.wait(), complaints)
         finally:
-            await _stop_async(process)
+            if not finished:
+                await self.stop()
+
+    async def stop(self) -> None:
+        """End the process, if there is one; the batch in hand is done again next time. Idempotent."""
+        process, complaints = self._process, self._complaints
+        self._process = self._complaints = None
+        try:
+            if process is not None:
+                await _stop_async(process)
+        finally:
+            if complaints is not None:
+                complaints.close()
+
+    async def _started(self) -> tuple[asyncio.subprocess.Process, IO[bytes]]:
+        if self._process is not None and self._process.returncode is not None:
+            await self.stop()
+        if self._process is None or self._complaints is None:
+            self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 -- closed by stop()
+            self._process = await asyncio.create_subprocess_exec(
+                *_COMMAND,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=self._complaints,
+                limit=_LINE_BYTES,
+            )
+        return self._process, self._complaints
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

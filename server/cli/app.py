@@ -15,6 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 import indexer.cli
+import indexer.cli.freshness
 import indexer.cli_search
 from indexer.cli_options import ConfigOption, DataOption, IndexSettings, JsonOption
 from indexer.errors import IndexerError
@@ -75,7 +76,7 @@ def _index_settings(data: Path | None, config: Path | None) -> IndexSettings:
     from server.config import load  # noqa: PLC0415  # start-up time of the commands that read no settings
 
     loaded = load(config, data=data).config
-    return IndexSettings(loaded.data.directory, loaded.index)
+    return IndexSettings(loaded.data.directory, loaded.index, loaded.repositories, loaded.repository)
 
 
 def _report_usage(error: TyperException, *, as_json: bool) -> None:
@@ -110,6 +111,7 @@ def _hearth(
 
 
 indexer.cli.register(app)
+indexer.cli.freshness.register(app)
 indexer.cli_search.register(app)
 
 

@@ -82,5 +82,11 @@ def _toml(config: HearthConfig) -> list[str]:
             if isinstance(value, dict):
                 table(value, f"{prefix}.{key}" if prefix else key)
 
-    table(effective(config), "")
+    settings = effective(config)
+    repeated = {key: value for key, value in settings.items() if isinstance(value, list)}
+    table({key: value for key, value in settings.items() if key not in repeated}, "")
+    for key, entries in repeated.items():
+        for entry in entries:
+            lines.extend(["", f"[[{key}]]"])
+            lines.extend(f"{name} = {as_toml(value)}" for name, value in entry.items())
     return lines

@@ -47,7 +47,8 @@ def markdown() -> str:
         table, _, _ = setting.key.rpartition(".")
         by_table.setdefault(table, []).append(setting)
     for name, purpose in tables():
-        lines += [f"### `[{name}]`", "", purpose, "", "| setting | type | default | meaning |", "|---|---|---|---|"]
+        title = f"[[{name}]]" if repeated(name) else f"[{name}]"
+        lines += [f"### `{title}`", "", purpose, "", "| setting | type | default | meaning |", "|---|---|---|---|"]
         for setting in by_table.get(name, []):
             default = setting.default if setting.default.startswith("the ") else f"`{setting.default}`"
             name_only = setting.key.rpartition(".")[2]
@@ -73,8 +74,9 @@ def _settings(cls: type[attrs.AttrsInstance], prefix: str) -> Iterator[Setting]:
     nested: list[tuple[type[attrs.AttrsInstance], str]] = []
     for item in attrs.fields(attrs.resolve_types(cls)):
         type_: Any = item.type
-        if attrs.has(type_):
-            nested.append((type_, f"{prefix}{item.name}."))
+        table = _table_class(type_)
+        if table is not None:
+            nested.append((table, f"{prefix}{item.name}."))
             continue
         yield Setting(f"{prefix}{item.name}", _type_name(type_), _default(item), str(item.metadata.get("help", "")))
     for inner, inner_prefix in nested:
@@ -84,9 +86,23 @@ def _settings(cls: type[attrs.AttrsInstance], prefix: str) -> Iterator[Setting]:
 def _tables(cls: type[attrs.AttrsInstance], prefix: str) -> Iterator[tuple[str, str]]:
     for item in attrs.fields(attrs.resolve_types(cls)):
         type_: Any = item.type
-        if attrs.has(type_):
-            yield f"{prefix}{item.name}", (type_.__doc__ or "").strip().split("\n")[0]
-            yield from _tables(type_, f"{prefix}{item.name}.")
+        table = _table_class(type_)
+        if table is not None:
+            yield f"{prefix}{item.name}", (table.__doc__ or "").strip().split("\n")[0]
+            yield from _tables(table, f"{prefix}{item.name}.")
+
+
+def _table_class(type_: Any) -> type[attrs.AttrsInstance] | None:
+    """Return the class of a table, or of each of the tables that may be repeated; None for a plain setting."""
+    for candidate in (type_, *typing.get_args(type_)[:1]):
+        if isinstance(candidate, type) and attrs.has(candidate):
+            return candidate
+    return None
+
+
+def repeated(table: str) -> bool:
+    """Tell whether a table may stand in the file several times, as ``[[table]]``."""
+    return any(item.name == table and typing.get_args(item.type) for item in attrs.fields(HearthConfig))
 
 
 def _default(item: attrs.Attribute[Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import platformdirs
 from attrs import field, frozen, validators
 
-from indexer.config import IndexConfig
+from indexer.config import IndexConfig, RepositoriesConfig, RepositoryEntry
 from server.types import Rung
 
 _T = TypeVar("_T")
@@ -248,6 +248,8 @@ class HearthConfig:
 
     data: DataConfig = field(factory=DataConfig)
     index: IndexConfig = field(factory=IndexConfig)
+    repositories: RepositoriesConfig = field(factory=RepositoriesConfig)
+    repository: tuple[RepositoryEntry, ...] = ()
     engine: EngineConfig = field(factory=EngineConfig)
     models: ModelsConfig = field(factory=ModelsConfig)
     completion: CompletionConfig = field(factory=CompletionConfig)

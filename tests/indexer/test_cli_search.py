@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from indexer import cli_search
 from indexer.cli_options import IndexSettings
 from indexer.cli_search import read_queries
-from indexer.config import IndexConfig
+from indexer.config import IndexConfig, RepositoriesConfig
 from indexer.errors import IndexerError, InvalidQueryFile, UnknownRepository
 from tests.conftest import Repository
 from tests.indexer.conftest import IndexInto
@@ -28,7 +28,7 @@ def run(data: Path, make_repository: Callable[..., Repository], index_into: Inde
     cli_search.register(app)
 
     def invoke(*arguments: str, stdin: str = "") -> list[str]:
-        settings = IndexSettings(data, IndexConfig())
+        settings = IndexSettings(data, IndexConfig(), RepositoriesConfig(), ())
         result = CliRunner().invoke(app, list(arguments), input=stdin, obj=lambda _data, _config: settings)
         if isinstance(result.exception, IndexerError):
             raise result.exception

@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 from indexer.api import Index
 from indexer.cli import register
 from indexer.cli_options import IndexSettings
-from indexer.config import IndexConfig
+from indexer.config import IndexConfig, RepositoriesConfig
 from indexer.errors import UnknownRepository
 from tests.conftest import Repository
 from tests.indexer.conftest import IndexInto
@@ -52,7 +52,7 @@ def invoke(data: Path) -> Invoke:
     def run(*arguments: str) -> Result:
         app = typer.Typer()
         register(app)
-        settings = IndexSettings(data, IndexConfig())
+        settings = IndexSettings(data, IndexConfig(), RepositoriesConfig(), ())
         return CliRunner().invoke(app, arguments, obj=lambda _data, _config: settings)
 
     return run
