@@ -131,7 +131,10 @@ def _parse(url: str) -> tuple[str, str, int]:
         if match is None:
             raise _refused(url, "it is neither HTTPS nor SSH")
         return "ssh", match["host"].strip("[]"), 22
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise _refused(url, "it is not a URL") from error
     port = _SCHEMES.get(parts.scheme)
     if port is None:
         raise _refused(f"{parts.scheme}://…", f"{parts.scheme}:// is neither HTTPS nor SSH")
