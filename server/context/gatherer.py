@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from indexer.api import Index
@@ -21,6 +21,7 @@ from server.context.modules import CERTAIN
 from server.context.receivers import occurrences
 from server.context.resolution import Definition, Origin, Resolver
 from server.context.selection import WEAK, select
+from server.context.standing import Basis, Standing, names_around
 from server.context.surroundings import NearName, Surroundings, look_around
 from server.context.values import GatheredContext, RecentEdit
 from server.context.windows import SimilarWindows
@@ -46,12 +47,26 @@ _OPEN_FILE = 0.6
 _RECENT_EDIT = 0.75
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One call, as it is made again in the background."""
+
+    request: CompletionRequest
+    recent_edits: Sequence[RecentEdit]
+    session: str
+
+
 @dataclass(slots=True)
 class _Memory:
     """What is kept of one document between two calls."""
 
-    snippets: tuple[Snippet, ...] = ()
-    generation: int = -1
+    standing: Standing | None = None
+    """What was gathered last, and which cursors it serves."""
+    waiting: _Asked | None = None
+    """The latest cursor that wants a newer context."""
+    refreshing: bool = False
+    """Whether one is being made."""
+
     search: Future[list[Hit]] | None = None
     """The last search; it may still run when the call that started it is over."""
     question: tuple[str, Scope, int] | None = None
@@ -77,7 +92,8 @@ class ContextGatherer:
         self._windows = SimilarWindows()
         self._lock = threading.Lock()
         self._memories: OrderedDict[tuple[str, str, str], _Memory] = OrderedDict()
-        self._threads = ThreadPoolExecutor(_SEARCH_THREADS, thread_name_prefix="hearth-context")
+        self._threads = ThreadPoolExecutor(_SEARCH_THREADS, thread_name_prefix="hearth-search")
+        self._background = ThreadPoolExecutor(1, thread_name_prefix="hearth-refresh")
 
     def gather(
         self,
@@ -98,7 +114,60 @@ class ContextGatherer:
             deadline_ms: Milliseconds after which what was found so far is returned; ``0`` waits for everything.
             session: Tells users of one server apart, so that one's earlier snippets never steer another's.
         """
+        asked = _Asked(request, recent_edits, session)
+        memory = self._memory(session, request)
         clock = _Clock(self._config.deadline_ms if deadline_ms is None else deadline_ms)
+        if clock.is_endless():
+            return self._gather(asked, memory, clock)
+        basis = self._basis(request)
+        standing = memory.standing
+        if standing is None or not basis.reads_as(standing.basis):
+            return self._gather(asked, memory, clock)
+        missing = standing.missing(request)
+        if basis != standing.basis or self._any_defined(missing, request):
+            # What explains the new names is needed now; what resembles the lines around them can come later.
+            context = self._gather(asked, memory, clock, wait_for_search=False)
+            self._refresh(asked, memory)
+            return context
+        with self._lock:
+            memory.standing = replace(standing, names=standing.names | missing)
+        clock.stage("names")
+        if not standing.whole or _line(request) != standing.line:
+            self._refresh(asked, memory)
+        return replace(standing.context, stages=MappingProxyType(clock.stages))
+
+    def at_once(
+        self, request: CompletionRequest, *, recent_edits: Sequence[RecentEdit] = (), session: str = ""
+    ) -> GatheredContext | None:
+        """Return what an earlier call for the same document gathered, if it serves this cursor as well.
+
+        Takes microseconds and never blocks, so it may be called on the event loop. When the cursor went to another
+        line, a newer choice is made in the background for the keys to come. ``None``: call :meth:`gather`.
+        """
+        memory = self._memories.get((session, request.repository, request.path))
+        standing = memory.standing if memory is not None else None
+        if memory is None or standing is None or standing.basis != self._basis(request) or standing.missing(request):
+            return None
+        if not standing.whole or _line(request) != standing.line:
+            self._refresh(_Asked(request, recent_edits, session), memory)
+        return standing.context
+
+    def last(self, request: CompletionRequest, *, session: str = "") -> GatheredContext:
+        """Return what was gathered last for the document, though names at this cursor may be missing; never blocks.
+
+        Nothing when the index, the open files or what may be read have changed since.
+        """
+        memory = self._memories.get((session, request.repository, request.path))
+        standing = memory.standing if memory is not None else None
+        return (
+            standing.context if standing is not None and standing.basis == self._basis(request) else GatheredContext()
+        )
+
+    def _gather(
+        self, asked: _Asked, memory: _Memory, clock: _Clock, *, wait_for_search: bool = True
+    ) -> GatheredContext:
+        request, recent_edits = asked.request, asked.recent_edits
+        basis = self._basis(request)
         origin = self._resolver.origin(
             path=request.path,
             language=request.language,
@@ -111,8 +180,7 @@ class ContextGatherer:
         )
         around = look_around(request.prefix, request.suffix, request.language, origin.parsed)
         clock.stage("read")
-        memory = self._memory(session, request)
-        search = self._start_search(around, origin, memory)
+        search = self._start_search(around, origin, memory) if wait_for_search else None
         self._resolver.prefetch(
             [
                 *(item.name or local for local, item in origin.imports.items()),
@@ -127,16 +195,18 @@ class ContextGatherer:
         clock.stage("imports")
         candidates += self._used(around, origin, clock)
         clock.stage("definitions")
-        hits = self._finish_search(search, memory, origin, clock)
+        hits = self._finish_search(search, memory, clock) if wait_for_search else memory.hits
         candidates += _from_hits(hits, origin)
         clock.stage("search")
         candidates = [candidate for candidate in candidates if _allowed(candidate, origin)]
         selection = select(candidates, self._config, self._still_valid(memory, origin))
-        with self._lock:
-            memory.snippets = selection.snippets
-            memory.generation = self._index.generation() if self._index is not None else -1
         clock.stage("select")
-        return GatheredContext(selection.snippets, selection.dropped, MappingProxyType(clock.stages))
+        context = GatheredContext(selection.snippets, selection.dropped, MappingProxyType(clock.stages))
+        names = names_around(request) | origin.imports.keys()
+        whole = wait_for_search and "search-late" not in clock.stages
+        with self._lock:
+            memory.standing = Standing(replace(context, stages={}), basis, _line(request), names, whole)
+        return context
 
     def forget(self, path: str, *, repository: str = "", session: str = "") -> None:
         """Drop what is remembered of a document that was closed."""
@@ -145,7 +215,55 @@ class ContextGatherer:
 
     def close(self) -> None:
         """Stop the gatherer's threads. Idempotent."""
+        self._background.shutdown(wait=True, cancel_futures=True)
         self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _refresh(self, asked: _Asked, memory: _Memory) -> None:
+        """Make a newer choice in the background, for the latest cursor of the document and once at a time.
+
+        Documents take turns: one that changes faster than choices are made waits behind all others.
+        """
+        with self._lock:
+            memory.waiting = asked
+            if memory.refreshing:
+                return
+            memory.refreshing = True
+        try:
+            self._background.submit(self._refresh_now, memory)
+        except RuntimeError:
+            # The gatherer was closed meanwhile.
+            memory.refreshing = False
+
+    def _refresh_now(self, memory: _Memory) -> None:
+        try:
+            asked = self._latest(memory)
+            if asked is not None:
+                self._gather(asked, memory, _Clock(0))
+        except Exception:  # noqa: BLE001 - a dispatch boundary: what was gathered before goes on serving
+            _LOG.exception("gathering context in the background failed")
+        with self._lock:
+            memory.refreshing = False
+            later = memory.waiting
+        if later is not None:
+            self._refresh(later, memory)
+
+    def _latest(self, memory: _Memory) -> _Asked | None:
+        with self._lock:
+            asked, memory.waiting = memory.waiting, None
+            return asked
+
+    def _basis(self, request: CompletionRequest) -> Basis:
+        return Basis.of(request, self._index.generation() if self._index is not None else -1)
+
+    def _any_defined(self, names: frozenset[str], request: CompletionRequest) -> bool:
+        return bool(names) and self._resolver.any_defined(
+            names,
+            repository=request.repository,
+            ref=request.ref,
+            path=request.path,
+            scope=request.scope,
+            open_files=request.open_files,
+        )
 
     def _similar(self, around: Surroundings, origin: Origin, recent_edits: Sequence[RecentEdit]) -> Iterator[Candidate]:
         files = origin.open_files[: self._config.open_files]
@@ -219,9 +337,7 @@ class ContextGatherer:
                 memory.question = question
             return memory.search
 
-    def _finish_search(
-        self, search: Future[list[Hit]] | None, memory: _Memory, origin: Origin, clock: _Clock
-    ) -> Sequence[Hit]:
+    def _finish_search(self, search: Future[list[Hit]] | None, memory: _Memory, clock: _Clock) -> Sequence[Hit]:
         if search is None:
             return ()
         try:
@@ -247,9 +363,10 @@ class ContextGatherer:
 
     def _still_valid(self, memory: _Memory, origin: Origin) -> tuple[Snippet, ...]:
         """Earlier snippets that may still be shown: same index, readable, not shadowed by an open document."""
-        if self._index is None or memory.generation != self._index.generation():
+        standing = memory.standing
+        if self._index is None or standing is None or standing.basis.generation != self._index.generation():
             return ()
-        return tuple(snippet for snippet in memory.snippets if snippet.commit and _allowed(snippet, origin))
+        return tuple(snippet for snippet in standing.context.snippets if snippet.commit and _allowed(snippet, origin))
 
 
 class _Clock:
@@ -265,12 +382,19 @@ class _Clock:
         self.stages[name] = (now - self._last) * 1000
         self._last = now
 
+    def is_endless(self) -> bool:
+        return self._deadline == math.inf
+
     def is_over(self) -> bool:
         return time.perf_counter() > self._deadline
 
     def remaining(self) -> float | None:
         """Seconds left, None without a deadline."""
-        return None if self._deadline == math.inf else max(0.0, self._deadline - time.perf_counter())
+        return None if self.is_endless() else max(0.0, self._deadline - time.perf_counter())
+
+
+def _line(request: CompletionRequest) -> int:
+    return request.prefix.count("\n")
 
 
 def _definition_weight(near: NearName, definition: Definition, rank: int, alternatives: int) -> float:

@@ -28,6 +28,9 @@ from server.types import OpenFile
 _CANDIDATES = 50
 _DOCUMENTS_REMEMBERED = 64
 _NAMES_REMEMBERED = 4096
+_RESOLVED = 8
+"""Meanings of a name that are remembered; a completion asks for no more."""
+_UNPARSED = ParsedFile("", ())
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 _TYPE_KINDS = frozenset(
@@ -70,6 +73,9 @@ class Origin:
     """What :meth:`import_prior` found; shared by all states of a document that have the same imports."""
     known: dict[str, tuple[SymbolHit, ...]] = field(default_factory=dict)
     """Definitions by name; shared while the index and what may be read stay the same."""
+
+    resolved: dict[Hashable, tuple[Definition, ...]] = field(default_factory=dict)
+    """What the index has for a name used in some way, best first; shared while the above and the imports stay."""
 
     def import_prior(self, repository: str, path: str) -> float:
         """How well ``path`` fits the best of the document's imports, 0.0 to 1.0."""
@@ -124,6 +130,7 @@ class Resolver:
         self._lock = threading.Lock()
         self._priors: OrderedDict[Hashable, dict[tuple[str, str], float]] = OrderedDict()
         self._known: OrderedDict[Hashable, dict[str, tuple[SymbolHit, ...]]] = OrderedDict()
+        self._resolved: OrderedDict[Hashable, dict[Hashable, tuple[Definition, ...]]] = OrderedDict()
 
     def origin(
         self,
@@ -139,8 +146,7 @@ class Resolver:
     ) -> Origin:
         """Parse the document and shadow it, and the other open ones, in the scope."""
         parsed = self._parses.parse(text, language, cursor_line=cursor_line)
-        shadowed = {(file.repository or repository, file.path) for file in open_files} | {(repository, path)}
-        shadowing = Scope(scope.repositories, scope.ref, scope.exclude | shadowed)
+        shadowing = _shadowing(scope, repository, path, open_files)
         generation = self._index.generation() if self._index is not None else -1
         return Origin(
             path=path,
@@ -156,7 +162,32 @@ class Resolver:
             imports=local_names(parsed.imports, language),
             priors=self._remembered(self._priors, (repository, path, language, parsed.imports)),
             known=self._remembered(self._known, (generation, repository, ref, shadowing)),
+            resolved=self._remembered(
+                self._resolved, (generation, repository, ref, shadowing, path, language, parsed.imports)
+            ),
         )
+
+    def any_defined(
+        self,
+        names: Iterable[str],
+        *,
+        repository: str,
+        ref: str,
+        path: str,
+        scope: Scope,
+        open_files: Sequence[OpenFile],
+    ) -> bool:
+        """Whether the index or an open file defines one of ``names`` outside of the document; it is not parsed."""
+        wanted = list(names)
+        if any(name in file.text for file in open_files for name in wanted):
+            return True
+        if self._index is None:
+            return False
+        shadowing = _shadowing(scope, repository, path, open_files)
+        known = self._remembered(self._known, (self._index.generation(), repository, ref, shadowing))
+        origin = Origin(path, "", "", _UNPARSED, repository, ref, shadowing, known=known)
+        self.prefetch(wanted, origin)
+        return any(self._in_index(name, origin) for name in wanted)
 
     def _remembered(self, memory: OrderedDict[Hashable, dict[_Key, _Value]], key: Hashable) -> dict[_Key, _Value]:
         """What was found under ``key`` before; single operations on it are safe in several threads."""
@@ -178,14 +209,34 @@ class Resolver:
         name = use.name
         if brought_in is not None and not use.shape.is_member and brought_in.name:
             name = brought_in.name
-        found: list[Definition] = []
-        if own:
-            found += self._in_document(name, origin)
-        found += self._in_open_files(name, origin)
-        found += self._in_index(name, origin)
-        if not use.shape.is_member:
-            found = [item for item in found if _reachable_alone(item, use, origin)]
+        unsaved = [*(self._in_document(name, origin) if own else ()), *self._in_open_files(name, origin)]
         receivers = receiver_types(use, origin.text, origin.language, origin.parsed)
+        # Where the name stands matters only for definitions of the document itself.
+        key = None if own or unsaved or limit > _RESOLVED else (use.name, use.qualifier, use.shape, receivers)
+        known = None if key is None else origin.resolved.get(key)
+        if known is None:
+            found = [*unsaved, *self._in_index(name, origin)]
+            if not use.shape.is_member:
+                found = [item for item in found if _reachable_alone(item, use, origin)]
+            ranked = self._ranked(found, use, brought_in, receivers, origin, own=own)
+            if key is None:
+                return ranked[:limit]
+            if len(origin.resolved) > _NAMES_REMEMBERED:
+                origin.resolved.clear()
+            known = origin.resolved[key] = tuple(ranked[:_RESOLVED])
+        return list(known[:limit])
+
+    def _ranked(
+        self,
+        found: Sequence[Definition],
+        use: NameUse,
+        brought_in: Import | None,
+        receivers: frozenset[str],
+        origin: Origin,
+        *,
+        own: bool,
+    ) -> list[Definition]:
+        """Those of ``found`` that the use can mean, best first."""
         scored = [self._score(definition, use, brought_in, receivers, origin) for definition in found]
         elsewhere = not any(_is_own(item, origin) for item in scored)
         if brought_in is not None and elsewhere and _says_where(brought_in, use):
@@ -195,8 +246,7 @@ class Resolver:
             scored = fitting or (scored if handed_on else [])
         elif own and brought_in is None and not use.shape.is_member:
             scored = [item for item in scored if _is_own(item, origin) or _visible(item, origin)]
-        scored.sort(key=lambda item: (-item.score, item.repository, item.path, item.symbol.start_line))
-        return scored[:limit]
+        return sorted(scored, key=lambda item: (-item.score, item.repository, item.path, item.symbol.start_line))
 
     def prefetch(self, names: Iterable[str], origin: Origin) -> None:
         """Look up the definitions of many names at once, in the document's own repository first."""
@@ -279,6 +329,12 @@ class Resolver:
         if same_file:
             score += 2.0 + _same_file_fit(use, definition.symbol, origin.parsed)
         return replace(definition, score=score, import_match=match, of_receiver=of_receiver)
+
+
+def _shadowing(scope: Scope, repository: str, path: str, open_files: Sequence[OpenFile]) -> Scope:
+    """Return the scope without what the editor has open."""
+    shadowed = {(file.repository or repository, file.path) for file in open_files} | {(repository, path)}
+    return Scope(scope.repositories, scope.ref, scope.exclude | shadowed)
 
 
 def _says_where(brought_in: Import, use: NameUse) -> bool:

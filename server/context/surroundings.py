@@ -9,8 +9,9 @@ from indexer.types import ParsedFile
 from server.context.receivers import enclosing_symbols
 from server.syntax import NameUse, UseShape, bound_names, lex, lex_lines, name_uses, parameters
 
-_LINES_ABOVE = 40
-_LINES_BELOW = 8
+LINES_ABOVE = 40
+LINES_BELOW = 8
+"""How far from the cursor names are looked at."""
 _FADE_ABOVE = 0.94
 _FADE_BELOW = 0.85
 _SIGNATURE_NEARNESS = 0.7
@@ -55,7 +56,7 @@ def look_around(prefix: str, suffix: str, language: str, parsed: ParsedFile) -> 
     below = suffix.split("\n")
     cursor = len(above)
     lines = [line if len(line) <= _MAX_LINE else "" for line in (*above[:-1], above[-1] + below[0], *below[1:])]
-    tokens = lex_lines(lines, max(0, cursor - _LINES_ABOVE), min(len(lines), cursor + _LINES_BELOW), language)
+    tokens = lex_lines(lines, max(0, cursor - LINES_ABOVE), min(len(lines), cursor + LINES_BELOW), language)
     partial = _partial(above[-1])
     around = enclosing_symbols(parsed, cursor)
     local = set(bound_names(tokens))

@@ -5,7 +5,7 @@ come from :func:`indexer.api.parse_source`.
 """
 
 from server.syntax.declarations import Parameter, parameters, return_type
-from server.syntax.lexing import Token, TokenKind, lex, lex_lines
+from server.syntax.lexing import Token, TokenKind, keywords, lex, lex_lines
 from server.syntax.names import NameUse, UseShape, bound_names, name_at, name_uses
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "TokenKind",
     "UseShape",
     "bound_names",
+    "keywords",
     "lex",
     "lex_lines",
     "name_at",
