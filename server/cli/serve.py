@@ -7,23 +7,29 @@ import gc
 import sys
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 
 import attrs
 
+from indexer.queue import Queue
+from indexer.queue.registration import configured_repositories
+from indexer.worker.dispatch import Dispatcher, JobEvent
 from server.cli.assembly import Program, allowed_formats, assemble
 from server.completion import CompletionService
 from server.config import HearthConfig
 from server.gateway.application import make_application
+from server.gateway.news import News
 from server.gateway.serving import serve_until_signal
 from server.gateway.sessions import Outbox, Session, Sessions
 from server.lsp.connection import Connection
 from server.lsp.server import create_remote_server
 from server.lsp.services import Services, StartOptions
-from server.principal import Principal
+from server.principal import Owner, Principal
 from server.signals import Signal
 
 _THREADS = 8
 _SWITCH_SECONDS = 0.001
+_REFRESH_SECONDS = 1.0
 
 
 def serve_team(config: HearthConfig, *, host: str | None = None, port: int | None = None) -> None:
@@ -52,6 +58,17 @@ def serve_team(config: HearthConfig, *, host: str | None = None, port: int | Non
 
 async def _serve(config: HearthConfig) -> None:
     program = await asyncio.to_thread(assemble, config, tolerant=True)
+    queue = await asyncio.to_thread(Queue, config.data.directory)
+    configured = await asyncio.to_thread(configured_repositories, config.repository, config.repositories)
+    fresh = asyncio.Event()
+
+    def follow(event: JobEvent) -> None:
+        if event.progress is not None and event.progress.stage == "publish":
+            fresh.set()
+
+    dispatcher = Dispatcher(
+        config.data.directory, config.index, config.repositories, queue, configured=configured, listener=follow
+    )
     threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="hearth-serve")
     published: Signal[[]] = Signal()
     gc.freeze()
@@ -62,18 +79,21 @@ async def _serve(config: HearthConfig) -> None:
         )
 
     sessions = Sessions(open_session, max_message_bytes=1 << 24, max_unread_bytes=1 << 23)
-    refreshing = asyncio.create_task(_refresh(program, threads, published), name="refresh")
+    news = News(queue, config.repositories.webhooks, lambda _request: Owner(), threads)
+    refreshing = asyncio.create_task(_refresh(program, threads, published, fresh), name="refresh")
     try:
-        await serve_until_signal(
-            make_application(sessions),
-            sessions,
-            host=config.server.host,
-            port=config.server.port,
-            listening=_say,
-        )
+        async with dispatcher:
+            await serve_until_signal(
+                make_application(sessions, news),
+                sessions,
+                host=config.server.host,
+                port=config.server.port,
+                listening=_say,
+            )
     finally:
         refreshing.cancel()
         await program.close()
+        queue.close()
         threads.shutdown(wait=False, cancel_futures=True)
 
 
@@ -115,8 +135,12 @@ def _say(address: str) -> None:
     sys.stdout.flush()
 
 
-async def _refresh(program: Program, threads: Executor, published: Signal[[]]) -> None:
+async def _refresh(program: Program, threads: Executor, published: Signal[[]], fresh: asyncio.Event) -> None:
+    """Show what is published: at once when the dispatcher says so, else, if others index, within a second."""
     while program.index is not None:
         if await asyncio.get_running_loop().run_in_executor(threads, program.index.refresh):
             published()
-        await asyncio.sleep(1)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_REFRESH_SECONDS):
+                await fresh.wait()
+        fresh.clear()

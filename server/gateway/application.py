@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from server.gateway.news import News
 from server.gateway.sessions import Sessions
 from server.principal import Owner
 
 
-def make_application(sessions: Sessions) -> web.Application:
+def make_application(sessions: Sessions, news: News) -> web.Application:
     """Put the routes together."""
     application = web.Application()
 
@@ -20,4 +21,5 @@ def make_application(sessions: Sessions) -> web.Application:
 
     application.router.add_get("/lsp", lsp)
     application.router.add_get("/healthz", alive)
+    news.add_routes(application.router)
     return application
