@@ -18,6 +18,57 @@ def _setting(default: _T, help_: str, low: float, high: float, *, shapes_blobs: 
     return field(default=default, validator=check, metadata={"help": help_, "shapes_blobs": shapes_blobs})
 
 
+def check_address(_instance: object, _attribute: object, value: str) -> None:
+    """Check that a text is empty or the address of a server."""
+    if value and not re.fullmatch(r"https?://[^/\s@]+(?:/[^\s?#]*)?", value):
+        raise ValueError(f'must be an address such as "http://127.0.0.1:8001", not "{value}"')
+
+
+def check_variable_name(_instance: object, _attribute: object, value: str) -> None:
+    """Check that a text is empty or the name of an environment variable."""
+    # The value is not repeated: it may well be the secret itself, written where its name belongs.
+    if value and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        raise ValueError("must be the name of an environment variable, not the secret itself")
+
+
+@frozen
+class EmbedderConfig:
+    """A server that turns text into vectors for the search by meaning; off while no address is given.
+
+    Without one Hearth's own small table does it.
+    """
+
+    url: str = field(
+        default="",
+        validator=check_address,
+        metadata={"help": "Address of a server of the OpenAI API with an embedding model, up to and without `/v1`."},
+    )
+    uds: str = field(default="", metadata={"help": "Path of a Unix socket to connect to instead of `url`."})
+    model: str = field(default="", metadata={"help": "Name of the model; empty means the first one of the server."})
+    api_key_env: str = field(
+        default="",
+        validator=check_variable_name,
+        metadata={"help": "Name of the environment variable that holds the API key; empty means no key."},
+    )
+    query_prefix: str = field(
+        default="", metadata={"help": "Text put before each query, for models that want an instruction there."}
+    )
+    batch_texts: int = _setting(64, "Most texts in one request.", 1, 10_000)
+    max_characters: int = _setting(6_000, "Characters of a text that count; the rest is left out.", 100, 1_000_000)
+    batch_seconds: float = _setting(60.0, "How long one request may take while indexing.", 0.1, 3600.0)
+    query_seconds: float = _setting(
+        1.0, "How long a search waits for the vector of its query before it goes by words alone.", 0.01, 60.0
+    )
+    attempts: int = _setting(
+        5, "How often a request is tried while indexing, with growing pauses, before the run ends.", 1, 100
+    )
+
+    @property
+    def configured(self) -> bool:
+        """Whether there is a server to ask."""
+        return bool(self.url or self.uds)
+
+
 @frozen
 class IndexConfig:
     """How repositories are read, cut and stored."""
@@ -34,6 +85,8 @@ class IndexConfig:
     history_timeout_ms: int = _setting(
         2_000, "How long to wait for git when asked for the history of some lines, in milliseconds.", 50, 60_000
     )
+
+    embedder: EmbedderConfig = field(factory=EmbedderConfig, metadata={"shapes_blobs": False})
 
     def options_digest(self, *parts: str) -> str:
         """Name the way a blob is processed, as 16 hexadecimal digits.

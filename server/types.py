@@ -243,11 +243,15 @@ class ServedModel:
 
 @dataclass(frozen=True, slots=True)
 class EngineHealth:
-    """Whether an engine can answer now; ``detail`` is a sentence for people."""
+    """Whether an engine can answer now; ``detail`` is a sentence for people.
+
+    ``missing_models`` are those that the settings give to teams and the server does not list.
+    """
 
     available: bool
     detail: str
     model: str = ""
+    missing_models: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

@@ -36,6 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="A company's own code assistant: completions and explanations from your repositories, in your editor.",
 )
+engine_app = typer.Typer(no_args_is_help=True, help="Run vLLM as its own process: plan, start, watch, end.")
 config_app = typer.Typer(no_args_is_help=True, help="Check and show the settings of hearth.toml.")
 
 EngineOption = Annotated[
@@ -294,4 +295,41 @@ def config_show(data: DataOption = None, config: ConfigOption = None, as_json: J
     show(config, data, as_json=as_json)
 
 
+@engine_app.command("plan")
+def engine_plan(data: DataOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show the model servers that would be started: memory, command lines, and why each flag is there."""
+    from server.cli.engine import launched, show_plan  # noqa: PLC0415  # start-up time
+
+    show_plan(launched(_load(data, config)), as_json=as_json)
+
+
+@engine_app.command("up")
+def engine_up(data: DataOption = None, config: ConfigOption = None) -> None:
+    """Start the model servers and keep them up until Ctrl-C.
+
+    A server that ends or no longer answers is started again, after a pause that grows. They listen on Unix sockets or
+    on the loopback interface, never on the network, and their output goes to `logs/` in the data directory.
+    """
+    from server.cli.engine import launched, run_servers  # noqa: PLC0415  # start-up time
+
+    run_servers(launched(_load(data, config)))
+
+
+@engine_app.command("status")
+def engine_status(data: DataOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show the model servers that run. The exit code is 1 unless all are ready."""
+    from server.cli.engine import show_status  # noqa: PLC0415  # start-up time
+
+    raise typer.Exit(show_status(_load(data, config), as_json=as_json))
+
+
+@engine_app.command("down")
+def engine_down(data: DataOption = None, config: ConfigOption = None) -> None:
+    """End the model servers that `hearth engine up` runs elsewhere."""
+    from server.cli.engine import end_servers  # noqa: PLC0415  # start-up time
+
+    end_servers(_load(data, config))
+
+
+app.add_typer(engine_app, name="engine", rich_help_panel="Service")
 app.add_typer(config_app, name="config", rich_help_panel="Service")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from server.cli.output import print_json
 from server.config import ConfigProblem, HearthConfig, check, effective, find, load, read
-from server.config.reference import as_toml
+from server.config.reference import as_toml, toml_key
 from server.errors import ConfigError, EngineRefused
 from server.prompt import FormatRegistry
 from server.types import Rung
@@ -77,10 +77,10 @@ def _toml(config: HearthConfig) -> list[str]:
         plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
         if plain:
             lines.extend(["", f"[{prefix}]"])
-            lines.extend(f"{key} = {as_toml(value)}" for key, value in plain.items())
+            lines.extend(f"{toml_key(key)} = {as_toml(value)}" for key, value in plain.items())
         for key, value in values.items():
             if isinstance(value, dict):
-                table(value, f"{prefix}.{key}" if prefix else key)
+                table(value, f"{prefix}.{toml_key(key)}" if prefix else key)
 
     settings = effective(config)
     repeated = {key: value for key, value in settings.items() if isinstance(value, list)}

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+import attrs
 from rich.console import Console
 from rich.text import Text
 
@@ -17,7 +18,7 @@ from indexer.errors import ConfigError
 from server.cli.assembly import allowed_formats, make_vllm
 from server.cli.configuration import model_problems
 from server.cli.output import print_json
-from server.config import HearthConfig, check, default_data_directory, find
+from server.config import DataConfig, HearthConfig, check, default_data_directory, find, with_launched_servers
 from server.prompt import Commercial, FimFormat, ModelPrompts
 from server.types import EngineHealth, Rung
 
@@ -64,7 +65,9 @@ def _findings(explicit_config: Path | None, data: Path | None) -> Iterator[Findi
         for problem in problems:
             yield Finding(Level.FAIL, "configuration", str(problem), problem.advice)
         if found is not None:
-            config = found
+            if data is not None:
+                found = attrs.evolve(found, data=DataConfig(data.absolute()))
+            config = with_launched_servers(found)
         if not problems:
             yield Finding(Level.OK, "configuration", str(file) if file else "no hearth.toml; defaults are in force")
     yield from examine_libraries()
@@ -99,6 +102,14 @@ def _model_server(config: HearthConfig) -> Iterator[Finding]:
         )
         return
     yield Finding(Level.OK, name, f"{health.detail} with {health.model}")
+    if health.missing_models:
+        yield Finding(
+            Level.WARN,
+            "team models",
+            f"the model server does not list {', '.join(health.missing_models)}",
+            "Load them as LoRA adapters, or correct [engine.vllm.teams] in hearth.toml; until then those teams get "
+            "the default model.",
+        )
     yield from _family(prompts.family(health.model), health.model)
     counted = tokens.startswith("tokens are counted")
     yield Finding(

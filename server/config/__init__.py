@@ -11,6 +11,16 @@ A ``hearth.toml`` in a work tree is never picked up by itself: a cloned reposito
 its own choosing, and code would leave the building. Without any file every setting has its default.
 """
 
+from server.config.launched import (
+    Role,
+    engine_directory,
+    instance_name,
+    launches,
+    shares_completion,
+    socket_path,
+    with_launched_servers,
+)
+from server.config.launcher import GeneratingInstanceConfig, InstanceConfig, LauncherConfig
 from server.config.loading import ConfigProblem, Document, LoadedConfig, check, find, load, read, structure
 from server.config.reference import Setting, all_settings, effective
 from server.config.settings import (
@@ -37,10 +47,14 @@ __all__ = [
     "EmbeddedConfig",
     "EngineConfig",
     "ExplainConfig",
+    "GeneratingInstanceConfig",
     "HearthConfig",
+    "InstanceConfig",
+    "LauncherConfig",
     "LoadedConfig",
     "LogConfig",
     "ModelsConfig",
+    "Role",
     "ServerConfig",
     "Setting",
     "VllmConfig",
@@ -48,8 +62,14 @@ __all__ = [
     "check",
     "default_data_directory",
     "effective",
+    "engine_directory",
     "find",
+    "instance_name",
+    "launches",
     "load",
     "read",
+    "shares_completion",
+    "socket_path",
     "structure",
+    "with_launched_servers",
 ]

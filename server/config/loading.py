@@ -25,6 +25,7 @@ from cattrs.errors import (
 from cattrs.gen import make_dict_structure_fn, override
 
 from indexer.errors import ConfigError
+from server.config.launched import with_launched_servers
 from server.config.positions import KeyPath, key_lines
 from server.config.reference import Setting, all_settings
 from server.config.settings import HearthConfig
@@ -136,7 +137,7 @@ def load(explicit: Path | None = None, *, data: Path | None = None) -> LoadedCon
         config = checked
     if data is not None:
         config = attrs.evolve(config, data=attrs.evolve(config.data, directory=data.expanduser().absolute()))
-    return LoadedConfig(config, file)
+    return LoadedConfig(with_launched_servers(config), file)
 
 
 def check(file: Path) -> tuple[HearthConfig | None, tuple[ConfigProblem, ...]]:
@@ -218,6 +219,7 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook(float, _number)
     converter.register_structure_hook(enum.StrEnum, _member)
     converter.register_structure_hook_func(_is_tuple, lambda value, type_: _items(converter, value, type_))
+    converter.register_structure_hook_func(_is_mapping, _texts_by_name)
 
     def class_hook(cls: type) -> Any:
         attributes = attrs.fields(attrs.resolve_types(cls))
@@ -283,6 +285,20 @@ def _items(converter: cattrs.Converter, value: object, type_: Any) -> tuple[Any,
         raise TypeError(_expected("a list", value))
     list_type: Any = list.__class_getitem__(get_args(type_)[0])
     return tuple(converter.structure(value, list_type))
+
+
+def _is_mapping(type_: Any) -> bool:
+    return getattr(type_, "__origin__", None) is Mapping
+
+
+def _texts_by_name(value: object, _type: type) -> dict[str, str]:
+    """Structure a table of free names; every value is text."""
+    if not isinstance(value, dict):
+        raise TypeError(_expected("a table", value))
+    for name, text in value.items():
+        if not isinstance(text, str):
+            raise TypeError(f'must hold text in quotes for "{name}", not {_shown(text)}')
+    return value
 
 
 def _expected(name: str, value: object) -> str:

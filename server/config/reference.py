@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
+import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,17 @@ def as_toml(value: object) -> str:
         return repr(value)
     if isinstance(value, (tuple, list, frozenset)):
         return f"[{', '.join(as_toml(item) for item in value)}]"
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{toml_key(key)} = {as_toml(item)}" for key, item in value.items())
+        return f"{{ {inner} }}" if inner else "{}"
     text = str(value.value) if isinstance(value, enum.Enum) else str(value)
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
+
+
+def toml_key(key: str) -> str:
+    """Spell a key as it stands in a TOML file: bare where that is allowed."""
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else as_toml(key)
 
 
 def _settings(cls: type[attrs.AttrsInstance], prefix: str) -> Iterator[Setting]:
@@ -118,6 +127,8 @@ def _type_name(type_: Any) -> str:
     if type_ in {int, float, bool, str, Path}:
         return {int: "integer", float: "number", bool: "boolean", str: "string", Path: "path"}[type_]
     arguments = typing.get_args(type_)
+    if typing.get_origin(type_) is Mapping:
+        return "table of strings"
     if arguments:
         return f"list of {_type_name(arguments[0])}s"
     if isinstance(type_, type) and issubclass(type_, enum.Enum):
@@ -131,10 +142,11 @@ def _plain(value: object) -> Any:
         return {item.name: _plain(getattr(value, item.name)) for item in attrs.fields(cls)}
     if isinstance(value, enum.Enum):
         return value.value
-    if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
-    if isinstance(value, frozenset):
-        return sorted(_plain(item) for item in value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list, frozenset)):
+        items = [_plain(item) for item in value]
+        return sorted(items) if isinstance(value, frozenset) else items
     if isinstance(value, Path):
         return str(value)
     return value

