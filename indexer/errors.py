@@ -18,6 +18,9 @@
     ├── UnknownJob               no job of that number waits
     ├── HookError                a hook cannot be installed, or its news not be delivered
     ├── InvalidNotice            news of a push that came in is not what it should be
+    ├── EmbedderError            vectors could not be made
+    │   ├── EmbedderUnavailable  the embedding server did not answer
+    │   └── EmbedderRefused      it answered with an error that trying again will not mend
     ├── InvalidQueryFile         a line of a --queries file is not usable
     └── ConfigError              hearth.toml: names the file, line and key
 
@@ -148,6 +151,25 @@ class InvalidNotice(IndexerError):
 
     exit_code = 13
     code = "invalid-notice"
+
+
+class EmbedderError(IndexerError):
+    """Vectors could not be made; what was published before still stands."""
+
+    exit_code = 14
+    code = "embedder"
+
+
+class EmbedderUnavailable(EmbedderError):
+    """The embedding server did not answer."""
+
+    code = "embedder-unavailable"
+
+
+class EmbedderRefused(EmbedderError):
+    """The embedding server answered with an error that trying again will not mend."""
+
+    code = "embedder-refused"
 
 
 class InvalidQueryFile(IndexerError):

@@ -15,7 +15,7 @@ from indexer.api.snapshot import PublishedChunks, Snapshot
 from indexer.config import IndexConfig
 from indexer.corpus import Corpus
 from indexer.diff import GitSource, line_history
-from indexer.embed import Embedder, default_embedder
+from indexer.embed import Embedder, make_embedder
 from indexer.errors import IndexCorrupt, RepositoryError
 from indexer.store.catalog import Catalog, RefRecord
 from indexer.store.database import REBUILD_ADVICE, require_directory
@@ -63,7 +63,8 @@ class Index:
             IndexCorrupt: Its files are damaged or of another version; the advice names the command that mends it.
         """
         require_directory(data)
-        index = cls(data, config or IndexConfig(), embedder or default_embedder())
+        settings = config or IndexConfig()
+        index = cls(data, settings, embedder or make_embedder(settings.embedder, data))
         try:
             index.refresh()
         except BaseException:

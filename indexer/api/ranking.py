@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ import numpy.typing as npt
 from indexer.api.analysis import Intent, QueryAnalysis, analyse
 from indexer.api.path_words import path_affinity
 from indexer.api.snapshot import ShownChunks, Snapshot
+from indexer.errors import EmbedderError
 from indexer.store.catalog import ChunkRecord, RefRecord
 from indexer.store.lexical import FieldWeights
 from indexer.tokens import identifier_terms
@@ -70,6 +72,8 @@ WEIGHTS = {
         dense=0.1, path=0.35, file=0.0, symbol=0.2, function=0.0, test=0.03, prose=0.08, crowding=0.09, names=0.3
     ),
 }
+_log = logging.getLogger(__name__)
+
 _DEFINITIONS = 50
 """Definitions of one name that are looked at; a name with more says little."""
 _CALLABLE = frozenset({"function", "method"})
@@ -153,8 +157,8 @@ def _candidates(
     )
     vectors = snapshot.vectors
     dense_ids, dense = np.empty(0, np.int64), np.empty(0, np.float32)
-    query = snapshot.embedder.embed_query(analysis.text)
-    if vectors is not None and weights.dense > 0:
+    query = _query_vector(snapshot, analysis.text) if vectors is not None else None
+    if vectors is not None and query is not None and weights.dense > 0:
         selection = vectors.select(allowed.ids)
         if len(allowed.hidden):
             selection = vectors.without(selection, allowed.hidden)
@@ -163,11 +167,24 @@ def _candidates(
     words, meaning = np.zeros(len(ids), np.float32), np.zeros(len(ids), np.float32)
     if len(lexical_ids):
         words[np.searchsorted(ids, lexical_ids)] = lexical / max(float(lexical[0]), 1e-9)
-    if vectors is not None and len(dense_ids):
+    if vectors is not None and query is not None and len(dense_ids):
         cosine = vectors.scores(query, ids)
         low = float(dense[-1]) if len(dense_ids) >= depth else 0.0
         meaning = np.clip((cosine - low) / max(float(dense[0]) - low, 1e-9), 0.0, 1.0).astype(np.float32)
     return _Candidates(ids, words, meaning)
+
+
+def _query_vector(snapshot: Snapshot, text: str) -> Scores | None:
+    """Embed a query; None, said in the log, when the server that embeds is away: words alone then have to do."""
+    try:
+        query = snapshot.embedder.embed_query(text)
+    except EmbedderError as error:
+        _log.warning("searching by words alone: %s", error)
+        return None
+    if snapshot.vectors is not None and snapshot.vectors.dimensions not in {0, len(query)}:
+        # The repositories are being indexed with another model, and what is published is still the old one's.
+        return None
+    return query
 
 
 def _lexical(

@@ -1,7 +1,7 @@
 """Vectors for chunks and queries.
 
-:func:`default_embedder` gives the embedder that ships with Hearth; anything with the shape of :class:`Embedder`
-can take its place.
+:func:`default_embedder` gives the embedder that ships with Hearth, :func:`make_embedder` the one that the settings ask
+for; anything with the shape of :class:`Embedder` can take their place.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
+from indexer.config import EmbedderConfig
 from indexer.embed.protocol import Embedder
+from indexer.embed.remote import RemoteEmbedder
 from indexer.embed.static import StaticEmbedder
 from indexer.embed.table import StaticTable
 
-__all__ = ["Embedder", "StaticEmbedder", "StaticTable", "default_embedder"]
+__all__ = ["Embedder", "RemoteEmbedder", "StaticEmbedder", "StaticTable", "default_embedder", "make_embedder"]
 
 _TABLE = Path(__file__).with_name("static_table.npz")
 
@@ -22,3 +24,8 @@ _TABLE = Path(__file__).with_name("static_table.npz")
 def default_embedder() -> Embedder:
     """Return the embedder that ships with Hearth, loaded once a process."""
     return StaticEmbedder(StaticTable.load(_TABLE))
+
+
+def make_embedder(config: EmbedderConfig, data: Path) -> Embedder:
+    """Return the embedder for an index in ``data``: the server that the settings name, else the one that ships."""
+    return RemoteEmbedder(config, data / "embedder.json") if config.configured else default_embedder()

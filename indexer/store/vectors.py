@@ -173,6 +173,12 @@ class VectorReader:
         return self._state.generation
 
     @property
+    def dimensions(self) -> int:
+        """Length of the vectors; 0 while there are none."""
+        index = self._state.index
+        return int(index.d) if index is not None else 0
+
+    @property
     def ids(self) -> Ids:
         """Chunk ids by row, int64[n]."""
         return self._state.ids

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from indexer.config import IndexConfig
 from indexer.diff import GitSource, is_url, open_source, public_url, url_name
-from indexer.embed import Embedder, default_embedder
+from indexer.embed import Embedder, RemoteEmbedder, make_embedder
 from indexer.errors import IndexerError, RefNotFound
 from indexer.store.lexical import LexicalWriter
 from indexer.store.lock import writer_lock
@@ -39,7 +39,7 @@ def run_job(
         config: Settings.
         progress: Told of every step.
         wait_seconds: How long to wait for another writer.
-        embedder: In place of the built-in one.
+        embedder: In place of the one that the settings ask for.
 
     Returns:
         One report for each ref, in the order of the job.
@@ -51,7 +51,9 @@ def run_job(
         metadata = MetadataWriter(data)
         try:
             with LexicalWriter(data / "lexical") as lexical:
-                used = embedder or default_embedder()
+                used = embedder or make_embedder(config.embedder, data)
+                if isinstance(used, RemoteEmbedder):
+                    used.connect()
                 options = config.options_digest(used.version, processing_revision())
                 stores = Stores(data, metadata, lexical, used, options)
                 maintenance.recover(stores)

@@ -1,0 +1,237 @@
+"""Vectors from a server: what is asked, what is kept, and what happens while it is away."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import socketserver
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from indexer.api import Index
+from indexer.config import EmbedderConfig, IndexConfig
+from indexer.embed import RemoteEmbedder
+from indexer.errors import EmbedderRefused, EmbedderUnavailable
+from indexer.types import IndexJob, Scope
+from indexer.worker import run_job
+from tests.conftest import Repository
+
+CART = "def total(prices):\n    return sum(prices)\n\n\ndef average(prices):\n    return total(prices) / len(prices)\n"
+
+
+@dataclass
+class Server:
+    """A server of ``/v1/embeddings`` whose vectors count hashed words, with switches for its faults."""
+
+    uds: str
+    model: str = "embedder"
+    dimensions: int = 32
+    faults: list[int] = field(default_factory=list)
+    knows_truncation: bool = True
+    base64: bool = True
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[str] = field(default_factory=list)
+
+    def answer(self, path: str, payload: dict[str, Any] | None) -> tuple[int, dict[str, Any]]:
+        if path == "/v1/models":
+            return 200, {"data": [{"id": self.model}]}
+        assert payload is not None
+        self.requests.append(payload)
+        if self.faults:
+            return self.faults.pop(0), {"error": {"message": "not now"}}
+        if "truncate_prompt_tokens" in payload and not self.knows_truncation:
+            return 400, {"error": {"message": "unknown field"}}
+        data = [{"index": number, "embedding": self.vector(text)} for number, text in enumerate(payload["input"])]
+        return 200, {"data": data[::-1]}
+
+    def vector(self, text: str) -> object:
+        counts = np.zeros(self.dimensions, "<f4")
+        for word in text.split() if self.dimensions else ():
+            counts[zlib.crc32(word.encode()) % self.dimensions] += 3
+        return base64.b64encode(counts.tobytes()).decode() if self.base64 else counts.tolist()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    state = Server(str(tmp_path / "embeddings.sock"))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.respond(None)
+
+        def do_POST(self) -> None:
+            self.respond(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+        def respond(self, payload: dict[str, Any] | None) -> None:
+            state.headers.append(self.headers.get("Authorization", ""))
+            status, document = state.answer(self.path, payload)
+            body = json.dumps(document).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def address_string(self) -> str:
+            return "unix"
+
+        def log_message(self, *_arguments: object) -> None:
+            pass
+
+    with socketserver.ThreadingUnixStreamServer(state.uds, Handler) as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield state
+        running.shutdown()
+        thread.join()
+
+
+def make_embedder(server: Server, tmp_path: Path, **settings: Any) -> RemoteEmbedder:
+    config = EmbedderConfig(uds=server.uds, **settings)
+    return RemoteEmbedder(config, tmp_path / "embedder.json", environment={"KEY": "secret"})
+
+
+def index_with(server: Server, repository: Repository, data: Path, **settings: Any) -> IndexConfig:
+    config = IndexConfig(embedder=EmbedderConfig(uds=server.uds, **settings))
+    run_job(IndexJob(str(repository.path), name="shop"), data, config, lambda _: None)
+    return config
+
+
+def test_vectors_have_unit_length_in_the_order_of_the_texts(server: Server, tmp_path: Path) -> None:
+    embedder = make_embedder(server, tmp_path, batch_texts=2)
+    embedder.connect()
+    vectors = embedder.embed_chunks(["a b", " ", "c", "d e f", "c"])
+    assert vectors.shape == (5, 32)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx([1, 0, 1, 1, 1])
+    assert np.array_equal(vectors[2], vectors[4])
+    assert [len(request["input"]) for request in server.requests] == [1, 2, 2]
+
+
+def test_lists_of_numbers_do_as_well_as_base64(server: Server, tmp_path: Path) -> None:
+    server.base64 = False
+    embedder = make_embedder(server, tmp_path)
+    embedder.connect()
+    assert np.linalg.norm(embedder.embed_query("total of prices")) == pytest.approx(1.0)
+
+
+def test_a_server_that_does_not_know_truncation_is_asked_without(server: Server, tmp_path: Path) -> None:
+    server.knows_truncation = False
+    embedder = make_embedder(server, tmp_path)
+    embedder.connect()
+    embedder.embed_chunks(["a"])
+    assert ["truncate_prompt_tokens" in request for request in server.requests] == [True, False, False]
+
+
+def test_a_busy_server_is_asked_again(server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    embedder = make_embedder(server, tmp_path)
+    embedder.connect()
+    server.faults = [503]
+    assert embedder.embed_chunks(["a"]).any()
+    assert "trying again" in caplog.text
+
+
+def test_a_refusal_is_told_at_once_and_without_the_key(server: Server, tmp_path: Path) -> None:
+    embedder = make_embedder(server, tmp_path, api_key_env="KEY")
+    server.faults = [401]
+    with pytest.raises(EmbedderRefused, match="answered 401: not now") as caught:
+        embedder.connect()
+    assert "secret" not in str(caught.value)
+    assert server.headers[-1] == "Bearer secret"
+
+
+def test_a_key_that_is_not_set_is_named(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(EmbedderRefused, match="OTHER"):
+        make_embedder(server, tmp_path, api_key_env="OTHER").connect()
+
+
+def test_what_serves_no_vectors_is_refused(server: Server, tmp_path: Path) -> None:
+    server.dimensions = 0
+    with pytest.raises(EmbedderRefused, match="one vector for each text"):
+        make_embedder(server, tmp_path).connect()
+
+
+def test_a_query_carries_its_prefix_and_a_chunk_does_not(server: Server, tmp_path: Path) -> None:
+    embedder = make_embedder(server, tmp_path, query_prefix="Find code: ")
+    embedder.connect()
+    embedder.embed_query("total")
+    assert server.requests[-1]["input"] == ["Find code: total"]
+    embedder.embed_chunks(["total"])
+    assert server.requests[-1]["input"] == ["total"]
+
+
+def test_the_index_is_searched_by_the_vectors_of_the_server(
+    server: Server, make_repository: Callable[..., Repository], tmp_path: Path
+) -> None:
+    config = index_with(server, make_repository({"cart.py": CART}), tmp_path / "data")
+    with Index.open(tmp_path / "data", config) as index:
+        hits = index.search("average(prices):", Scope(), k=5)
+    assert hits
+    assert hits[0].dense > 0
+    assert any("def average(prices):" in text for request in server.requests for text in request["input"])
+
+
+def test_another_model_embeds_everything_again(
+    server: Server, make_repository: Callable[..., Repository], tmp_path: Path
+) -> None:
+    repository, data = make_repository({"cart.py": CART}), tmp_path / "data"
+    index_with(server, repository, data)
+    asked = len(server.requests)
+    index_with(server, repository, data)
+    assert len(server.requests) == asked + 1, "a run without news asks what is served, and nothing else"
+    server.model, server.dimensions = "other", 48
+    config = index_with(server, repository, data)
+    assert len(server.requests) > asked + 2
+    with Index.open(data, config) as index:
+        assert index.search("average(prices):", Scope(), k=5)[0].dense > 0
+    # And back to the vectors that ship with Hearth.
+    run_job(IndexJob(str(repository.path), name="shop"), data, IndexConfig(), lambda _: None)
+    with Index.open(data) as index:
+        assert index.search("average of prices", Scope(), k=5)
+
+
+def test_searches_go_by_words_while_the_server_is_away(
+    server: Server,
+    make_repository: Callable[..., Repository],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    config = index_with(server, make_repository({"cart.py": CART}), tmp_path / "data")
+    Path(server.uds).rename(tmp_path / "away.sock")
+    with Index.open(tmp_path / "data", config) as index, caplog.at_level(logging.WARNING):
+        hits = index.search("average prices", Scope(), k=5)
+        assert [hit.path for hit in hits][:1] == ["cart.py"]
+        assert hits[0].dense == 0
+    assert "searching by words alone" in caplog.text
+
+
+def test_indexing_while_the_server_is_away_fails_and_loses_nothing(
+    server: Server, make_repository: Callable[..., Repository], tmp_path: Path
+) -> None:
+    repository, data = make_repository({"cart.py": CART}), tmp_path / "data"
+    config = index_with(server, repository, data, attempts=1)
+    repository.commit({"new.py": "def discount(price):\n    return price * 0.9\n"})
+    Path(server.uds).rename(tmp_path / "away.sock")
+    with pytest.raises(EmbedderUnavailable, match="cannot be reached"):
+        run_job(IndexJob("shop"), data, config, lambda _: None)
+    (tmp_path / "away.sock").rename(server.uds)
+    with Index.open(data, config) as index:
+        assert index.search("average(prices):", Scope(), k=5)[0].path == "cart.py"
+        run_job(IndexJob("shop"), data, config, lambda _: None)
+        index.refresh()
+        assert index.search("discount(price):", Scope(), k=5)[0].path == "new.py"
+
+
+def test_a_server_that_changes_its_model_unseen_is_noticed(server: Server, tmp_path: Path) -> None:
+    embedder = make_embedder(server, tmp_path)
+    embedder.connect()
+    server.dimensions = 48
+    with pytest.raises(EmbedderRefused, match="another model"):
+        embedder.embed_query("total")
