@@ -48,6 +48,7 @@ fix: $(STAMP) ## Apply what ruff can mend by itself
 bench: $(STAMP) ## Run the benchmarks and write JSON to benchmarks/results/
 	@$(BIN)/python -m benchmarks.indexing
 	@$(BIN)/python -m benchmarks.latency
+	@$(BIN)/python -m benchmarks.freshness
 
 lock: ## Resolve requirements/*.lock again (needs uv)
 	@requirements/lock.sh

@@ -128,6 +128,19 @@ async def test_many_pushes_are_indexed_in_few_runs(data: Path, queue: Queue, clo
     assert len(runs) < 50
 
 
+async def test_a_push_of_five_thousand_files_is_one_run(data: Path, queue: Queue, clone: Clone) -> None:
+    events: list[JobEvent] = []
+    async with dispatching(data, queue, events):
+        await until(lambda: "main" in shown(data))
+        files = {f"p{n % 50}/m{n}.py": f"def bulk_{n}(value):\n    return value + {n}\n" for n in range(5_000)}
+        head = await asyncio.to_thread(clone.commit, files)
+        await asyncio.to_thread(clone.git, "push", "--quiet", "origin", "main")
+        await until(lambda: shown(data) == {"main": head} and not queue.jobs())
+    assert found(data, "bulk_4321") == ["p21/m4321.py"]
+    last = [event for event in events if event.stage is JobStage.DONE][-1]
+    assert [report.blobs_processed for report in last.reports] == [5_000]
+
+
 async def test_a_repository_that_fails_holds_up_no_other_and_is_set_aside(
     data: Path, queue: Queue, clone: Clone, tmp_path: Path
 ) -> None:
