@@ -31,8 +31,9 @@ def main() -> int:
     output.mkdir(parents=True, exist_ok=True)
     make_tokenizer(job["special_tokens"], job["examples"]).save_pretrained(output)
     Qwen2Config(vocab_size=_VOCABULARY).save_pretrained(output)
-    # As vLLM will load it: the class for the model type splits text in its own way.
+    # As vLLM will load it: the class for the model type splits text in its own way. So does whoever reads the file.
     tokenizer = AutoTokenizer.from_pretrained(output)
+    tokenizer.save_pretrained(output)
     rows = [
         (tokenizer.encode(example["prompt"]), tokenizer.encode(example["completion"] + END))
         for example in job["examples"]

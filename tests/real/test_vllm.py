@@ -15,9 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientSession
 
 from benchmarks.demo import HEARTH
 from benchmarks.editor import VSCODE_CAPABILITIES, Editor, ServerAnsweredError, Streamed, open_editor
+from server.cli.assembly import allowed_formats, make_vllm
+from server.config import EngineConfig, HearthConfig, VllmConfig
+from server.prompt import ModelPrompts
+from server.types import CompletionRequest
 from tests.conftest import Repository
 from tests.real.vllm_process import Vllm, tiny_model, vllm_python
 
@@ -117,6 +122,31 @@ async def test_exact_completion_in_each_marker_order(
         answer = await complete_at(editor, repository.path / "geometry.py", AREA_PREFIX, AREA_SUFFIX)
     assert final(answer) == AREA
     assert all(AREA.startswith(text) for text in texts(answer))
+
+
+@pytest.mark.parametrize("fim_format", ["qwen2.5-coder", "seed-coder"])
+async def test_token_ids_are_those_of_vllm_and_answered_as_the_text_is(fim_format: str, vllm: Vllm) -> None:
+    settings = VllmConfig(url=vllm.url, model="qwen2.5-coder-tiny", format=fim_format, first_token_seconds=60.0)
+    config = HearthConfig(engine=EngineConfig(vllm=settings))
+    prompts = ModelPrompts(allowed_formats(config), config)
+    engine = make_vllm(config, prompts)
+    request = CompletionRequest("geometry.py", "python", AREA_PREFIX, AREA_SUFFIX, repository="shop", max_tokens=32)
+
+    async def answer() -> str:
+        async with engine.complete(request) as deltas:
+            return "".join([delta.text async for delta in deltas])
+
+    as_text = await prompts.write(request, settings.model)
+    assert await answer() == AREA
+    assert (await engine.health()).available
+    assert await prompts.tokens_detail(settings.model) == f"tokens are counted with {vllm.model}/tokenizer.json"
+    as_ids = await prompts.write(request, settings.model)
+    async with ClientSession() as http:
+        question = {"model": settings.model, "prompt": as_text.text}
+        async with http.post(f"{vllm.url}/tokenize", json=question) as response:
+            assert list(as_ids.token_ids) == (await response.json())["tokens"]
+    assert await answer() == AREA
+    await engine.close()
 
 
 async def test_completion_grows_while_vllm_generates_it(
