@@ -21,6 +21,7 @@ from __future__ import annotations
 from indexer.errors import ConfigError, IndexerError
 
 __all__ = [
+    "AccountsError",
     "ConfigError",
     "EngineBusy",
     "EngineError",
@@ -30,6 +31,9 @@ __all__ = [
     "EngineUnavailable",
     "InvalidCaseFile",
     "InvalidPosition",
+    "LimitReached",
+    "NotPermitted",
+    "RequestRefused",
     "ServerError",
 ]
 
@@ -93,3 +97,32 @@ class InvalidCaseFile(ServerError):
 
     exit_code = 9
     code = "invalid-case-file"
+
+
+class AccountsError(ServerError):
+    """There is no such user, group or token, a name is taken, or the file of accounts cannot be used."""
+
+    exit_code = 15
+    code = "accounts"
+
+
+class RequestRefused(ServerError):
+    """What a user of the team server asked for is not done for them."""
+
+    code = "refused"
+
+
+class NotPermitted(RequestRefused):
+    """It is not theirs to ask for."""
+
+    code = "not-permitted"
+
+
+class LimitReached(RequestRefused):
+    """They asked for too much lately. ``retry_after`` is in seconds."""
+
+    code = "limit-reached"
+
+    def __init__(self, message: str, *, advice: str = "", retry_after: float = 0.0) -> None:
+        super().__init__(message, advice=advice)
+        self.retry_after = retry_after

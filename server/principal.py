@@ -14,6 +14,7 @@ class Work(enum.StrEnum):
     COMPLETE = "complete"
     EXPLAIN = "explain"
     SEARCH = "search"
+    HOVER = "hover"
 
 
 class Principal(Protocol):

@@ -13,7 +13,8 @@ from prometheus_client import REGISTRY
 
 import server.completion.metrics
 import server.engine.metrics
-import server.explain.metrics  # noqa: F401  # they register their metrics
+import server.explain.metrics
+import server.gateway.metrics  # noqa: F401  # they register their metrics
 from indexer.errors import IndexerError
 from server.cli.app import app
 

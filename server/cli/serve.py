@@ -1,31 +1,44 @@
-"""``hearth serve``."""
+"""``hearth serve``: the team server, put together from its parts."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import logging
+import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
 
 import attrs
 
+from indexer.errors import IndexerError
 from indexer.queue import Queue
 from indexer.queue.registration import configured_repositories
 from indexer.worker.dispatch import Dispatcher, JobEvent
+from server.accounts import Accounts
 from server.cli.assembly import Program, allowed_formats, assemble
 from server.completion import CompletionService
 from server.config import HearthConfig
-from server.gateway.application import make_application
-from server.gateway.news import News
-from server.gateway.serving import serve_until_signal
-from server.gateway.sessions import Outbox, Session, Sessions
+from server.explain import Explainer
+from server.gateway.access import Gatekeeper
+from server.gateway.application import Parts, make_application
+from server.gateway.audit import Audit
+from server.gateway.audited_engine import AuditedEngine
+from server.gateway.limits import RateLimits
+from server.gateway.outbox import Outbox
+from server.gateway.serving import check_address, serve_until_signal
+from server.gateway.sessions import Session, Sessions
+from server.gateway.tls import Certificate
 from server.lsp.connection import Connection
 from server.lsp.server import create_remote_server
 from server.lsp.services import Services, StartOptions
-from server.principal import Owner, Principal
+from server.principal import Principal
 from server.signals import Signal
+
+_log = logging.getLogger(__name__)
 
 _THREADS = 8
 _SWITCH_SECONDS = 0.001
@@ -41,8 +54,9 @@ def serve_team(config: HearthConfig, *, host: str | None = None, port: int | Non
         port: As ``host``.
 
     Raises:
-        ConfigError: A file of models has a problem.
+        ConfigError: The address is not one to listen on, or the certificate or a file of models cannot be used.
         EngineRefused: The licence of a model is not allowed.
+        AccountsError: The accounts cannot be read.
     """
     allowed_formats(config)
     chosen = attrs.evolve(
@@ -50,97 +64,188 @@ def serve_team(config: HearthConfig, *, host: str | None = None, port: int | Non
         host=config.server.host if host is None else host,
         port=config.server.port if port is None else port,
     )
-    config = attrs.evolve(config, server=chosen)
+    _start_log(config)
     # Threads that search hold the interpreter for up to this long at a time; the event loop has to get its turn.
     sys.setswitchinterval(_SWITCH_SECONDS)
-    asyncio.run(_serve(config))
+    asyncio.run(_serve(attrs.evolve(config, server=chosen)))
 
 
 async def _serve(config: HearthConfig) -> None:
-    program = await asyncio.to_thread(assemble, config, tolerant=True)
-    queue = await asyncio.to_thread(Queue, config.data.directory)
-    configured = await asyncio.to_thread(configured_repositories, config.repository, config.repositories)
-    fresh = asyncio.Event()
-
-    def follow(event: JobEvent) -> None:
-        if event.progress is not None and event.progress.stage == "publish":
-            fresh.set()
-
-    dispatcher = Dispatcher(
-        config.data.directory, config.index, config.repositories, queue, configured=configured, listener=follow
-    )
-    threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="hearth-serve")
-    published: Signal[[]] = Signal()
-    gc.freeze()
-
-    def open_session(principal: Principal, outbox: Outbox) -> Session:
-        return Connection(
-            create_remote_server(shared_services(program, threads, published, principal), threads), outbox
+    async with AsyncExitStack() as stack:
+        accounts = stack.enter_context(Accounts(config.data.directory))
+        check_address(config.server, accounts=not accounts.directory().empty)
+        certificate = Certificate(config.server.tls) if config.server.tls.certificate else None
+        audit = Audit(config.data.directory, config.server.audit)
+        stack.callback(audit.close)
+        program = await asyncio.to_thread(assemble, config, tolerant=True)
+        stack.push_async_callback(program.close)
+        threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="hearth-serve")
+        stack.callback(threads.shutdown, wait=False, cancel_futures=True)
+        shared = Shared(program, threads, audit)
+        queue = await asyncio.to_thread(Queue, config.data.directory)
+        stack.callback(queue.close)
+        configured = await asyncio.to_thread(configured_repositories, config.repository, config.repositories)
+        dispatcher = Dispatcher(
+            config.data.directory,
+            config.index,
+            config.repositories,
+            queue,
+            configured=configured,
+            listener=shared.note_job,
         )
-
-    sessions = Sessions(open_session, max_message_bytes=1 << 24, max_unread_bytes=1 << 23)
-    news = News(queue, config.repositories.webhooks, lambda _request: Owner(), threads)
-    refreshing = asyncio.create_task(_refresh(program, threads, published, fresh), name="refresh")
-    try:
+        for work in (shared.follow_index(), shared.follow_engine()):
+            stack.callback(asyncio.create_task(work).cancel)
+        # Looking through all modules, words and grammars again at every full collection would stop the server.
+        gc.freeze()
+        sessions = Sessions(shared.open_session, config.server.limits, audit, shared.published_names)
+        gate = Gatekeeper(
+            accounts,
+            shared.published_repositories,
+            RateLimits(config.server.limits),
+            everyone_reads=config.server.everyone_reads,
+        )
+        parts = Parts(
+            config=config.server,
+            gate=gate,
+            sessions=sessions,
+            audit=audit,
+            index=program.index,
+            ladder=program.ladder,
+            model=shared.model_name,
+            threads=threads,
+            queue=queue,
+            secrets=config.repositories.webhooks,
+            downloads=config.data.directory / "downloads",
+        )
+        if gate.open:
+            _log.warning("there are no accounts: whoever works on this machine may use the server and read the index")
         async with dispatcher:
             await serve_until_signal(
-                make_application(sessions, news),
-                sessions,
-                host=config.server.host,
-                port=config.server.port,
-                listening=_say,
+                make_application(parts), sessions, config.server, certificate=certificate, listening=_say
             )
-    finally:
-        refreshing.cancel()
-        await program.close()
-        queue.close()
-        threads.shutdown(wait=False, cancel_futures=True)
 
 
-def shared_services(
-    program: Program, threads: Executor, published: Signal[[]], principal: Principal
-) -> Callable[[StartOptions], Services]:
-    """Return what makes the services of one session: its own runs and records over the program's shared parts."""
+@dataclass
+class Shared:
+    """What all sessions have in common.
 
-    def services(_: StartOptions) -> Services:
-        completion = CompletionService(
-            program.gatherer,
-            program.ladder,
-            program.config.completion,
-            program.config.context,
-            threads=threads,
-            propose=program.embedded.propose if program.embedded is not None else None,
-        )
+    Attributes:
+        program: The parts.
+        threads: Where blocking work of all sessions runs.
+        audit: Where the use of engines is written down.
+        published: Told when the index shows something new.
+    """
 
-        async def close() -> None:
-            completion.close()
+    program: Program
+    threads: Executor
+    audit: Audit
+    published: Signal[[]] = field(default_factory=Signal)
+    _model: str = ""
+    _fresh: asyncio.Event = field(default_factory=asyncio.Event)
 
-        return Services(
-            config=program.config,
-            index=program.index,
-            completion=completion,
-            explainer=program.explainer,
-            ladder=program.ladder,
-            principal=principal,
-            published=published,
-            close=close,
-            problem=program.problem,
-        )
+    def __post_init__(self) -> None:
+        """Put what writes down who asks before the engines."""
+        self._engine = AuditedEngine(self.program.ladder, self.audit, self.model_name)
+        self._explainer = Explainer(self.program.index, self._engine, self.program.config.explain)
 
-    return services
+    def open_session(self, principal: Principal, outbox: Outbox) -> Session:
+        """Make a language server for one editor."""
+        return Connection(create_remote_server(self._services_for(principal), self.threads), outbox)
+
+    def model_name(self) -> str:
+        """Return the name of the model behind the best engine, as far as known."""
+        return self._model
+
+    def published_repositories(self) -> tuple[int, frozenset[str]]:
+        """Return the names of the published repositories, and a number that changes with them."""
+        index = self.program.index
+        if index is None:
+            return 0, frozenset()
+        snapshot = index.snapshot()
+        return snapshot.generation, frozenset(ref.repository for ref in snapshot.refs)
+
+    def published_names(self) -> frozenset[str]:
+        """Return the names of the published repositories."""
+        return self.published_repositories()[1]
+
+    def note_job(self, event: JobEvent) -> None:
+        """Look at the index as soon as a job of this process publishes."""
+        if event.progress is not None and event.progress.stage == "publish":
+            self._fresh.set()
+
+    async def follow_index(self) -> None:
+        """Show what is published: at once when a job says so, else, if others index, within a second."""
+        index = self.program.index
+        failing = False
+        while index is not None:
+            try:
+                if await asyncio.get_running_loop().run_in_executor(self.threads, index.refresh):
+                    self.published()
+                failing = False
+            except IndexerError as error:
+                if not failing:
+                    _log.error("the index cannot be read again: %s", error)
+                failing = True
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_REFRESH_SECONDS):
+                    await self._fresh.wait()
+            self._fresh.clear()
+
+    async def follow_engine(self) -> None:
+        """Keep the name of the model, which may differ whenever the model server comes back."""
+        changed = asyncio.Event()
+        disconnect = self.program.ladder.changed.connect(lambda _rung, _detail: changed.set())
+        try:
+            while True:
+                changed.clear()
+                self._model = (await self.program.ladder.health()).model
+                await changed.wait()
+        finally:
+            disconnect()
+
+    def _services_for(self, principal: Principal) -> Callable[[StartOptions], Services]:
+        program, config = self.program, self.program.config
+
+        def services(_: StartOptions) -> Services:
+            completion = CompletionService(
+                program.gatherer,
+                self._engine,
+                config.completion,
+                config.context,
+                threads=self.threads,
+                propose=program.embedded.propose if program.embedded is not None else None,
+            )
+
+            async def close() -> None:
+                completion.close()
+
+            return Services(
+                config=config,
+                index=program.index,
+                completion=completion,
+                explainer=self._explainer,
+                ladder=program.ladder,
+                principal=principal,
+                published=self.published,
+                close=close,
+                problem=program.problem,
+            )
+
+        return services
+
+
+def _start_log(config: HearthConfig) -> None:
+    """Log to standard error, which whatever runs the server collects."""
+    logging.basicConfig(
+        level="DEBUG" if os.environ.get("HEARTH_DEBUG") else config.log.level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        force=True,
+    )
+    # pygls logs whole messages at these levels, and with them the text of files.
+    logging.getLogger("pygls").setLevel(logging.WARNING)
+    logging.getLogger("faiss").setLevel(logging.WARNING)
 
 
 def _say(address: str) -> None:
     sys.stdout.write(f"{address}\n")
     sys.stdout.flush()
-
-
-async def _refresh(program: Program, threads: Executor, published: Signal[[]], fresh: asyncio.Event) -> None:
-    """Show what is published: at once when the dispatcher says so, else, if others index, within a second."""
-    while program.index is not None:
-        if await asyncio.get_running_loop().run_in_executor(threads, program.index.refresh):
-            published()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_REFRESH_SECONDS):
-                await fresh.wait()
-        fresh.clear()

@@ -24,6 +24,7 @@ from server.config.launcher import GeneratingInstanceConfig, InstanceConfig, Lau
 from server.config.loading import ConfigProblem, Document, LoadedConfig, check, find, load, read, structure
 from server.config.reference import Setting, all_settings, effective
 from server.config.settings import (
+    AuditConfig,
     CompletionConfig,
     ContextConfig,
     DataConfig,
@@ -31,14 +32,17 @@ from server.config.settings import (
     EngineConfig,
     ExplainConfig,
     HearthConfig,
+    LimitsConfig,
     LogConfig,
     ModelsConfig,
     ServerConfig,
+    TlsConfig,
     VllmConfig,
     default_data_directory,
 )
 
 __all__ = [
+    "AuditConfig",
     "CompletionConfig",
     "ConfigProblem",
     "ContextConfig",
@@ -51,12 +55,14 @@ __all__ = [
     "HearthConfig",
     "InstanceConfig",
     "LauncherConfig",
+    "LimitsConfig",
     "LoadedConfig",
     "LogConfig",
     "ModelsConfig",
     "Role",
     "ServerConfig",
     "Setting",
+    "TlsConfig",
     "VllmConfig",
     "all_settings",
     "check",

@@ -5,6 +5,7 @@ Secrets never stand in the file: a setting that needs one names the environment 
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,6 +26,16 @@ def _rungs(_instance: object, _attribute: object, value: tuple[Rung, ...]) -> No
         raise ValueError('must not name "quiet", which always comes last by itself')
     if len(set(value)) != len(value):
         raise ValueError("must not name an engine twice")
+
+
+def _networks(_instance: object, _attribute: object, value: tuple[str, ...]) -> None:
+    for network in value:
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            raise ValueError(
+                f'must list addresses such as "10.0.0.7" or networks such as "10.0.0.0/8", not "{network}"'
+            ) from None
 
 
 def default_data_directory() -> Path:
@@ -230,11 +241,67 @@ class LogConfig:
 
 
 @frozen
+class TlsConfig:
+    """Encryption of the team server's connections; off while no certificate is named."""
+
+    certificate: str = _setting("", "File with the certificate and its chain (PEM); read again when it changes.")
+    key: str = _setting("", "File with the certificate's private key (PEM).")
+
+
+@frozen
+class LimitsConfig:
+    """How much one user of the team server, and all of them together, may use."""
+
+    connections: int = _setting(2048, "Most connections at once, of all users.", _between(1, 1 << 20))
+    sessions: int = _setting(16, "Most editors that one user may have connected at once.", _between(1, 10_000))
+    message_bytes: int = _setting(
+        16 << 20, "Most bytes of one message of an editor, such as a file that is opened.", _between(1 << 10, 1 << 30)
+    )
+    unread_bytes: int = _setting(
+        8 << 20,
+        "Most bytes that wait for an editor that does not read, before it is cut off.",
+        _between(1 << 10, 1 << 30),
+    )
+    header_seconds: float = _setting(
+        20.0, "How long a client may take to send the head of a request, or be idle between two.", _between(0.1, 3600.0)
+    )
+    completions: int = _setting(600, "Most completions a minute of one user; 0 means no limit.", _between(0, 1 << 20))
+    explanations: int = _setting(30, "Most explanations a minute of one user; 0 means no limit.", _between(0, 1 << 20))
+    searches: int = _setting(
+        240, "Most searches a minute of one user, and most hovers; 0 means no limit.", _between(0, 1 << 20)
+    )
+
+
+@frozen
+class AuditConfig:
+    """What the team server writes down of who did what: `audit/audit.jsonl` in the data directory, never code."""
+
+    enabled: bool = _setting(True, "Whether to write it.")
+    file_mb: int = _setting(32, "Size at which a new file is begun, in MB.", _between(1, 10_000))
+    files: int = _setting(32, "How many files are kept; the oldest goes first.", _between(1, 10_000))
+
+
+@frozen
 class ServerConfig:
     """The team server, `hearth serve`."""
 
     host: str = _setting("127.0.0.1", "Address to listen on; others than the loopback need TLS or a proxy.")
     port: int = _setting(8642, "Port to listen on; 0 takes a free one.", _between(0, 65_535))
+    behind_proxy: bool = _setting(
+        False, "Whether a proxy in front ends TLS, so that plain HTTP may be spoken on any address."
+    )
+    trusted_proxies: tuple[str, ...] = field(
+        default=(),
+        metadata={"help": "Addresses or networks of proxies whose `X-Forwarded-For` and `-Proto` are believed."},
+        validator=_networks,
+    )
+    everyone_reads: bool = _setting(False, "Whether every user may read every repository, whatever the groups say.")
+    drain_seconds: float = _setting(
+        20.0, "How long running suggestions may take to end when the server is stopped.", _between(0.0, 3600.0)
+    )
+    tls: TlsConfig = field(factory=TlsConfig)
+    limits: LimitsConfig = field(factory=LimitsConfig)
+    audit: AuditConfig = field(factory=AuditConfig)
 
 
 @frozen

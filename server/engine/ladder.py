@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from indexer.errors import IndexerError
 from server.config import EngineConfig
@@ -32,6 +33,7 @@ class LadderStream:
     Attributes:
         rung: Which engine answers; ``QUIET`` when none does.
         broken_off: The engine failed after its first token; what came until then stands.
+        tokens: How many it generated so far, as far as it says.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class LadderStream:
     ) -> None:
         self.rung = rung
         self.broken_off = False
+        self.tokens = first.tokens if first is not None else 0
         self._first = first
         self._rest = rest
         self._on_failure = on_failure
@@ -57,13 +60,15 @@ class LadderStream:
         if self._rest is None:
             raise StopAsyncIteration
         try:
-            return await anext(self._rest)
+            delta = await anext(self._rest)
         except IndexerError as error:
             self._rest = None
             self.broken_off = True
             if self._on_failure is not None:
                 self._on_failure(error)
             raise StopAsyncIteration from error
+        self.tokens += delta.tokens
+        return delta
 
 
 class Ladder:
@@ -89,6 +94,7 @@ class Ladder:
         self._config = config or EngineConfig()
         self._steps = [_Step(rung, engine, self._breaker(), self._breaker()) for rung, engine in engines]
         self._probes: dict[Rung, asyncio.Task[None]] = {}
+        self._asking: asyncio.Task[EngineHealth] | None = None
         self.changed: Signal[[Rung, str]] = Signal()
         self._announced = self.rung
         self._closed = False
@@ -129,7 +135,15 @@ class Ladder:
         return self._climb(_EXPLAIN, lambda engine: engine.explain(request))
 
     async def health(self) -> EngineHealth:
-        """Ask the engines from the top down until one is well; those that are not are taken out of use."""
+        """Ask the engines from the top down until one is well; those that are not are taken out of use.
+
+        Whoever asks while another's question is under way gets the same answer.
+        """
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask(), name="engine health")
+        return await asyncio.shield(self._asking)
+
+    async def _ask(self) -> EngineHealth:
         for step in self._steps:
             health = await step.engine.health()
             if health.available:
@@ -144,11 +158,13 @@ class Ladder:
         if not self._closed:
             self._closed = True
             metrics.LADDERS.labels(self._announced.value).dec()
-        probes = list(self._probes.values())
+        tasks: list[asyncio.Task[Any]] = list(self._probes.values())
         self._probes.clear()
-        for probe in probes:
-            probe.cancel()
-        await asyncio.gather(*probes, return_exceptions=True)
+        if self._asking is not None:
+            tasks.append(self._asking)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for step in self._steps:
             await step.engine.close()
 

@@ -5,43 +5,135 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
 
 from aiohttp import web
 
+from server.config import ServerConfig
+from server.errors import ConfigError
+from server.gateway import metrics
+from server.gateway.peers import is_loopback
 from server.gateway.sessions import Sessions
+from server.gateway.tls import Certificate
 
 log = logging.getLogger(__name__)
+
+_BACKLOG = 512
+_HANDSHAKE_SECONDS = 10.0
+_STOP_SECONDS = 5.0
+
+
+def check_address(config: ServerConfig, *, accounts: bool) -> None:
+    """Refuse to listen where others could read along, or come in unasked.
+
+    Args:
+        config: Where to listen.
+        accounts: Whether there is anybody who could sign in.
+
+    Raises:
+        ConfigError: The address is not the loopback, and there is no TLS, no proxy or nobody to serve.
+    """
+    if is_loopback(config.host):
+        return
+    if not (config.tls.certificate or config.behind_proxy):
+        raise ConfigError(
+            f"{config.host} can be reached from other machines, and code would travel there unencrypted",
+            advice="Name a certificate in [server.tls], or set `behind_proxy = true` if a proxy ends TLS.",
+        )
+    if not accounts:
+        raise ConfigError(
+            f"{config.host} can be reached from other machines, and nobody could sign in",
+            advice="Add a user and a token first: hearth user add NAME, then hearth token create NAME.",
+        )
 
 
 async def serve_until_signal(
     application: web.Application,
     sessions: Sessions,
+    config: ServerConfig,
     *,
-    host: str,
-    port: int,
+    certificate: Certificate | None,
     listening: Callable[[str], None],
 ) -> None:
-    """Serve until SIGTERM or SIGINT.
+    """Serve until SIGTERM or SIGINT; SIGHUP reads the certificate again.
 
     Args:
         application: The routes.
         sessions: Connected editors.
-        host: Address to listen on.
-        port: Port to listen on; 0 takes a free one.
-        listening: Called with the address once connections are taken.
+        config: Where to listen, how many connections to take, how long work may take to end.
+        certificate: For TLS; None serves plain HTTP.
+        listening: Called with each address once connections are taken.
+
+    Raises:
+        ConfigError: The address cannot be listened on.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
-    runner = web.AppRunner(application, access_log=None)
+    work: list[Coroutine[Any, Any, None]] = [sessions.watch()]
+    if certificate is not None:
+        loop.add_signal_handler(signal.SIGHUP, certificate.reload)
+        work.append(certificate.watch())
+    # Without this, somebody who sends the head of a request byte by byte would hold a connection for ever.
+    runner = web.AppRunner(
+        application, access_log=None, keepalive_timeout=config.limits.header_seconds, shutdown_timeout=_STOP_SECONDS
+    )
     await runner.setup()
+    tasks = [asyncio.create_task(item) for item in work]
     try:
-        await web.TCPSite(runner, host, port).start()
-        for address in runner.addresses:
-            listening(f"http://{address[0]}:{address[1]}")
+        server = await _listen(runner, config, certificate)
+        scheme = "https" if certificate is not None else "http"
+        for listener in server.sockets:
+            listening(f"{scheme}://{_spelled(listener)}")
         await stop.wait()
+        log.info("stopping")
+        server.close()
+        await sessions.drain(config.drain_seconds)
     finally:
-        sessions.close_all("the server restarts")
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, config: ServerConfig, certificate: Certificate | None) -> asyncio.Server:
+    handlers: Any = runner.server
+
+    def connect() -> asyncio.Protocol:
+        if len(handlers.connections) >= config.limits.connections:
+            metrics.REFUSED.labels("connections").inc()
+            return _NoRoom()
+        made: asyncio.Protocol = handlers()
+        return made
+
+    try:
+        return await asyncio.get_running_loop().create_server(
+            connect,
+            config.host,
+            config.port,
+            backlog=_BACKLOG,
+            ssl=certificate.context if certificate is not None else None,
+            ssl_handshake_timeout=_HANDSHAKE_SECONDS if certificate is not None else None,
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {config.host} port {config.port}: {error.strerror or error}",
+            advice="Is another server running there? `[server] host` and `port` choose the address.",
+        ) from error
+
+
+class _NoRoom(asyncio.Protocol):
+    """Hangs up at once."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        with suppress(OSError):
+            transport.close()
+
+
+def _spelled(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if listener.family is socket.AF_INET6 else f"{host}:{port}"

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from server.config import LimitsConfig
+from server.gateway import metrics
+from server.gateway.access import Visitor
+from server.gateway.audit import Audit
+from server.gateway.outbox import Outbox
+from server.gateway.responses import refuse
 from server.principal import Principal
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 20.0
-_CLOSE_SECONDS = 2.0
+WATCH_SECONDS = 0.5
+_WITHDRAWN = "the access was withdrawn"
 
 
 class Session(Protocol):
@@ -29,84 +35,33 @@ class Session(Protocol):
     async def receive(self, body: bytes | str) -> None:
         """Handle one message. Never raises for what a client sends."""
 
+    async def settled(self) -> None:
+        """Wait until everything that was asked so far is answered."""
+
+    def why(self, identifier: str) -> dict[str, Any] | None:
+        """Say what a suggestion of this session was made of; ``None`` when it knows of none."""
+
     async def close(self) -> None:
         """End the session's work. Idempotent."""
 
 
-class Outbox:
-    """What waits to be sent over one WebSocket. Writing never waits: a client that does not read is cut off.
-
-    Args:
-        socket: Prepared.
-        transport: Carries it.
-        max_bytes: Most that may wait.
-    """
-
-    def __init__(self, socket: web.WebSocketResponse, transport: asyncio.Transport, max_bytes: int) -> None:
-        self._socket = socket
-        self._transport = transport
-        self._max_bytes = max_bytes
-        self._queue: deque[bytes] = deque()
-        self._queued = 0
-        self._filled = asyncio.Event()
-        self._last = False
-        self._sending = asyncio.create_task(self._send(), name="outbox")
-        self._closing: asyncio.Task[None] | None = None
-
-    def write(self, data: bytes) -> None:
-        """Send one message, in its turn."""
-        if self._closing is not None or self._socket.closed:
-            return
-        if self.waiting_bytes() + len(data) > self._max_bytes:
-            log.warning("a client that does not read was cut off with %d bytes unread", self.waiting_bytes())
-            self.close_soon(WSCloseCode.POLICY_VIOLATION, "the editor does not read what Hearth sends")
-            return
-        self._queue.append(data)
-        self._queued += len(data)
-        self._filled.set()
-
-    def waiting_bytes(self) -> int:
-        """Return how much the client has not read yet, as far as this machine knows."""
-        return self._queued + self._transport.get_write_buffer_size()
-
-    def close_soon(self, code: WSCloseCode, reason: str) -> None:
-        """Drop what waits and say why no more will come. Idempotent."""
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._close(code, reason), name="closing a session")
-
-    async def finish(self) -> None:
-        """Send what waits, for a moment, and end."""
-        if self._closing is not None:
-            await self._closing
-            return
-        self._last = True
-        self._filled.set()
-        await asyncio.wait({self._sending}, timeout=_CLOSE_SECONDS)
-        await self._close(WSCloseCode.OK, "")
-
-    async def _send(self) -> None:
-        with suppress(ConnectionError):
-            while self._queue or not self._last:
-                await self._filled.wait()
-                self._filled.clear()
-                while self._queue:
-                    data = self._queue.popleft()
-                    await self._socket.send_frame(data, WSMsgType.TEXT)
-                    self._queued -= len(data)
-
-    async def _close(self, code: WSCloseCode, reason: str) -> None:
-        self._sending.cancel()
-        await asyncio.wait({self._sending})
-        self._queue.clear()
-        try:
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                await self._socket.close(code=code, message=reason.encode())
-        except (TimeoutError, ConnectionError):
-            self._transport.abort()
-
-
 OpenSession = Callable[[Principal, Outbox], Session]
 """Make a language server for one connection, whose messages go to the outbox."""
+
+
+@dataclass(eq=False, slots=True)
+class _Guest:
+    """One connection. ``readable`` is what the user might read when it was last looked at."""
+
+    visitor: Visitor
+    session: Session
+    outbox: Outbox
+    readable: frozenset[str] | None
+
+    def lost_something(self, published: frozenset[str]) -> bool:
+        """Whether the user may no longer read something that is still there."""
+        before, self.readable = self.readable, self.visitor.readable
+        return before is not None and self.readable is not None and bool((before - self.readable) & published)
 
 
 class Sessions:
@@ -114,44 +69,106 @@ class Sessions:
 
     Args:
         open_session: Makes what answers.
-        max_message_bytes: Most that one message may have.
-        max_unread_bytes: Most that may wait for a client that does not read.
+        limits: How many and how much.
+        audit: Where is written down who came and went.
+        published: Returns the names of the published repositories.
     """
 
-    def __init__(self, open_session: OpenSession, *, max_message_bytes: int, max_unread_bytes: int) -> None:
+    def __init__(
+        self, open_session: OpenSession, limits: LimitsConfig, audit: Audit, published: Callable[[], frozenset[str]]
+    ) -> None:
         self._open = open_session
-        self._max_message_bytes = max_message_bytes
-        self._max_unread_bytes = max_unread_bytes
-        self._outboxes: set[Outbox] = set()
+        self._limits = limits
+        self._audit = audit
+        self._published = published
+        self._guests: set[_Guest] = set()
+        self.draining = False
 
-    def __len__(self) -> int:
-        return len(self._outboxes)
-
-    async def serve(self, request: web.Request, principal: Principal) -> web.WebSocketResponse:
+    async def serve(self, request: web.Request, visitor: Visitor, address: str) -> web.WebSocketResponse:
         """Serve one editor until it leaves."""
+        self._refuse_too_many(visitor)
         socket = web.WebSocketResponse(
-            heartbeat=HEARTBEAT_SECONDS, max_msg_size=self._max_message_bytes, compress=False, decode_text=False
+            heartbeat=HEARTBEAT_SECONDS,
+            max_msg_size=self._limits.message_bytes,
+            compress=False,
+            decode_text=False,
         )
         await socket.prepare(request)
         transport = request.transport
         if transport is None:
             return socket
-        outbox = Outbox(socket, transport, self._max_unread_bytes)
-        self._outboxes.add(outbox)
-        session = self._open(principal, outbox)
+        outbox = Outbox(socket, transport, self._limits.unread_bytes)
+        guest = _Guest(visitor, self._open(visitor, outbox), outbox, visitor.readable)
+        self._guests.add(guest)
+        metrics.SESSIONS.set(len(self._guests))
+        who = {"user": visitor.user, "token": visitor.token_id, "address": address}
+        self._audit.note("session-opened", **who)
         try:
-            async for message in socket:
-                if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
-                    await session.receive(message.data)
-                if session.ended:
-                    break
+            await self._read(socket, guest)
         finally:
-            self._outboxes.discard(outbox)
-            await session.close()
+            self._guests.discard(guest)
+            metrics.SESSIONS.set(len(self._guests))
+            await guest.session.close()
             await outbox.finish()
+            reason = outbox.closed_for or ("too_large" if socket.close_code == WSCloseCode.MESSAGE_TOO_BIG else "left")
+            metrics.SESSIONS_ENDED.labels(reason).inc()
+            self._audit.note(
+                "session-closed", user=visitor.user, token=visitor.token_id, address=address, reason=reason
+            )
         return socket
 
-    def close_all(self, reason: str) -> None:
-        """Tell every editor to come back later."""
-        for outbox in list(self._outboxes):
-            outbox.close_soon(WSCloseCode.SERVICE_RESTART, reason)
+    def why(self, user: str, identifier: str) -> dict[str, Any] | None:
+        """Say what a suggestion in an open session of a user was made of."""
+        for guest in self._guests:
+            if guest.visitor.user == user and (found := guest.session.why(identifier)) is not None:
+                return found
+        return None
+
+    async def watch(self) -> None:
+        """Close the connections of users whose access is withdrawn, also in part: what was made before is dropped."""
+        while True:
+            await asyncio.sleep(WATCH_SECONDS)
+            published = self._published()
+            for guest in list(self._guests):
+                if not guest.visitor.welcome:
+                    guest.outbox.close_soon("withdrawn", WSCloseCode.POLICY_VIOLATION, _WITHDRAWN)
+                elif guest.lost_something(published):
+                    guest.outbox.close_soon("withdrawn", WSCloseCode.SERVICE_RESTART, "the permissions changed")
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more work, let what runs end within a time, and tell every editor to come back later."""
+        self.draining = True
+        guests = list(self._guests)
+        waiting = [asyncio.create_task(guest.session.settled()) for guest in guests]
+        if waiting:
+            await asyncio.wait(waiting, timeout=seconds)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        for guest in guests:
+            guest.outbox.close_soon("restart", WSCloseCode.SERVICE_RESTART, "service restart")
+        await asyncio.gather(*(guest.outbox.closed() for guest in guests))
+
+    async def _read(self, socket: web.WebSocketResponse, guest: _Guest) -> None:
+        async for message in socket:
+            if guest.outbox.closing:
+                return
+            if self.draining:
+                # What would begin now would be lost a moment later; what runs may still end.
+                continue
+            if not guest.visitor.welcome:
+                guest.outbox.close_soon("withdrawn", WSCloseCode.POLICY_VIOLATION, _WITHDRAWN)
+                return
+            if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
+                await guest.session.receive(message.data)
+            if guest.session.ended:
+                return
+
+    def _refuse_too_many(self, visitor: Visitor) -> None:
+        if self.draining:
+            refuse(503, "stopping", "The server is stopping.", "Try again in a moment.", {"Retry-After": "1"})
+        theirs = sum(guest.visitor.user == visitor.user for guest in self._guests)
+        if visitor.token_id and theirs >= self._limits.sessions:
+            metrics.REFUSED.labels("sessions").inc()
+            message = f"{visitor.user} has {theirs} editors connected, which is the most that one user may have."
+            refuse(429, "sessions", message, "Close one of them.", {"Retry-After": "60"})

@@ -29,6 +29,8 @@ class CompletionItems:
         document, services = self._server.documents.get(params.text_document.uri), self._server.services
         if document is None or services is None or not services.config.completion.enabled:
             return nothing
+        if not self._server.may_complete():
+            return nothing
         version = document.version
         self._server.documents.touch(document.uri)
         moment = self._server.places.moment(document)

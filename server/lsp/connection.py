@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from typing import Any
 
 from server.lsp.protocol import Outlet
 from server.lsp.session import HearthLanguageServer
@@ -50,6 +51,15 @@ class Connection:
             # One message that nobody expected must not end the session.
             log.exception("a message could not be handled")
         await asyncio.sleep(0)
+
+    async def settled(self) -> None:
+        """Wait until everything that was asked so far is answered."""
+        while running := self._server.protocol.running:
+            await asyncio.wait(running)
+
+    def why(self, identifier: str) -> dict[str, Any] | None:
+        """Say what a suggestion of this session was made of; ``None`` when it is forgotten."""
+        return self._server.why(identifier)
 
     async def close(self) -> None:
         """End the session's work. Idempotent."""

@@ -13,6 +13,7 @@ from server.errors import EngineError
 from server.explain import ExplainTarget, Explanation, NumberedCitation
 from server.lsp.partial_results import PartialResults
 from server.lsp.session import HearthLanguageServer
+from server.principal import Work
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class Explanations:
         document, services = server.documents.get(wanted.uri), server.services
         if document is None or services is None:
             raise JsonRpcInvalidParams("the document is not open")
+        server.permit(Work.EXPLAIN)
         start, end = sorted((document.place(*wanted.start), document.place(*wanted.end)))
         last_line = end.line - 1 if end.column == 0 and end.line > start.line else end.line
         moment = server.places.moment(document)

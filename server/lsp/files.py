@@ -9,6 +9,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 from indexer.errors import UnknownRepository
 from server.lsp import protocol
 from server.lsp.session import HearthLanguageServer
+from server.principal import Work
 
 
 class FileRequests:
@@ -24,6 +25,7 @@ class FileRequests:
         repository, path, ref = (given.get(name, "") for name in ("repository", "path", "ref"))
         if not (isinstance(repository, str) and isinstance(path, str) and isinstance(ref, str) and repository and path):
             raise JsonRpcInvalidParams("hearth/file takes a repository, a path and perhaps a ref")
+        self._server.permit(Work.HOVER)
         return await self._server.in_thread(self._file, repository, path, ref)
 
     def _file(self, repository: str, path: str, ref: str) -> dict[str, Any] | None:

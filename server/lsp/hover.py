@@ -7,6 +7,7 @@ from lsprotocol import types
 from server.explain import HoverTarget, hover_at
 from server.lsp.documents import Place
 from server.lsp.session import HearthLanguageServer
+from server.principal import Work
 
 
 class Hovers:
@@ -22,6 +23,7 @@ class Hovers:
         document, services = server.documents.get(params.text_document.uri), server.services
         if document is None or services is None:
             return None
+        server.permit(Work.HOVER)
         place = document.place(params.position.line, params.position.character)
         moment, version = server.places.moment(document), document.version
         around = await server.in_thread(server.places.surroundings, moment, services.index, server.principal)

@@ -58,6 +58,8 @@ class InlineCompletions:
         document, services = self._server.documents.get(uri), self._server.services
         if document is None or services is None or not services.config.completion.enabled:
             return _items(None, None)
+        if not self._server.may_complete():
+            return _items(None, None)
         task = asyncio.current_task()
         if task is not None:
             self._running[key] = task

@@ -141,6 +141,13 @@ class HearthProtocol(LanguageServerProtocol):
         """Whether the client asked for ``shutdown`` before now."""
         return self._shutdown
 
+    @property
+    def running(self) -> list[asyncio.Future[Any]]:
+        """The requests of the client that are not answered yet."""
+        # Requests of the server's own stand there, too, as futures of another kind.
+        futures: list[Any] = list(self._request_futures.values())
+        return [future for future in futures if isinstance(future, asyncio.Future) and not future.done()]
+
     def read_message(self, data: Any) -> None:
         """Handle one decoded JSON-RPC message; a request that cannot be understood is answered so."""
         try:

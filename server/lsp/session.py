@@ -12,12 +12,15 @@ from importlib.metadata import version
 from typing import Any, TypeVar
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
+from server import queries
+from server.errors import LimitReached, RequestRefused
 from server.lsp.protocol import HearthProtocol, make_converter
 from server.lsp.services import Assemble, Services
 from server.lsp.workspace import Workspace
-from server.principal import Owner, Principal
+from server.principal import Owner, Principal, Work
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +101,36 @@ class HearthLanguageServer(LanguageServer):
     def principal(self) -> Principal:
         """Who is served."""
         return self.services.principal if self.services is not None else Owner()
+
+    def permit(self, work: Work) -> None:
+        """Let one piece of work begin.
+
+        Raises:
+            JsonRpcException: It is not for the user, or there was too much of it lately.
+        """
+        try:
+            self.principal.permit(work)
+        except RequestRefused as error:
+            raise JsonRpcException(str(error), code=types.LSPErrorCodes.RequestFailed.value) from error
+
+    def may_complete(self) -> bool:
+        """Let a completion begin; false when there were too many lately, of which nobody is told while they type.
+
+        Raises:
+            JsonRpcException: Completions are not for the user.
+        """
+        try:
+            self.permit(Work.COMPLETE)
+        except JsonRpcException as error:
+            if isinstance(error.__cause__, LimitReached):
+                return False
+            raise
+        return True
+
+    def why(self, identifier: str) -> dict[str, Any] | None:
+        """Say what a suggestion of this session was made of; ``None`` when it is forgotten."""
+        record = self.services.completion.records.get(identifier) if self.services is not None else None
+        return queries.why_value(record, self.principal.readable) if record is not None else None
 
     def file_uri(self, repository: str, path: str) -> str | None:
         """Return the URI by which the editor can open a file. Reads the index: call it in a thread."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from indexer.errors import IndexerError
 from indexer.types import RepositoryStatus
+from server import queries
 from server.lsp import protocol
 from server.lsp.session import HearthLanguageServer
 from server.types import Rung
@@ -91,21 +92,18 @@ class Status:
                 "engine": {"rung": Rung.QUIET.value, "detail": "Hearth could not start", "model": ""},
                 "index": {"state": "failed", "repositories": []},
             }
+        readable = services.principal.readable
         try:
-            known = await self._server.in_thread(services.index.repositories) if services.index else []
+            repositories = await self._server.in_thread(queries.repositories, services.index, readable)
         except IndexerError as error:
             log.warning("the state of the index cannot be read: %s", error)
-            known = []
-        readable = services.principal.readable
-        repositories = [repository for repository in known if readable is None or repository.name in readable]
-        ladder = services.ladder
+            repositories = []
         return {
-            "engine": {
-                "rung": ladder.rung.value,
-                "detail": ladder.detail,
-                "model": self._model if ladder.rung is Rung.VLLM else "",
+            "engine": queries.engine_value(services.ladder, self._model),
+            "index": {
+                "state": self._index_state(repositories),
+                "repositories": queries.repository_values(repositories),
             },
-            "index": {"state": self._index_state(repositories), "repositories": _rows(repositories)},
         }
 
     def _index_state(self, repositories: list[RepositoryStatus]) -> str:
@@ -114,19 +112,3 @@ class Status:
         if self.failed:
             return "failed"
         return "ready" if repositories else "empty"
-
-
-def _rows(repositories: list[RepositoryStatus]) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": repository.name,
-            "ref": ref.ref,
-            "commit": ref.commit,
-            "state": ref.state.value,
-            "files": ref.files,
-            "chunks": ref.chunks,
-            "behind": ref.behind,
-        }
-        for repository in repositories
-        for ref in repository.refs
-    ]

@@ -6,6 +6,7 @@ from lsprotocol import types
 
 from indexer.types import Scope, SymbolHit, SymbolKind
 from server.lsp.session import HearthLanguageServer
+from server.principal import Work
 
 _LIMIT = 100
 _MAX_QUERY = 200
@@ -39,6 +40,7 @@ class WorkspaceSymbols:
         services = self._server.services
         if services is None or services.index is None:
             return []
+        self._server.permit(Work.SEARCH)
         return await self._server.in_thread(self._find, params.query[:_MAX_QUERY])
 
     def _find(self, query: str) -> list[types.WorkspaceSymbol]:

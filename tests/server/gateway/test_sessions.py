@@ -11,28 +11,14 @@ import pytest
 import pytest_asyncio
 
 from benchmarks.editor import ServerAnsweredError
-from tests.conftest import Repository
 from tests.e2e.model_server import ModelServer
 from tests.server.gateway.team import TeamServer, remote, team_editor, team_server
-from tests.server.indexed import SHOP, build_index
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ORDERS = (remote("shop") / "shop/orders.py").as_uri()
 DRAFT = "from shop.pricing import Discount, round_price\n\n\ndef total(prices):\n    "
 STREAMING = (4, 4)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The index of the repository ``shop``."""
-    directory = tmp_path_factory.mktemp("team")
-    (directory / "shop").mkdir()
-    shop = Repository(directory / "shop")
-    shop.git("init", "--quiet", "--initial-branch=main")
-    shop.commit(SHOP, "Open the shop")
-    build_index(directory / "data", [shop]).close()
-    return directory / "data"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -44,8 +30,8 @@ async def model() -> AsyncIterator[ModelServer]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def team(data: Path, model: ModelServer) -> AsyncIterator[TeamServer]:
-    async with team_server(data, f'[engine.vllm]\nurl = "{model.url}"\n') as running:
+async def team(indexed: Path, model: ModelServer) -> AsyncIterator[TeamServer]:
+    async with team_server(indexed, f'[engine.vllm]\nurl = "{model.url}"\n') as running:
         yield running
 
 
@@ -101,9 +87,9 @@ async def test_each_session_has_its_own_reasons(team: TeamServer, model: ModelSe
         call = await asyncio.wait_for(model.calls.get(), 20)
         call.write("return 0", None)
         [item] = (await asyncio.wait_for(asking, 20)).result["items"]
-        [identifier] = item["command"]["arguments"]
+        identifier, *_ = item["command"]["arguments"]
         why = await one.request("hearth/why", {"id": identifier})
-        assert {snippet["repository"] for snippet in why["snippets"]} == {"shop"}
+        assert "shop" in {snippet["repository"] for snippet in why["snippets"]}
         assert await other.request("hearth/why", {"id": identifier}) is None
 
 

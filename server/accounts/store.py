@@ -1,0 +1,271 @@
+"""Accounts on disk: one SQLite file in the data directory, readable by its owner alone."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from server.accounts.tokens import TokenScope, digest, new_secret
+from server.accounts.values import Directory, Token
+from server.errors import AccountsError
+
+FILE_NAME = "accounts.sqlite"
+_VERSION = 1
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
+_PATTERN = re.compile(r"[^\s\x00-\x1f]{1,256}")
+_SCHEMA = """
+CREATE TABLE users (name TEXT PRIMARY KEY, created REAL NOT NULL) STRICT;
+CREATE TABLE members (
+    group_name TEXT NOT NULL, user_name TEXT NOT NULL REFERENCES users (name) ON DELETE CASCADE,
+    PRIMARY KEY (group_name, user_name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE grants (
+    group_name TEXT NOT NULL, repository TEXT NOT NULL, PRIMARY KEY (group_name, repository)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE tokens (
+    id TEXT PRIMARY KEY, user_name TEXT NOT NULL, label TEXT NOT NULL, digest BLOB NOT NULL UNIQUE,
+    scopes TEXT NOT NULL, created REAL NOT NULL, expires REAL NOT NULL, revoked REAL NOT NULL
+) STRICT;
+"""
+
+
+class Accounts:
+    """Users, groups, grants and tokens. Several processes and threads may use one file at the same time.
+
+    Args:
+        data: The data directory; made when it is not there.
+
+    Raises:
+        AccountsError: The file cannot be used.
+    """
+
+    def __init__(self, data: Path) -> None:
+        self._path = data / FILE_NAME
+        self._lock = threading.Lock()
+        self._directory = Directory()
+        self._seen: int | None = None
+        try:
+            data.mkdir(parents=True, exist_ok=True)
+            # Made before SQLite makes it for everybody to read; its journals get the same permissions.
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            self._prepare()
+        except (OSError, sqlite3.Error) as error:
+            raise AccountsError(
+                f"{self._path} cannot be used: {error}",
+                advice="Check its permissions. If it is damaged, restore it from a backup; the index is not affected.",
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file. Idempotent."""
+        with self._lock:
+            self._database.close()
+
+    def directory(self) -> Directory:
+        """Return every account as it is now; costs microseconds unless another process changed something."""
+        with self._lock:
+            (version,) = self._database.execute("PRAGMA data_version").fetchone()
+            if version != self._seen:
+                self._directory, self._seen = self._read(), version
+            return self._directory
+
+    def add_user(self, user: str, groups: Collection[str] = ()) -> None:
+        """Add a user, in some groups.
+
+        Raises:
+            AccountsError: There is one of that name, or the name is not one.
+        """
+        _check_names("user", [user])
+        _check_names("group", groups)
+        with self._writing() as database:
+            if database.execute("SELECT 1 FROM users WHERE name = ?", (user,)).fetchone():
+                raise AccountsError(f"there is a user {user!r} already")
+            database.execute("INSERT INTO users VALUES (?, ?)", (user, time.time()))
+            database.executemany("INSERT INTO members VALUES (?, ?)", [(group, user) for group in sorted(set(groups))])
+
+    def remove_user(self, user: str) -> None:
+        """Remove a user and revoke their tokens.
+
+        Raises:
+            AccountsError: There is none of that name.
+        """
+        with self._writing() as database:
+            _require_user(database, user)
+            database.execute("UPDATE tokens SET revoked = ? WHERE user_name = ? AND revoked = 0", (time.time(), user))
+            database.execute("DELETE FROM users WHERE name = ?", (user,))
+
+    def add_to_group(self, group: str, *, users: Collection[str] = (), repositories: Collection[str] = ()) -> None:
+        """Put users into a group, and let it read repositories: names, or patterns with ``*``.
+
+        Raises:
+            AccountsError: There is no such user, or a name is not one.
+        """
+        _check_names("group", [group])
+        for pattern in repositories:
+            if not _PATTERN.fullmatch(pattern):
+                raise AccountsError(f"{pattern!r} is not the name of a repository, nor a pattern for some")
+        with self._writing() as database:
+            for user in users:
+                _require_user(database, user)
+                database.execute("INSERT OR IGNORE INTO members VALUES (?, ?)", (group, user))
+            database.executemany("INSERT OR IGNORE INTO grants VALUES (?, ?)", [(group, name) for name in repositories])
+
+    def remove_from_group(self, group: str, *, users: Collection[str] = (), repositories: Collection[str] = ()) -> None:
+        """Take users out of a group and repositories from it; with neither the whole group goes.
+
+        Raises:
+            AccountsError: There is nothing of the kind to take.
+        """
+        with self._writing() as database:
+            if not users and not repositories:
+                members = database.execute("DELETE FROM members WHERE group_name = ?", (group,)).rowcount
+                grants = database.execute("DELETE FROM grants WHERE group_name = ?", (group,)).rowcount
+                if not members + grants:
+                    raise AccountsError(f"there is no group {group!r}", advice="`hearth group list` shows them.")
+            for user in users:
+                _require_change(
+                    database.execute("DELETE FROM members WHERE group_name = ? AND user_name = ?", (group, user)),
+                    f"{user!r} is not in group {group!r}",
+                )
+            for name in repositories:
+                _require_change(
+                    database.execute("DELETE FROM grants WHERE group_name = ? AND repository = ?", (group, name)),
+                    f"group {group!r} was not granted {name!r}",
+                )
+
+    def add_token(
+        self, user: str, scopes: Collection[TokenScope], *, label: str = "", seconds: float = 0.0
+    ) -> tuple[Token, str]:
+        """Make a token; the second value is the secret, which is stored nowhere.
+
+        Args:
+            user: Whose it is.
+            scopes: What it may be used for.
+            label: What it is for, for people.
+            seconds: How long it lasts; 0.0 means until it is revoked.
+
+        Raises:
+            AccountsError: There is no such user.
+        """
+        secret, now = new_secret(), time.time()
+        expires = now + seconds if seconds else 0.0
+        token = Token(secrets.token_hex(4), user, label, frozenset(scopes), now, expires, 0.0, digest(secret))
+        with self._writing() as database:
+            _require_user(database, user)
+            database.execute(
+                "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (token.id, user, label, token.digest, " ".join(sorted(token.scopes)), now, expires, 0.0),
+            )
+        return token, secret
+
+    def revoke_token(self, token_id: str) -> Token:
+        """Make a token useless from now on, and return it.
+
+        Raises:
+            AccountsError: There is none of that id, or it is revoked already.
+        """
+        with self._writing() as database:
+            _require_change(
+                database.execute("UPDATE tokens SET revoked = ? WHERE id = ? AND revoked = 0", (time.time(), token_id)),
+                f"there is no token {token_id!r} to revoke",
+            )
+        return self.directory().tokens[token_id]
+
+    def _prepare(self) -> None:
+        database = self._database
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA foreign_keys = ON")
+        database.execute("PRAGMA busy_timeout = 5000")
+        with self._transaction():
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                for statement in filter(str.strip, _SCHEMA.split(";")):
+                    database.execute(statement)
+                database.execute(f"PRAGMA user_version = {_VERSION}")
+            elif version != _VERSION:
+                raise AccountsError(
+                    f"{self._path} is of version {version}, and this Hearth knows version {_VERSION}",
+                    advice="Run the newer Hearth that wrote it.",
+                )
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                with self._transaction():
+                    yield self._database
+            except sqlite3.Error as error:
+                raise AccountsError(
+                    f"{self._path} cannot be written: {error}", advice="Is the disk full? Is it another user's file?"
+                ) from error
+            finally:
+                # What this connection changes itself does not count as a change of the file.
+                self._seen = None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+    def _read(self) -> Directory:
+        database = self._database
+        users: dict[str, set[str]] = {name: set() for (name,) in database.execute("SELECT name FROM users")}
+        for group, user in database.execute("SELECT group_name, user_name FROM members"):
+            users.setdefault(user, set()).add(group)
+        grants: dict[str, set[str]] = {}
+        for group, repository in database.execute("SELECT group_name, repository FROM grants"):
+            grants.setdefault(group, set()).add(repository)
+        tokens = database.execute(
+            "SELECT id, user_name, label, scopes, created, expires, revoked, digest FROM tokens ORDER BY created, id"
+        )
+        return Directory(
+            {name: frozenset(groups) for name, groups in sorted(users.items())},
+            {name: frozenset(repositories) for name, repositories in sorted(grants.items())},
+            {
+                token_id: Token(
+                    token_id, user, label, frozenset(map(TokenScope, scopes.split())), created, expires, revoked, stored
+                )
+                for token_id, user, label, scopes, created, expires, revoked, stored in tokens
+            },
+        )
+
+
+def _check_names(kind: str, names: Collection[str]) -> None:
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise AccountsError(
+                f"{name!r} cannot be the name of a {kind}",
+                advice="Names have letters, digits and . _ @ + -, and begin with a letter or digit.",
+            )
+
+
+def _require_user(database: sqlite3.Connection, user: str) -> None:
+    if not database.execute("SELECT 1 FROM users WHERE name = ?", (user,)).fetchone():
+        raise AccountsError(f"there is no user {user!r}", advice=f"Add them first: hearth user add {user}")
+
+
+def _require_change(done: sqlite3.Cursor, otherwise: str) -> None:
+    if not done.rowcount:
+        raise AccountsError(otherwise, advice="`hearth user list`, `group list` and `token list` show what there is.")

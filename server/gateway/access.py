@@ -1,0 +1,161 @@
+"""Who is at the door, and what they may do: tokens in, principals out."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Collection
+
+from server.accounts import Accounts, Directory, Token, TokenScope
+from server.accounts.tokens import PREFIX, is_well_formed
+from server.errors import NotPermitted
+from server.gateway.limits import RateLimits
+from server.principal import Work
+from server.types import Caller
+
+_SCOPES = {
+    Work.COMPLETE: TokenScope.COMPLETE,
+    Work.EXPLAIN: TokenScope.EXPLAIN,
+    Work.SEARCH: TokenScope.SEARCH,
+    Work.HOVER: TokenScope.EXPLAIN,
+}
+_LOCAL_USER = "local"
+
+
+class SignInRefused(Exception):
+    """Nobody was recognised; the message is for the one who tried."""
+
+
+class Visitor:
+    """Somebody who is connected: the user of a token, or whoever works on the machine of a server without accounts.
+
+    Args:
+        gate: Knows the accounts.
+        token: As it was when they came; ``None`` on a server without accounts.
+    """
+
+    def __init__(self, gate: Gatekeeper, token: Token | None) -> None:
+        self._gate = gate
+        self._token = token
+
+    @property
+    def user(self) -> str:
+        """Their name."""
+        return self._token.user if self._token is not None else _LOCAL_USER
+
+    @property
+    def token_id(self) -> str:
+        """The id of their token; empty on a server without accounts."""
+        return self._token.id if self._token is not None else ""
+
+    @property
+    def caller(self) -> Caller:
+        """On whose behalf engines are asked: who may read the same repositories shares what a model server keeps."""
+        if self._token is None:
+            return Caller(user=_LOCAL_USER)
+        groups = self._gate.directory.users.get(self.user, frozenset())
+        return Caller(self.user, min(groups, default=""), self._gate.tenant(self.user))
+
+    @property
+    def readable(self) -> frozenset[str] | None:
+        """What they may read now."""
+        return self._gate.readable(self.user) if self._token is not None else None
+
+    @property
+    def welcome(self) -> bool:
+        """Whether they may still be connected: nothing was revoked, and nothing has expired."""
+        return self._gate.welcomes(self._token)
+
+    def may(self, *scopes: TokenScope) -> bool:
+        """Whether their token is for one of these."""
+        return self._token is None or not self._token.scopes.isdisjoint(scopes)
+
+    def permit(self, work: Work) -> None:
+        """Let work begin, if the token is for it and there was not too much lately."""
+        scope = _SCOPES[work]
+        if not self.may(scope):
+            raise NotPermitted(
+                f"this token is not for {scope.value!r}", advice="Ask an administrator for one with that scope."
+            )
+        if self._token is not None:
+            self._gate.limits.take(self.user, work)
+
+
+class Gatekeeper:
+    """Recognises visitors, and knows what each may read.
+
+    Args:
+        accounts: Users, groups and tokens.
+        repositories: Returns the names of all published repositories, and a number that changes with them.
+        limits: Counts what users ask for.
+        everyone_reads: Whether every user may read every repository.
+    """
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        repositories: Callable[[], tuple[int, Collection[str]]],
+        limits: RateLimits,
+        *,
+        everyone_reads: bool = False,
+    ) -> None:
+        self.limits = limits
+        self._accounts = accounts
+        self._repositories = repositories
+        self._everyone_reads = everyone_reads
+        self._known: tuple[Directory | None, int] = (None, -1)
+        self._readable: dict[str, frozenset[str]] = {}
+
+    @property
+    def directory(self) -> Directory:
+        """Every account as it is now."""
+        return self._accounts.directory()
+
+    @property
+    def open(self) -> bool:
+        """Whether there never was an account: then the server is for those who work on its machine."""
+        return self.directory.empty
+
+    def recognise(self, authorization: str | None) -> Visitor:
+        """Return who sent a header ``Authorization: Bearer TOKEN``.
+
+        Raises:
+            SignInRefused: It is missing, of another form, or not of a token that may be used.
+        """
+        if self.open:
+            return Visitor(self, None)
+        if not authorization:
+            raise SignInRefused(f"This server needs a token, in the header `Authorization: Bearer {PREFIX}…`.")
+        scheme, _, secret = authorization.strip().partition(" ")
+        secret = secret.strip()
+        if scheme.lower() != "bearer":
+            raise SignInRefused("The header `Authorization` does not begin with `Bearer`.")
+        if not is_well_formed(secret):
+            raise SignInRefused("This is not a whole token: was it cut off or mistyped?")
+        token = self.directory.authenticate(secret, time.time())
+        if token is None:
+            raise SignInRefused("This token was revoked, has expired or was never given out.")
+        return Visitor(self, token)
+
+    def welcomes(self, token: Token | None) -> bool:
+        """Whether the holder of a token may still be connected."""
+        if token is None:
+            return self.open
+        return self.directory.holds(token.id, time.time())
+
+    def readable(self, user: str) -> frozenset[str]:
+        """Return the names of the repositories that a user may read now."""
+        directory = self.directory
+        generation, names = self._repositories()
+        if self._known[0] is not directory or self._known[1] != generation:
+            self._known, self._readable = (directory, generation), {}
+        found = self._readable.get(user)
+        if found is None:
+            everything = self._everyone_reads and user in directory.users
+            found = frozenset(names) if everything else directory.readable(user, names)
+            self._readable[user] = found
+        return found
+
+    def tenant(self, user: str) -> str:
+        """Return what is the same for users who may read the same repositories, and for no others."""
+        return hashlib.sha256("\n".join(sorted(self.readable(user))).encode()).hexdigest()[:16]

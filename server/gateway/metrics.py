@@ -1,0 +1,19 @@
+"""What the team server counts, for Prometheus. No label carries users, paths or text."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+SESSIONS = Gauge("hearth_sessions", "Editors that are connected now.")
+SESSIONS_ENDED = Counter(
+    "hearth_sessions_ended_total",
+    "Sessions by how they ended: left, unread, too_large, withdrawn or restart.",
+    ["reason"],
+)
+REFUSED = Counter(
+    "hearth_refused_total",
+    "Requests that were turned away: sign_in, not_permitted, limit, sessions, connections or address.",
+    ["reason"],
+)
+REQUESTS = Counter("hearth_http_requests_total", "HTTP requests that were answered.", ["route", "status"])
+REQUEST_SECONDS = Histogram("hearth_http_request_seconds", "Time to answer an HTTP request.", ["route"])

@@ -1,0 +1,34 @@
+"""An index of three repositories, shared by all tests of the team server that only read it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Repository
+from tests.server.indexed import SECRET, SHOP, build_index
+
+TOOLS = {"tools/format.py": "def format_price(price: float) -> str:\n    return f'{price:.2f}'\n"}
+
+
+@pytest.fixture(scope="session")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory with the index of ``shop``, ``secret`` and ``tools``."""
+    directory = tmp_path_factory.mktemp("team")
+    repositories = []
+    for name, files in (("shop", SHOP), ("secret", SECRET), ("tools", TOOLS)):
+        (directory / name).mkdir()
+        repository = Repository(directory / name)
+        repository.git("init", "--quiet", "--initial-branch=main")
+        repository.commit(files, "Begin")
+        repositories.append(repository)
+    build_index(directory / "data", repositories).close()
+    return directory / "data"
+
+
+@pytest.fixture
+def data(indexed: Path, tmp_path: Path) -> Path:
+    """A copy of that directory, for a test that adds accounts."""
+    return Path(shutil.copytree(indexed, tmp_path / "data"))

@@ -1,0 +1,28 @@
+"""How many requests of one kind a user may make."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.config import LimitsConfig
+from server.errors import LimitReached
+from server.gateway.limits import RateLimits
+from server.principal import Work
+
+
+def test_a_burst_is_taken_and_the_rest_evenly() -> None:
+    now = [0.0]
+    limits = RateLimits(LimitsConfig(explanations=6, completions=0), lambda: now[0])
+    for _ in range(6):
+        limits.take("ana", Work.EXPLAIN)
+    with pytest.raises(LimitReached) as refused:
+        limits.take("ana", Work.EXPLAIN)
+    assert refused.value.retry_after == pytest.approx(10.0)
+    limits.take("ben", Work.EXPLAIN)
+    limits.take("ana", Work.SEARCH)
+    now[0] = 10.0
+    limits.take("ana", Work.EXPLAIN)
+    with pytest.raises(LimitReached):
+        limits.take("ana", Work.EXPLAIN)
+    for _ in range(1000):
+        limits.take("ana", Work.COMPLETE)
