@@ -13,6 +13,7 @@ from prometheus_client import REGISTRY
 
 import server.completion.metrics
 import server.engine.metrics
+import server.event_loop
 import server.explain.metrics
 import server.gateway.metrics  # noqa: F401  # they register their metrics
 from indexer.errors import IndexerError

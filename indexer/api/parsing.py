@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from indexer.chunk import chunk_text
+from indexer.chunk import outline_text
 from indexer.types import ParsedFile
 
 
 def parse_source(text: str, language: str) -> ParsedFile:
-    """Cut ``text`` into chunks, symbols and imports, as indexing would; it may be incomplete code."""
-    return chunk_text(text, language)
+    """List symbols and imports of ``text`` as indexing would, without chunks; it may be incomplete code."""
+    return outline_text(text, language)

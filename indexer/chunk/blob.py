@@ -43,3 +43,16 @@ def chunk_text(text: str, language: str, limits: ChunkLimits = DEFAULT_LIMITS) -
     spans = syntax_spans(tree, lines, found, limits)
     symbols = tuple(item.symbol for item in found.definitions)
     return ParsedFile(language, to_chunks(lines, spans, found.definitions), symbols, found.imports)
+
+
+def outline_text(text: str, language: str) -> ParsedFile:
+    """List the symbols and imports of decoded text as :func:`chunk_text` does, without cutting it into chunks."""
+    if language in _PROSE:
+        definitions, _ = prose_outline(SourceLines.of(text), language, DEFAULT_LIMITS)
+        return ParsedFile(language, (), tuple(item.symbol for item in definitions))
+    source = text.encode("utf-8", "surrogatepass")
+    tree = parse(source, language)
+    if tree is None:
+        return ParsedFile(language, ())
+    found = outline(tree, source, language)
+    return ParsedFile(language, (), tuple(item.symbol for item in found.definitions), found.imports)

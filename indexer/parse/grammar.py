@@ -19,8 +19,11 @@ PARSE_SECONDS = 5.0
 MAX_NESTING = 1_000
 """Brackets open at once; time to query a tree grows with the square of its depth, and nobody writes such code."""
 
-_WATCHED_BYTES = 65_536
+_WATCHED_BYTES = 8_192
 """Smaller sources cannot take long; larger ones are parsed with a callback that watches the clock."""
+
+_READ_BYTES = 4_096
+"""What a parser reads at a time. Between two reads other threads get their turn: the event loop is one of them."""
 
 _BRACKETS = np.zeros(256, np.int8)
 _BRACKETS[list(b"([{")] = 1
@@ -43,7 +46,7 @@ def parse(source: bytes, language: str, *, seconds: float = PARSE_SECONDS) -> Tr
     deadline = time.monotonic() + seconds
 
     def read(offset: int, _point: object) -> bytes:
-        return source[offset : offset + _WATCHED_BYTES]
+        return source[offset : offset + _READ_BYTES]
 
     def out_of_time(_offset: int, _has_error: bool) -> bool:
         return time.monotonic() > deadline

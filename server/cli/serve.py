@@ -22,6 +22,7 @@ from server.accounts import Accounts
 from server.cli.assembly import Program, allowed_formats, assemble
 from server.completion import CompletionService
 from server.config import HearthConfig
+from server.event_loop import watched_event_loop
 from server.explain import Explainer
 from server.gateway.access import Gatekeeper
 from server.gateway.application import Parts, make_application
@@ -119,7 +120,7 @@ async def _serve(config: HearthConfig) -> None:
         )
         if gate.open:
             _log.warning("there are no accounts: whoever works on this machine may use the server and read the index")
-        async with dispatcher:
+        async with dispatcher, watched_event_loop():
             await serve_until_signal(
                 make_application(parts), sessions, config.server, certificate=certificate, listening=_say
             )

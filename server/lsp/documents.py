@@ -19,6 +19,7 @@ from server.lsp.positions import PositionEncoding, without_lone_surrogates
 
 MAX_RECENT_EDITS = 16
 _MERGE_DISTANCE = 8
+_ENDS_ONLY_FOR_PYTHON = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 
 
@@ -194,12 +195,8 @@ class Documents:
 
 def split_lines(text: str) -> list[str]:
     """Split at the protocol's line ends and keep them; there is always a last line, which has none."""
-    if text.count("\r") == text.count("\r\n"):
-        parts = text.split("\n")
-        lines = [part + "\n" for part in parts]
-        lines[-1] = parts[-1]
-        return lines
-    lines = _LINE.findall(text)
+    # Python's own splitting is many times quicker, where it knows the same line ends.
+    lines = _LINE.findall(text) if any(end in text for end in _ENDS_ONLY_FOR_PYTHON) else text.splitlines(keepends=True)
     if not lines or lines[-1].endswith(("\n", "\r")):
         lines.append("")
     return lines

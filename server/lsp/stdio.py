@@ -13,6 +13,7 @@ from contextlib import suppress
 from io import RawIOBase
 from typing import TYPE_CHECKING
 
+from server.event_loop import watched_event_loop
 from server.lsp.connection import Connection
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ async def serve(server: HearthLanguageServer, stdin: RawIOBase, stdout: RawIOBas
     outlet = _FramedOutlet(await _writer(stdout))
     connection = Connection(server, outlet)
     try:
-        await _read_messages(connection, reader)
+        async with watched_event_loop():
+            await _read_messages(connection, reader)
     except asyncio.CancelledError:
         log.info("the session was ended from outside")
     finally:

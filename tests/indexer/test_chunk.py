@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from indexer.chunk import ChunkLimits, chunk_blob, chunk_text
+from indexer.chunk import ChunkLimits, chunk_blob, chunk_text, outline_text
 from indexer.parse import languages
 from indexer.types import ParsedFile
 
@@ -88,6 +88,20 @@ def test_prose_is_cut_by_headings(language: str, source: str) -> None:
     assert [(symbol.name, symbol.scope) for symbol in parsed.symbols] == [("Shop", ""), ("Install", "Shop")]
     assert [chunk.symbol for chunk in parsed.chunks] == ["Shop", "Install"]
     assert parsed.chunks[1].kind == "heading"
+
+
+@pytest.mark.parametrize(
+    ("language", "source"),
+    [
+        ("python", "import os\n\n\nclass Shop:\n    def open(self):\n        return os\n" + "x = 1\n" * 4000),
+        ("markdown", "# Shop\n\n## Install\n\nRun it.\n"),
+        ("no-such-language", "anything\n"),
+    ],
+)
+def test_an_outline_has_what_chunking_finds_and_no_chunks(language: str, source: str) -> None:
+    whole, outlined = chunk_text(source, language), outline_text(source, language)
+    assert (outlined.symbols, outlined.imports) == (whole.symbols, whole.imports)
+    assert outlined.chunks == ()
 
 
 def test_line_ends_and_odd_white_space_keep_lines_in_step() -> None:
