@@ -7,12 +7,11 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from indexer.api import Index
 from indexer.errors import IndexerError
 from server.completion import CompletionService
-from server.config import HearthConfig
+from server.config import HearthConfig, engine_directory
 from server.context import ContextGatherer
 from server.engine.embedded import EmbeddedEngine
 from server.engine.ladder import Ladder
@@ -20,9 +19,6 @@ from server.errors import EngineUnavailable
 from server.explain import Explainer
 from server.prompt import FormatRegistry, ModelPrompts
 from server.types import Engine, Rung
-
-if TYPE_CHECKING:
-    from server.engine.vllm import VllmEngine
 
 _log = logging.getLogger(__name__)
 
@@ -109,7 +105,7 @@ async def running(config: HearthConfig, *, only: Rung | None = None) -> AsyncIte
         await program.close()
 
 
-def make_vllm(config: HearthConfig, prompts: ModelPrompts | None = None) -> VllmEngine:
+def make_vllm(config: HearthConfig, prompts: ModelPrompts | None = None) -> Engine:
     """Make the engine that asks a model server, with the prompts of its model's family.
 
     Raises:
@@ -120,7 +116,7 @@ def make_vllm(config: HearthConfig, prompts: ModelPrompts | None = None) -> Vllm
     from server.engine.vllm import VllmEngine  # noqa: PLC0415  # see above
 
     prompts = prompts or ModelPrompts(allowed_formats(config), config)
-    return VllmEngine(
+    engine = VllmEngine(
         config.engine.vllm,
         config.explain,
         write_prompt=prompts.write,
@@ -128,6 +124,11 @@ def make_vllm(config: HearthConfig, prompts: ModelPrompts | None = None) -> Vllm
         learn=prompts.learn,
         salt_key_file=config.data.directory / "cache_salt.key",
     )
+    if not config.engine.launch:
+        return engine
+    from server.engine.launch.engine import LaunchedEngine  # noqa: PLC0415  # as above
+
+    return LaunchedEngine(engine, engine_directory(config.data.directory))
 
 
 def allowed_formats(config: HearthConfig) -> FormatRegistry:
@@ -164,7 +165,7 @@ def _engines(
     return embedded, Ladder(engines, config.engine)
 
 
-def _made_vllm(config: HearthConfig, problems: list[str] | None) -> VllmEngine | None:
+def _made_vllm(config: HearthConfig, problems: list[str] | None) -> Engine | None:
     try:
         return make_vllm(config)
     except IndexerError as error:

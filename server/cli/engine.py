@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import shlex
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -25,6 +26,8 @@ from server.engine.launch.facts import find_facts
 from server.engine.launch.plan import Instance, Plan, make_plan
 from server.engine.launch.supervisor import Running, ServerStatus, State, Supervisor, find_running
 from server.errors import EngineUnavailable
+
+_log = logging.getLogger(__name__)
 
 _STYLES = {State.READY: "green", State.STARTING: "yellow", State.WAITING: "red", State.STOPPED: "dim"}
 _DOWN_MARGIN_SECONDS = 15.0
@@ -90,6 +93,25 @@ def require_plan(config: HearthConfig) -> Plan:
             advice="`hearth engine plan` shows everything; the settings are in [engine.launcher] of hearth.toml.",
         )
     return plan
+
+
+@contextlib.asynccontextmanager
+async def launched_servers(config: HearthConfig) -> AsyncIterator[None]:
+    """Run the model servers for the length of a context when ``[engine] launch`` is on, unless they run already.
+
+    Raises:
+        EngineUnavailable: As :func:`require_plan`.
+    """
+    directory = engine_directory(config.data.directory)
+    if not config.engine.launch:
+        yield
+    elif (running := await asyncio.to_thread(find_running, directory)) is not None:
+        _log.warning("the model servers are those that process %d runs", running.pid)
+        yield
+    else:
+        plan = await asyncio.to_thread(require_plan, config)
+        async with Supervisor(plan, config.engine.launcher):
+            yield
 
 
 def show_status(config: HearthConfig, *, as_json: bool) -> int:

@@ -20,6 +20,7 @@ from indexer.queue.registration import configured_repositories
 from indexer.worker.dispatch import Dispatcher, JobEvent
 from server.accounts import Accounts
 from server.cli.assembly import Program, allowed_formats, assemble
+from server.cli.engine import launched_servers
 from server.completion import CompletionService
 from server.config import HearthConfig
 from server.event_loop import watched_event_loop
@@ -58,6 +59,7 @@ def serve_team(config: HearthConfig, *, host: str | None = None, port: int | Non
         ConfigError: The address is not one to listen on, or the certificate or a file of models cannot be used.
         EngineRefused: The licence of a model is not allowed.
         AccountsError: The accounts cannot be read.
+        EngineUnavailable: The model servers that it should launch cannot be started.
     """
     allowed_formats(config)
     chosen = attrs.evolve(
@@ -120,7 +122,7 @@ async def _serve(config: HearthConfig) -> None:
         )
         if gate.open:
             _log.warning("there are no accounts: whoever works on this machine may use the server and read the index")
-        async with dispatcher, watched_event_loop():
+        async with launched_servers(config), dispatcher, watched_event_loop():
             await serve_until_signal(
                 make_application(parts), sessions, config.server, certificate=certificate, listening=_say
             )

@@ -27,6 +27,7 @@ _LOCK = "engine.lock"
 _STATE = "engine.json"
 _POLL_SECONDS = 0.25
 _HEALTH_SECONDS = 5.0
+_LOCK_TRIES = 5
 
 
 class State(enum.StrEnum):
@@ -96,7 +97,7 @@ class Supervisor:
 
     async def __aenter__(self) -> Self:
         await asyncio.to_thread(make_private_directory, self._plan.directory)
-        self._lock = _acquire(self._plan.directory)
+        self._lock = await asyncio.to_thread(_acquire, self._plan.directory)
         self._tasks = [
             asyncio.create_task(self._keep_up(instance), name=f"model server {instance.role.value}")
             for instance in self._plan.instances
@@ -207,10 +208,10 @@ class Supervisor:
         self._statuses[role] = new
         if self._on_change is not None:
             self._on_change(new)
-        async with self._changed:
-            self._changed.notify_all()
         async with self._writing:
             await asyncio.to_thread(_write_state, self._plan.directory, list(self._statuses.values()))
+        async with self._changed:
+            self._changed.notify_all()
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,15 +244,20 @@ def find_running(directory: Path) -> Running | None:
 def _acquire(directory: Path) -> int:
     """Take the lock of a directory. Children do not keep it: descriptors are closed when they start."""
     descriptor = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    for _ in range(_LOCK_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            # Whoever looks whether the lock is held holds it for an instant.
+            time.sleep(_POLL_SECONDS / _LOCK_TRIES)
+    else:
         pid = int(os.pread(descriptor, 32, 0) or b"0")
         os.close(descriptor)
         raise EngineUnavailable(
             f"Process {pid} runs the model servers of this data directory already",
             advice="`hearth engine status` shows them, `hearth engine down` ends them.",
-        ) from error
+        )
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, str(os.getpid()).encode(), 0)
     return descriptor

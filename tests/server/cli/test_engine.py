@@ -1,0 +1,52 @@
+"""``hearth engine``, without a vLLM."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.server.cli.conftest import Hearth
+
+
+@pytest.fixture
+def configuration(tmp_path: Path) -> Path:
+    file = tmp_path / "hearth.toml"
+    file.write_text(
+        f'[data]\ndirectory = "{tmp_path / "data"}"\n[engine.launcher]\ndevice = "cpu"\n'
+        '[engine.launcher.completion]\nmodel = "/models/Qwen2.5-Coder-7B"\n'
+    )
+    return file
+
+
+def test_plan_shows_the_command_line_and_what_is_missing(hearth: Hearth, configuration: Path) -> None:
+    plan = hearth("engine", "plan", "--json", "--config", configuration).json()
+    assert plan["device"] == "cpu"
+    (instance,) = plan["instances"]
+    assert instance["command"][0] == sys.executable
+    assert all(flag["reason"] for flag in instance["flags"])
+    assert "has no vLLM" in plan["problems"][0]
+    shown = hearth("engine", "plan", "--config", configuration).out
+    assert "--max-model-len 8192  # " in shown
+    assert "problem: " in shown
+
+
+def test_up_without_vllm_says_how_to_get_it(hearth: Hearth, configuration: Path) -> None:
+    outcome = hearth("engine", "up", "--config", configuration)
+    assert outcome.code == 10
+    assert "has no vLLM" in outcome.err
+    assert "docs/vllm.md" in outcome.err
+
+
+def test_up_without_a_model_says_which_setting(hearth: Hearth, tmp_path: Path) -> None:
+    outcome = hearth("engine", "up", "--data", tmp_path / "data")
+    assert outcome.code == 10
+    assert "[engine.launcher.completion]" in outcome.err
+
+
+def test_nothing_runs(hearth: Hearth, tmp_path: Path) -> None:
+    outcome = hearth("engine", "status", "--json", "--data", tmp_path / "data")
+    assert outcome.code == 1
+    assert outcome.json() == {"running": False, "pid": 0, "servers": []}
+    assert "No model servers run here" in hearth("engine", "down", "--data", tmp_path / "data").out
