@@ -20,6 +20,7 @@
     ├── InvalidNotice            news of a push that came in is not what it should be
     ├── EmbedderError            vectors could not be made
     │   ├── EmbedderUnavailable  the embedding server did not answer
+    │   │   └── EmbedderAway     it did not a moment ago, so it was not asked again
     │   └── EmbedderRefused      it answered with an error that trying again will not mend
     ├── InvalidQueryFile         a line of a --queries file is not usable
     └── ConfigError              hearth.toml: names the file, line and key
@@ -164,6 +165,12 @@ class EmbedderUnavailable(EmbedderError):
     """The embedding server did not answer."""
 
     code = "embedder-unavailable"
+
+
+class EmbedderAway(EmbedderUnavailable):
+    """The embedding server did not answer a moment ago, so it was not asked again."""
+
+    code = "embedder-away"
 
 
 class EmbedderRefused(EmbedderError):

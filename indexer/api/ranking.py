@@ -20,7 +20,7 @@ import numpy.typing as npt
 from indexer.api.analysis import Intent, QueryAnalysis, analyse
 from indexer.api.path_words import path_affinity
 from indexer.api.snapshot import ShownChunks, Snapshot
-from indexer.errors import EmbedderError
+from indexer.errors import EmbedderAway, EmbedderError
 from indexer.store.catalog import ChunkRecord, RefRecord
 from indexer.store.lexical import FieldWeights
 from indexer.tokens import identifier_terms
@@ -179,7 +179,9 @@ def _query_vector(snapshot: Snapshot, text: str) -> Scores | None:
     try:
         query = snapshot.embedder.embed_query(text)
     except EmbedderError as error:
-        _log.warning("searching by words alone: %s", error)
+        # Every search while it is away would otherwise say so again.
+        level = logging.DEBUG if isinstance(error, EmbedderAway) else logging.WARNING
+        _log.log(level, "searching by words alone: %s", error)
         return None
     if snapshot.vectors is not None and snapshot.vectors.dimensions not in {0, len(query)}:
         # The repositories are being indexed with another model, and what is published is still the old one's.

@@ -21,7 +21,7 @@ import numpy as np
 
 from indexer.config import EmbedderConfig
 from indexer.embed.protocol import Vectors
-from indexer.errors import EmbedderRefused, EmbedderUnavailable
+from indexer.errors import EmbedderAway, EmbedderRefused, EmbedderUnavailable
 
 _log = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ class RemoteEmbedder:
         if not text.strip():
             return np.zeros(identity.dimensions, np.float32)
         if time.monotonic() < self._away_until:
-            raise EmbedderUnavailable(f"The embedding server at {self.server} did not answer a moment ago")
+            raise EmbedderAway(f"The embedding server at {self.server} did not answer a moment ago")
         try:
             answer = self._ask(identity.model, [self._config.query_prefix + text], self._config.query_seconds)
         except EmbedderUnavailable:
