@@ -254,6 +254,33 @@ def serve(
 
 
 @app.command(rich_help_panel="Service")
+def connect(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Where the team server is: https://host[:port].")],
+    token_env: Annotated[
+        str, typer.Option("--token-env", metavar="NAME", help="Environment variable that holds your token.")
+    ] = "HEARTH_TOKEN",  # noqa: S107  # a name, no token
+    token_file: Annotated[
+        Path | None,
+        typer.Option("--token-file", metavar="FILE", help="File that holds your token instead.", show_default=False),
+    ] = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option("--ca", metavar="FILE", help="Certificates to trust besides the system's.", show_default=False),
+    ] = None,
+) -> None:
+    """Reach the team's server from an editor that starts a process: `hearth lsp`, but on another machine.
+
+    A lost connection comes back by itself, and your open documents with it. The proxy that the environment names is
+    used. There is no option for the token itself: other users of the machine could read it.
+
+    `hearth connect https://hearth.example.com --token-file ~/.config/hearth/token`
+    """
+    from server.cli.connect import connect as run  # noqa: PLC0415  # start-up time
+
+    raise typer.Exit(run(url, token_env=token_env, token_file=token_file, ca_file=ca))
+
+
+@app.command(rich_help_panel="Service")
 def doctor(data: DataOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Say what is wrong with this installation, and what to do about it.
 

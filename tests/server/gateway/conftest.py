@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,12 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def data(indexed: Path, tmp_path: Path) -> Path:
     """A copy of that directory, for a test that adds accounts."""
     return Path(shutil.copytree(indexed, tmp_path / "data"))
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
