@@ -75,6 +75,17 @@ class Gathering:
                 log.exception("gathering context failed")
                 return GatheredContext()
 
+    def look_ahead(self, request: CompletionRequest, session: str) -> None:
+        """Gather in the background for a document that was just opened; never blocks."""
+        self._gatherer.look_ahead(request, session=session)
+
+    def newest(
+        self, request: CompletionRequest, recent_edits: Sequence[RecentEdit], session: str, otherwise: GatheredContext
+    ) -> GatheredContext:
+        """Return what is there by now, for a request that waited for something else; never blocks."""
+        found = self._gatherer.at_once(request, recent_edits=recent_edits, session=session)
+        return otherwise if found is None else replace(found, stages=otherwise.stages)
+
     def _board(self, request: CompletionRequest, recent_edits: Sequence[RecentEdit], session: str) -> _Flight:
         """Return what is being gathered for the document, or begin."""
         document = (session, request.repository, request.path)

@@ -238,6 +238,9 @@ class Run:
                 await asyncio.sleep(pause)
                 self._stage("debounce", self._started)
             context = await gathering
+            if pause > 0:
+                # What was looked for in the background meanwhile may have come.
+                context = self._gathering.newest(task.request, task.recent_edits, task.session, otherwise=context)
         finally:
             gathering.cancel()
         self.making.snippets, self.making.dropped = context.snippets, context.dropped

@@ -146,6 +146,11 @@ class CompletionService:
         if taken is not None:
             self._go_on(*taken)
 
+    def opened(self, request: CompletionRequest, session: str) -> None:
+        """A document was opened: gather ahead what its first suggestion will want. ``request`` is for its beginning."""
+        if self._engine.name != Rung.EMBEDDED:
+            self._gathering.look_ahead(request, session)
+
     def closed(self, document: str) -> None:
         """A document was closed: nothing is written for it any more, and nothing kept."""
         self._give_up(document)

@@ -21,7 +21,7 @@ from server.context.modules import CERTAIN
 from server.context.receivers import occurrences
 from server.context.resolution import Definition, Origin, Resolver
 from server.context.selection import WEAK, select
-from server.context.standing import Basis, Standing, names_around
+from server.context.standing import Basis, Standing, line_of, names_around
 from server.context.surroundings import NearName, Surroundings, look_around
 from server.context.values import GatheredContext, RecentEdit
 from server.context.windows import SimilarWindows
@@ -124,7 +124,7 @@ class ContextGatherer:
         if standing is None or not basis.reads_as(standing.basis):
             return self._gather(asked, memory, clock)
         missing = standing.missing(request)
-        if basis != standing.basis or self._any_defined(missing, request):
+        if not standing.basis.serves(basis) or self._any_defined(missing, request):
             # What explains the new names is needed now; what resembles the lines around them can come later.
             context = self._gather(asked, memory, clock, wait_for_search=False)
             self._refresh(asked, memory)
@@ -132,7 +132,7 @@ class ContextGatherer:
         with self._lock:
             memory.standing = replace(standing, names=standing.names | missing)
         clock.stage("names")
-        if not standing.whole or _line(request) != standing.line:
+        if not standing.is_newest(request, basis):
             self._refresh(asked, memory)
         return replace(standing.context, stages=MappingProxyType(clock.stages))
 
@@ -142,25 +142,38 @@ class ContextGatherer:
         """Return what an earlier call for the same document gathered, if it serves this cursor as well.
 
         Takes microseconds and never blocks, so it may be called on the event loop. When the cursor went to another
-        line, a newer choice is made in the background for the keys to come. ``None``: call :meth:`gather`.
+        line, or the index shows something new, a newer choice is made in the background for the keys to come. ``None``:
+        call :meth:`gather`.
         """
         memory = self._memories.get((session, request.repository, request.path))
         standing = memory.standing if memory is not None else None
-        if memory is None or standing is None or standing.basis != self._basis(request) or standing.missing(request):
+        basis = self._basis(request)
+        if memory is None or standing is None or not standing.basis.serves(basis) or standing.missing(request):
             return None
-        if not standing.whole or _line(request) != standing.line:
+        if not standing.is_newest(request, basis):
             self._refresh(_Asked(request, recent_edits, session), memory)
         return standing.context
+
+    def look_ahead(self, request: CompletionRequest, *, session: str = "") -> None:
+        """Gather in the background for a document that was just opened, so that its first key need not wait.
+
+        Never blocks. The cursor is not known yet: what the document imports is, and what its beginning uses.
+        """
+        memory = self._memory(session, request)
+        if memory.standing is None:
+            self._refresh(_Asked(request, (), session), memory)
 
     def last(self, request: CompletionRequest, *, session: str = "") -> GatheredContext:
         """Return what was gathered last for the document, though names at this cursor may be missing; never blocks.
 
-        Nothing when the index, the open files or what may be read have changed since.
+        Nothing when the open files or what may be read have changed since.
         """
         memory = self._memories.get((session, request.repository, request.path))
         standing = memory.standing if memory is not None else None
         return (
-            standing.context if standing is not None and standing.basis == self._basis(request) else GatheredContext()
+            standing.context
+            if standing is not None and standing.basis.serves(self._basis(request))
+            else GatheredContext()
         )
 
     def _gather(
@@ -205,7 +218,7 @@ class ContextGatherer:
         names = names_around(request) | origin.imports.keys()
         whole = wait_for_search and "search-late" not in clock.stages
         with self._lock:
-            memory.standing = Standing(replace(context, stages={}), basis, _line(request), names, whole)
+            memory.standing = Standing(replace(context, stages={}), basis, line_of(request), names, whole)
         return context
 
     def forget(self, path: str, *, repository: str = "", session: str = "") -> None:
@@ -391,10 +404,6 @@ class _Clock:
     def remaining(self) -> float | None:
         """Seconds left, None without a deadline."""
         return None if self.is_endless() else max(0.0, self._deadline - time.perf_counter())
-
-
-def _line(request: CompletionRequest) -> int:
-    return request.prefix.count("\n")
 
 
 def _definition_weight(near: NearName, definition: Definition, rank: int, alternatives: int) -> float:

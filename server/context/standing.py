@@ -1,14 +1,14 @@
 """Whether what was gathered for an earlier key serves the next one, told in microseconds.
 
-Snippets explain names. While the lines being typed use only names that were looked up already, and neither the index
-nor what may be read nor another open file has changed, a new choice could differ only in what the cursor's distance
-makes of it; that is worth a look in the background, and not worth a user's wait.
+Snippets explain names. While the lines being typed use only names that were looked up already, and neither what may be
+read nor another open file has changed, a new choice could differ only in what the cursor's distance and the latest
+pushes make of it; that is worth a look in the background, and not worth a user's wait.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from indexer.types import Scope
 from server.context.surroundings import LINES_ABOVE, LINES_BELOW
@@ -36,11 +36,13 @@ class Basis:
         return cls(generation, request.language, request.ref, request.scope, request.open_files)
 
     def reads_as(self, other: Basis) -> bool:
-        """Whether the same index is read with the same permissions; the open files may have changed."""
+        """Whether the index is read with the same permissions; it and the open files may have changed."""
         own, others = self.scope, other.scope
-        return (self.generation, self.ref, own.repositories, own.ref) == (
-            other.generation, other.ref, others.repositories, others.ref,
-        )  # fmt: skip
+        return (self.ref, own.repositories, own.ref) == (other.ref, others.repositories, others.ref)
+
+    def serves(self, other: Basis) -> bool:
+        """Whether only the index may have changed."""
+        return replace(self, generation=other.generation) == other
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,18 @@ class Standing:
     names: frozenset[str]
     whole: bool
 
+    def is_newest(self, request: CompletionRequest, basis: Basis) -> bool:
+        """Whether a new choice could be no better for a cursor that it serves."""
+        return self.whole and self.basis == basis and self.line == line_of(request)
+
     def missing(self, request: CompletionRequest) -> frozenset[str]:
         """Return the names in the lines being typed that were not looked up."""
         return names_typed(request) - self.names
+
+
+def line_of(request: CompletionRequest) -> int:
+    """Return the cursor's line, from 0."""
+    return request.prefix.count("\n")
 
 
 def names_typed(request: CompletionRequest) -> frozenset[str]:

@@ -31,6 +31,20 @@ class InlineCompletions:
         self._running: dict[str, asyncio.Task[Any]] = {}
         server.handle(types.TEXT_DOCUMENT_INLINE_COMPLETION, self.complete, types.InlineCompletionOptions())
 
+    def opened(self, document: Document) -> None:
+        """Gather ahead for a document; where its cursor will be is not known yet."""
+        if self._server.services is not None and self._server.services.config.completion.enabled:
+            self._server.run_task(self._look_ahead(document), "look ahead")
+
+    async def _look_ahead(self, document: Document) -> None:
+        services = self._server.services
+        if services is None:
+            return
+        moment = self._server.places.moment(document)
+        text = cursor_text(document, types.Position(0, 0))
+        prepared = await prepare_completion(self._server, moment, text)
+        services.completion.opened(prepared.request, self._server.id)
+
     def changed(self, document: Document) -> None:
         """End the request for the older text; its engine writes on if the change is what it says."""
         key = document_key(document.uri)

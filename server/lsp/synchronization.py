@@ -36,9 +36,8 @@ class Synchronization:
         """Take a document over."""
         item = params.text_document
         self._inline.closed(item.uri)
-        self._documents.open(
-            item.uri, str(getattr(item.language_id, "value", item.language_id)), item.version, item.text
-        )
+        language = str(getattr(item.language_id, "value", item.language_id))
+        self._inline.opened(self._documents.open(item.uri, language, item.version, item.text))
 
     def did_change(self, params: types.DidChangeTextDocumentParams) -> None:
         """Apply changes; a suggestion for the older text is given up unless it says just what was typed."""

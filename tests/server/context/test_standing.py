@@ -28,11 +28,15 @@ class CountedSearch:
     def __init__(self, index: Index) -> None:
         self._index = index
         self.searches = 0
+        self.pushes = 0
         self.may_search = threading.Event()
         self.may_search.set()
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._index, name)
+
+    def generation(self) -> int:
+        return self._index.generation() + self.pushes
 
     def search(self, query: str, scope: Scope, k: int) -> list[Hit]:
         self.searches += 1
@@ -128,6 +132,35 @@ def test_nothing_stands_when_what_may_be_read_or_is_open_has_changed(gatherer: C
         assert gatherer.at_once(changed) is None
         assert gatherer.last(changed).snippets == ()
     assert gatherer.at_once(request(), session="another") is None
+
+
+def test_a_document_that_was_opened_has_context_before_its_first_key(
+    gatherer: ContextGatherer, counted: CountedSearch
+) -> None:
+    opened = CompletionRequest("shop/refunds.py", "python", "", HEAD + "\n", repository="shop")
+    gatherer.look_ahead(opened)
+    eventually(lambda: gatherer.at_once(opened) is not None)
+    assert counted.searches == 1
+    counted.may_search.clear()
+    # The first key is anywhere, and may name what was not looked up: it waits for definitions only.
+    context = gatherer.gather(request(HEAD + "other = discount."), deadline_ms=10_000)
+    assert "Discount" in {snippet.symbol for snippet in context.snippets}
+
+
+def test_a_newer_index_is_no_reason_to_wait(gatherer: ContextGatherer, counted: CountedSearch) -> None:
+    first = gatherer.gather(request(), deadline_ms=0)
+    counted.pushes += 1
+    counted.may_search.clear()
+    served = gatherer.at_once(request())
+    assert served is not None
+    assert served.snippets == first.snippets
+    eventually(lambda: counted.searches == 2)
+    counted.may_search.set()
+    # Once the newer choice is there, nothing more is asked; a key while it was being made may have asked once more.
+    for _ in range(50):
+        assert gatherer.at_once(request()) is not None
+        time.sleep(0.01)
+    assert counted.searches in {2, 3}
 
 
 async def test_keys_while_the_first_context_is_gathered_gather_nothing_more(
