@@ -106,6 +106,7 @@ async def _serve(config: HearthConfig) -> None:
             shared.published_repositories,
             RateLimits(config.server.limits),
             everyone_reads=config.server.everyone_reads,
+            teams=tuple(config.engine.vllm.teams),
         )
         parts = Parts(
             config=config.server,

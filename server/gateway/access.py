@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from server.accounts import Accounts, Directory, Token, TokenScope
 from server.accounts.tokens import PREFIX, is_well_formed
@@ -53,8 +53,7 @@ class Visitor:
         """On whose behalf engines are asked: who may read the same repositories shares what a model server keeps."""
         if self._token is None:
             return Caller(user=_LOCAL_USER)
-        groups = self._gate.directory.users.get(self.user, frozenset())
-        return Caller(self.user, min(groups, default=""), self._gate.tenant(self.user))
+        return Caller(self.user, self._gate.team(self.user), self._gate.tenant(self.user))
 
     @property
     def readable(self) -> frozenset[str] | None:
@@ -89,6 +88,7 @@ class Gatekeeper:
         repositories: Returns the names of all published repositories, and a number that changes with them.
         limits: Counts what users ask for.
         everyone_reads: Whether every user may read every repository.
+        teams: Groups that have a model of their own; who is in several has that of the first one here.
     """
 
     def __init__(
@@ -98,11 +98,13 @@ class Gatekeeper:
         limits: RateLimits,
         *,
         everyone_reads: bool = False,
+        teams: Sequence[str] = (),
     ) -> None:
         self.limits = limits
         self._accounts = accounts
         self._repositories = repositories
         self._everyone_reads = everyone_reads
+        self._teams = teams
         self._known: tuple[Directory | None, int] = (None, -1)
         self._readable: dict[str, frozenset[str]] = {}
 
@@ -155,6 +157,11 @@ class Gatekeeper:
             found = frozenset(names) if everything else directory.readable(user, names)
             self._readable[user] = found
         return found
+
+    def team(self, user: str) -> str:
+        """Return the group whose model a user has; empty for the model of all."""
+        groups = self.directory.users.get(user, frozenset())
+        return next((team for team in self._teams if team in groups), "")
 
     def tenant(self, user: str) -> str:
         """Return what is the same for users who may read the same repositories, and for no others."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from server.gateway.responses import refuse
 from server.gateway.sessions import Sessions
 
 _MAX_BODY_BYTES = 64 * 1024
+_NOTED_REFUSALS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,8 @@ class Door:
         self._gate = parts.gate
         self._audit = parts.audit
         self._peers = peers
+        self._refusals = (0, 0)
+        """The minute of the last refused sign-in, and how many there were in it."""
 
     def let_in(self, request: web.Request, *scopes: TokenScope) -> Visitor:
         """Return who asks, if their token is for one of ``scopes``.
@@ -115,7 +119,7 @@ class Door:
             visitor = self._gate.recognise(request.headers.get("Authorization"))
         except SignInRefused as reason:
             metrics.REFUSED.labels("sign_in").inc()
-            self._audit.note("sign-in-refused", address=self.address(request), reason=str(reason))
+            self._note_refusal(self.address(request), str(reason))
             refuse(
                 401,
                 "sign-in",
@@ -132,6 +136,17 @@ class Door:
     def address(self, request: web.Request) -> str:
         """Return the client's address."""
         return self._peers.address(request)
+
+    def _note_refusal(self, address: str, reason: str) -> None:
+        """Write a refused sign-in down; of a flood only so many a minute, lest it wash out what others did."""
+        minute = int(time.monotonic() // 60)
+        if self._refusals[0] != minute:
+            if (left_out := self._refusals[1] - _NOTED_REFUSALS) > 0:
+                self._audit.note("sign-ins-refused", count=left_out)
+            self._refusals = (minute, 0)
+        self._refusals = (minute, self._refusals[1] + 1)
+        if self._refusals[1] <= _NOTED_REFUSALS:
+            self._audit.note("sign-in-refused", address=address, reason=reason)
 
 
 class _Editors:

@@ -230,6 +230,11 @@ class HearthProtocol(LanguageServerProtocol):
         super()._handle_response(msg_id, result, error)
 
 
+@functools.cache
 def make_converter() -> Any:
-    """Make the converter between JSON and the types of the protocol."""
+    """Return the converter between JSON and the types of the protocol.
+
+    All sessions of a process share it: it compiles a function for each type that it meets, which takes tens of
+    milliseconds for the large ones.
+    """
     return default_converter()  # type: ignore[no-untyped-call]  # pygls does not annotate it.

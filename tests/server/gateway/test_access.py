@@ -18,6 +18,7 @@ from benchmarks.editor import Editor, ServerAnsweredError, ServerGone
 from server.accounts import Accounts, TokenScope
 from server.accounts.tokens import new_secret
 from server.gateway import audit
+from tests.e2e.model_server import MODEL, ModelServer
 from tests.server.gateway.team import TeamServer, remote, team_editor, team_server
 
 EDITOR = {TokenScope.COMPLETE, TokenScope.EXPLAIN, TokenScope.SEARCH}
@@ -218,6 +219,34 @@ async def test_limits_are_those_of_the_user_and_not_of_the_connection(data: Path
                 await two.request("hearth/search", {"query": "price"})
             async with asking(team, token) as client:
                 assert await status_of(client, "/api/v1/search?q=price") == 429
+
+
+async def test_who_was_shown_what_is_written_down_without_a_word_of_code(data: Path, company: Company) -> None:
+    company.accounts.add_to_group("shoppers", repositories=["tools"])
+    model = ModelServer()
+    await model.start()
+    try:
+        settings = f'[engine.vllm]\nurl = "{model.url}"\n'
+        async with team_server(data, settings) as team, team_editor(team, token=company.token()) as editor:
+            uri = (remote("shop") / "shop/more.py").as_uri()
+            editor.open(uri, "python", "from shop.pricing import round_price\n\n\ndef f(price):\n    ")
+            asking = asyncio.create_task(editor.complete(uri, 4, 4, automatic=False))
+            call = await asyncio.wait_for(model.calls.get(), 20)
+            assert "def round_price" in call.prompt
+            call.write("return ", "round_price(price)", None)
+            await asyncio.wait_for(asking, 20)
+    finally:
+        await model.stop()
+    written = list(audit.read(data))
+    [entry] = [json.loads(line) for line in written if '"completion"' in line]
+    assert (entry["user"], entry["engine"], entry["model"]) == ("ana", "vllm", MODEL)
+    assert "shop" in entry["repositories"]
+    assert set(entry["repositories"]) <= {"shop", "tools"}
+    assert entry["request"]
+    assert "round_price" not in "".join(written)
+    events = [json.loads(line)["event"] for line in written]
+    assert events[0] == "session-opened"
+    assert events[-1] == "session-closed"
 
 
 @pytest.mark.parametrize("settings", ['host = "0.0.0.0"', 'host = "0.0.0.0"\nbehind_proxy = true'])

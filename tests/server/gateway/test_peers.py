@@ -1,0 +1,54 @@
+"""Whose word is taken for where a request comes from."""
+
+from __future__ import annotations
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
+
+from server.gateway.peers import Peers, is_loopback
+
+PROXY = "10.0.0.7"
+
+
+def request_from(address: str, **headers: str) -> web.Request:
+    spelled = {name.replace("_", "-"): value for name, value in headers.items()}
+    return make_mocked_request("GET", "/", {"Host": "localhost:8642", **spelled}).clone(remote=address)
+
+
+@pytest.mark.parametrize(
+    ("trusted", "remote", "forwarded", "expected"),
+    [
+        ([], "203.0.113.9", "1.1.1.1", "203.0.113.9"),
+        (["10.0.0.0/8"], PROXY, "203.0.113.9", "203.0.113.9"),
+        (["10.0.0.0/8"], PROXY, "6.6.6.6, 203.0.113.9, 10.0.0.8", "203.0.113.9"),
+        (["10.0.0.0/8"], PROXY, "not an address", PROXY),
+        (["10.0.0.0/8"], PROXY, "", PROXY),
+        (["10.0.0.0/8"], "203.0.113.9", "10.0.0.1", "203.0.113.9"),
+        (["fd00::/8"], "fd00::1", "2001:db8::1", "2001:db8::1"),
+    ],
+)
+def test_only_trusted_proxies_say_who_is_behind_them(
+    trusted: list[str], remote: str, forwarded: str, expected: str
+) -> None:
+    request = request_from(remote, X_Forwarded_For=forwarded)
+    assert Peers(trusted, behind_proxy=False).address(request) == expected
+
+
+def test_what_comes_through_a_proxy_is_never_this_machine() -> None:
+    direct = request_from("127.0.0.1")
+    assert Peers([], behind_proxy=False).is_local(direct)
+    assert not Peers([], behind_proxy=True).is_local(direct)
+    for headers in ({"X_Forwarded_For": "127.0.0.1"}, {"Forwarded": "for=127.0.0.1"}, {"Host": "rebound.example"}):
+        assert not Peers([], behind_proxy=False).is_local(request_from("127.0.0.1", **headers))
+
+
+def test_encryption_is_what_a_trusted_proxy_says() -> None:
+    peers = Peers([PROXY], behind_proxy=True)
+    assert peers.is_secure(request_from(PROXY, X_Forwarded_Proto="https"))
+    assert not peers.is_secure(request_from("203.0.113.9", X_Forwarded_Proto="https"))
+
+
+def test_loopback_is_told_by_address() -> None:
+    assert all(map(is_loopback, ("127.0.0.1", "127.8.0.1", "::1", "localhost")))
+    assert not any(map(is_loopback, ("0.0.0.0", "::", "192.168.0.1", "", "hearth.example")))
