@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -23,7 +24,7 @@ from server.errors import (
     EngineTimeout,
     EngineUnavailable,
 )
-from server.types import ChatMessage, CompletionRequest, Delta, ExplainRequest, Prompt, ServedModel
+from server.types import Caller, ChatMessage, CompletionRequest, Delta, ExplainRequest, Prompt, ServedModel
 from tests.server.engine.fault_server import (
     DONE,
     MODEL,
@@ -482,3 +483,137 @@ async def test_what_the_server_says_of_its_models_is_learnt(server: FaultServer)
     refused = await engine.health()
     await engine.close()
     assert (refused.available, refused.detail) == (False, "The licence of this model is not allowed")
+
+
+def only_knows(*fields: str, message: str) -> Behaviour:
+    """Refuse, with this message, what carries any other of the fields that not every server takes."""
+    answered = answers(event("1", finish="stop"), DONE)
+
+    async def behave(running: FaultServer, request: Any) -> Any:
+        for name in ("cache_salt", "priority", "stop_token_ids"):
+            if name in running.requests[-1] and name not in fields:
+                return await refuses(400, {"error": {"message": message.format(name)}})(running, request)
+        return await answered(running, request)
+
+    return behave
+
+
+async def test_tenants_have_salts_of_their_own_and_a_developer_alone_has_none(server: FaultServer) -> None:
+    server.behaviour = answers(event("1", finish="stop"), DONE)
+    engine = make_engine(server)
+    for tenant in ("shop", "bank", "shop", ""):
+        await text_of(engine, replace(REQUEST, caller=Caller(user="ann", team="web", tenant=tenant)))
+    await engine.close()
+    salts = [request.get("cache_salt") for request in server.requests]
+    assert salts[0] == salts[2] != salts[1]
+    assert salts[3] is None
+    assert "ann" not in json.dumps(server.requests)
+    assert "shop" not in json.dumps(server.requests)
+
+
+async def test_a_salt_key_that_is_named_and_missing_stops_tenants_and_nobody_else(server: FaultServer) -> None:
+    server.behaviour = answers(event("1", finish="stop"), DONE)
+    engine = make_engine(server, cache_salt_key_env="HEARTH_TEST_SALT")
+    assert await text_of(engine) == "1"
+    with pytest.raises(EngineRefused, match="HEARTH_TEST_SALT"):
+        await text_of(engine, replace(REQUEST, caller=Caller(tenant="shop")))
+    await engine.close()
+    assert len(server.requests) == 1
+
+
+async def test_a_named_salt_key_is_used(server: FaultServer, tmp_path: Path) -> None:
+    server.behaviour = answers(event("1", finish="stop"), DONE)
+    for key in ("one", "one", "two"):
+        engine = make_engine(server, environment={"SALT": key}, cache_salt_key_env="SALT")
+        await text_of(engine, replace(REQUEST, caller=Caller(tenant="shop")))
+        await engine.close()
+    salts = [request["cache_salt"] for request in server.requests]
+    assert salts[0] == salts[1] != salts[2]
+
+
+@pytest.mark.parametrize(
+    "message", ["Unrecognized request argument supplied: {}", "priority scheduling is off; {}: extra_forbidden"]
+)
+async def test_each_field_that_a_server_does_not_know_is_left_out_from_then_on(
+    server: FaultServer, message: str
+) -> None:
+    server.behaviour = only_knows(message=message)
+    engine = make_engine(server)
+    request = replace(REQUEST, caller=Caller(tenant="shop"))
+    assert await text_of(engine, request) == "1"
+    asked = len(server.requests)
+    assert asked <= 3
+    assert await text_of(engine, request) == "1"
+    await engine.close()
+    assert len(server.requests) == asked + 1
+    assert not {"cache_salt", "stop_token_ids"} & server.requests[-1].keys()
+
+
+async def test_a_validators_list_of_fields_is_understood(server: FaultServer) -> None:
+    answered = answers(event("1", finish="stop"), DONE)
+    detail = {"type": "extra_forbidden", "loc": ["body", "cache_salt"], "msg": "not permitted", "input": "secret"}
+
+    async def strict(running: FaultServer, request: Any) -> Any:
+        known = "cache_salt" not in running.requests[-1]
+        return await (answered if known else refuses(422, {"detail": [detail]}))(running, request)
+
+    server.behaviour = strict
+    engine = make_engine(server)
+    assert await text_of(engine, replace(REQUEST, caller=Caller(tenant="shop"))) == "1"
+    await engine.close()
+    assert len(server.requests) == 2
+
+
+async def test_a_refusal_for_another_reason_is_not_tried_again(server: FaultServer) -> None:
+    server.behaviour = refuses(400, {"error": {"message": "the prompt is too long"}})
+    engine = make_engine(server)
+    with pytest.raises(EngineRefused, match="too long"):
+        await text_of(engine, replace(REQUEST, caller=Caller(tenant="shop")))
+    await engine.close()
+    assert len(server.requests) == 1
+
+
+async def test_explanations_give_way_to_completions(server: FaultServer) -> None:
+    engine = make_engine(server)
+    server.behaviour = answers(chat_event("It works.", finish="stop"), DONE)
+    async with engine.explain(EXPLAIN) as deltas:
+        assert [delta.text async for delta in deltas] == ["It works."]
+    server.behaviour = answers(event("1", finish="stop"), DONE)
+    await text_of(engine)
+    await engine.close()
+    explanation, completion = server.requests
+    assert explanation["priority"] > completion.get("priority", 0)
+
+
+async def test_the_server_is_told_the_requests_id(server: FaultServer) -> None:
+    server.behaviour = answers(event("1", finish="stop"), DONE)
+    engine = make_engine(server)
+    for identifier in ("0123456789abcdef", "", "two\r\nX-Evil: lines"):
+        await text_of(engine, replace(REQUEST, request_id=identifier))
+    await engine.close()
+    sent = [headers["X-Request-Id"] for headers in server.headers]
+    assert sent[0] == "0123456789abcdef"
+    assert all(re.fullmatch("[0-9a-f]{16}", identifier) for identifier in sent)
+    assert len(set(sent)) == 3
+    assert not any("X-Evil" in headers for headers in server.headers)
+
+
+async def test_the_first_delta_says_what_was_done_before_it(server: FaultServer) -> None:
+    server.behaviour = answers(event("1"), event("2", finish="stop"), DONE)
+    engine = make_engine(server)
+    async with engine.complete(REQUEST) as deltas:
+        first, second = [delta async for delta in deltas]
+    await engine.close()
+    assert first.stages.keys() == {"prompt", "queue"}
+    assert all(milliseconds >= 0 for milliseconds in first.stages.values())
+    assert not second.stages
+
+
+async def test_tokens_that_are_said_only_at_the_end_are_counted(server: FaultServer) -> None:
+    server.behaviour = answers(
+        event("a"), event("", finish="stop"), b'data: {"choices": [], "usage": {"completion_tokens": 3}}\n\n', DONE
+    )
+    engine = make_engine(server)
+    async with engine.complete(REQUEST) as deltas:
+        assert [(delta.text, delta.tokens) async for delta in deltas] == [("a", 0), ("", 3)]
+    await engine.close()
