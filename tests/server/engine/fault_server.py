@@ -71,6 +71,12 @@ class FaultServer:
             self.closed.set()
             raise
 
+    def forget(self) -> None:
+        """Drop what was noted of the requests so far."""
+        self.requests.clear()
+        self.headers.clear()
+        self.peers.clear()
+
     async def health(self, _request: web.Request) -> web.Response:
         return web.Response(status=self.health_status)
 
