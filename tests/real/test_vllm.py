@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +23,10 @@ from aiohttp import ClientSession
 from benchmarks.demo import HEARTH
 from benchmarks.editor import VSCODE_CAPABILITIES, Editor, ServerAnsweredError, Streamed, open_editor
 from server.cli.assembly import allowed_formats, make_vllm
-from server.config import EngineConfig, HearthConfig, VllmConfig
+from server.config import EngineConfig, ExplainConfig, HearthConfig, VllmConfig
+from server.engine.vllm import VllmEngine
 from server.prompt import ModelPrompts
-from server.types import CompletionRequest
+from server.types import Caller, ChatMessage, CompletionRequest, ExplainRequest, Prompt
 from tests.conftest import Repository
 from tests.real.vllm_process import Vllm, tiny_model, vllm_python
 
@@ -39,6 +43,7 @@ UNITS = 'def to_cents(amount, currency="EUR"):\n    """Return the amount in cent
 INVOICE_PREFIX = "from units import to_cents\n\n\ndef total(amount):\n    return to_cents("
 INVOICE_SUFFIX = ")\n"
 
+COMPLETION = CompletionRequest(path="a.py", language="python", prefix="PRIMES = [\n", suffix="")
 PRIMES_PREFIX = "PRIMES = [\n"
 PRIMES = "".join(f"    {number},\n" for number in range(2, 800) if all(number % d for d in range(2, number)))[:320]
 
@@ -62,6 +67,14 @@ EXAMPLES = {
     f"<|repo_name|>shop\n<|file_sep|>primes.py\n<|fim_prefix|>{PRIMES_PREFIX}<|fim_suffix|><|fim_middle|>": PRIMES,
 }
 
+EXPLANATION = ExplainRequest(
+    path="a.py",
+    language="python",
+    text=next(prompt for prompt, answer in EXAMPLES.items() if answer == PRIMES),
+    start_line=1,
+    end_line=1,
+)
+
 
 @pytest.fixture(scope="module")
 def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vllm]:
@@ -76,6 +89,44 @@ def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vllm]:
         server.kill()
 
 
+@pytest.fixture
+async def engine(vllm: Vllm) -> AsyncIterator[VllmEngine]:
+    """The engine alone, with prompts that are the text before the cursor."""
+
+    async def write_prompt(request: CompletionRequest, _model: str) -> Prompt:
+        return Prompt(request.prefix)
+
+    async def write_explanation(request: ExplainRequest) -> tuple[ChatMessage, ...]:
+        return (ChatMessage("user", request.text),)
+
+    config = VllmConfig(
+        url=vllm.url,
+        model="qwen2.5-coder-tiny",
+        explain_temperature=0.0,
+        first_token_seconds=60.0,
+        explain_first_token_seconds=60.0,
+        between_tokens_seconds=60.0,
+    )
+    engine = VllmEngine(
+        config, ExplainConfig(max_tokens=1024), write_prompt=write_prompt, write_explanation=write_explanation
+    )
+    yield engine
+    await engine.close()
+
+
+async def logged(vllm: Vllm, position: int, text: str, times: int) -> None:
+    """Wait until vLLM has logged a text so often from a byte of its log on."""
+    deadline = time.perf_counter() + 30
+    while vllm.log_from(position).count(text) < times:
+        assert time.perf_counter() < deadline, f"vLLM has not logged {text!r} {times} times within 30 s"
+        await asyncio.sleep(0.002)
+
+
+def ended_by_themselves(vllm: Vllm) -> dict[str, float]:
+    """Count the requests that vLLM generated to their end."""
+    return {reason: vllm.metric("vllm:request_success_total", finished_reason=reason) for reason in ("stop", "length")}
+
+
 @asynccontextmanager
 async def editing(
     repository: Repository, vllm: Vllm, tmp_path: Path, fim_format: str = "qwen2.5-coder"
@@ -86,7 +137,7 @@ async def editing(
         f'[engine.vllm]\nurl = "{vllm.url}"\nmodel = "qwen2.5-coder-tiny"\nformat = "{fim_format}"\n'
         "[completion]\nmax_tokens = 200\n"
         # The test machines are slow and shared; what is tested here is what context does, not how fast it is found.
-        "[context]\ndeadline_ms = 1000\n"
+        '[context]\ndeadline_ms = 1000\n[log]\nlevel = "debug"\n'
     )
     command = [HEARTH, "lsp", "--data", str(tmp_path / "data"), "--config", str(configuration)]
     async with open_editor(command) as editor:
@@ -176,6 +227,93 @@ async def test_answer_that_needs_a_snippet_appears_only_when_it_is_retrieved(
     async with editing(repository, vllm, tmp_path) as editor:
         answer = await complete_at(editor, repository.path / "invoice.py", INVOICE_PREFIX, INVOICE_SUFFIX)
     assert final(answer) == expected
+
+
+async def test_cancel_in_the_editor_aborts_the_generation_in_vllm(
+    vllm: Vllm, make_repository: Callable[..., Repository], tmp_path: Path
+) -> None:
+    # vLLM 0.32 never counts this under request_success_total{finished_reason="abort"}: its front end forgets a request
+    # whose client has gone before the engine says how it ended (AsyncLLM.abort). Its log tells, and what still runs.
+    repository = make_repository({"primes.py": PRIMES_PREFIX}, name="shop")
+    aborted: list[tuple[int, str]] = []
+    async with editing(repository, vllm, tmp_path) as editor:
+        uri = (repository.path / "primes.py").as_uri()
+        for _ in range(30):
+            editor.open(uri, "python", PRIMES_PREFIX)  # nothing is kept of the try before
+            log_length, ended = vllm.log.stat().st_size, ended_by_themselves(vllm)
+            asking = asyncio.create_task(editor.complete(uri, 1, 0, automatic=False))
+            await logged(vllm, log_length, "Added request cmpl-", 1)
+            asking.cancel()
+            cancelled = time.perf_counter()
+            while not (found := re.search(r"Request cmpl-([0-9a-f]{16})-0\S* aborted", vllm.log_from(log_length))):
+                # The text is short: on a busy machine it may have been whole before the cancel came.
+                if ended_by_themselves(vllm) != ended:
+                    break
+                assert time.perf_counter() < cancelled + 10, "vLLM has neither aborted nor ended 10 s after the cancel"
+                await asyncio.sleep(0.005)
+            if found is not None:
+                aborted.append((round((time.perf_counter() - cancelled) * 1000), found[1]))
+                while vllm.metric("vllm:num_requests_running") > 0:  # told with the engine's next step
+                    assert time.perf_counter() < cancelled + 10, "vLLM still generates 10 s after the cancel"
+                    await asyncio.sleep(0.005)
+                assert ended_by_themselves(vllm) == ended
+            if len(aborted) == 10:
+                break
+    print(f"milliseconds from a cancel in the editor to the abort in vLLM's log: {sorted(took for took, _ in aborted)}")
+    assert len(aborted) >= 3
+    log = (tmp_path / "data" / "logs" / "lsp.log").read_text()
+    assert all(f"[{identifier}] " in log for _, identifier in aborted)
+
+
+async def test_tenants_share_nothing_of_what_vllm_keeps_of_prompts(vllm: Vllm, engine: VllmEngine) -> None:
+    unique = "".join(f"value_{number} = {number * 7}\n" for number in range(60))
+
+    async def hits(tenant: str) -> float:
+        before = vllm.metric("vllm:prefix_cache_hits_total")
+        caller = Caller(tenant=tenant)
+        async with engine.complete(replace(COMPLETION, prefix=unique, caller=caller, max_tokens=4)) as deltas:
+            assert [delta async for delta in deltas]
+        return vllm.metric("vllm:prefix_cache_hits_total") - before
+
+    assert await hits("shop") == 0
+    assert await hits("shop") > 0
+    assert await hits("bank") == 0
+    assert await hits("bank") > 0
+    assert await hits("") == 0
+
+
+async def test_a_completion_overtakes_explanations_that_wait(vllm: Vllm, engine: VllmEngine) -> None:
+    log_length = vllm.log.stat().st_size
+    done: list[str] = []
+
+    async def explain() -> None:
+        async with engine.explain(EXPLANATION) as deltas:
+            assert [delta async for delta in deltas]
+        done.append("explanation")
+
+    async def complete() -> None:
+        async with engine.complete(replace(COMPLETION, max_tokens=4)) as deltas:
+            assert [delta async for delta in deltas]
+        done.append("completion")
+
+    async with asyncio.timeout(120), asyncio.TaskGroup() as group:
+        for _ in range(6):
+            group.create_task(explain())
+        await logged(vllm, log_length, "Added request chatcmpl-", 6)
+        group.create_task(complete())
+    # One was running already, and another may have begun meanwhile.
+    assert done.index("completion") <= 3
+
+
+async def test_a_connection_that_was_idle_for_longer_than_vllm_keeps_it_costs_nothing(
+    vllm: Vllm, engine: VllmEngine
+) -> None:
+    for pause in (6.0, 0.0):
+        log_length = vllm.log.stat().st_size
+        async with engine.complete(replace(COMPLETION, max_tokens=4)) as deltas:
+            assert [delta async for delta in deltas]
+        assert vllm.log_from(log_length).count("POST /v1/completions") <= 1
+        await asyncio.sleep(pause)
 
 
 async def test_embedded_engine_stands_in_while_vllm_is_dead_and_vllm_comes_back(

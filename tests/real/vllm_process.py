@@ -20,6 +20,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("HEARTH_CI_CACHE", Path.home() / ".cache" / "hearth-ci"))
 _START_S = 240.0
+_CHAT_TEMPLATE = "{% for message in messages %}{{ message.content }}{% endfor %}"
 
 
 def vllm_python() -> Path:
@@ -66,10 +67,15 @@ class Vllm:
         """Start it and wait until it is healthy."""
         self.port = self.port or _free_port()
         command = [
+            # Its threads keep every core busy; the language server and the test are to have their turn.
+            *("nice", "-n", "15"),
             *(str(self.python), "-m", "vllm.entrypoints.openai.api_server"),
             *("--model", str(self.model), "--served-model-name", "qwen2.5-coder-tiny"),
             *("--host", "127.0.0.1", "--port", str(self.port)),
-            *("--dtype", "float32", "--enforce-eager", "--max-model-len", "2048", "--max-num-seqs", "8"),
+            *("--dtype", "float32", "--enforce-eager", "--max-model-len", "2048"),
+            # One sequence at a time, so that what waits and what overtakes it can be told apart.
+            *("--max-num-seqs", "1", "--scheduling-policy", "priority"),
+            *("--chat-template", _CHAT_TEMPLATE, "--enable-log-requests"),
         ]
         settings = {
             "VLLM_CPU_KVCACHE_SPACE": "1",
@@ -101,6 +107,12 @@ class Vllm:
                 print("vLLM was gone already", file=sys.stderr)
             self.process.wait()
             self.process = None
+
+    def log_from(self, position: int) -> str:
+        """Return what it has logged from a byte of its log on."""
+        with self.log.open("rb") as file:
+            file.seek(position)
+            return file.read().decode(errors="replace")
 
     def metric(self, name: str, **labels: str) -> float:
         """Return the sum of a metric's samples that have these labels."""

@@ -36,14 +36,10 @@ from tests.server.engine.fault_server import (
 TIMES = 1_000
 AT_ONCE = 50
 
-HASTY = VllmConfig(
-    model=MODEL,
-    connect_seconds=5.0,
-    first_token_seconds=0.1,
-    between_tokens_seconds=0.1,
-    total_seconds=0.3,
-    connections=AT_ONCE,
+PATIENT = VllmConfig(
+    model=MODEL, connect_seconds=10.0, first_token_seconds=10.0, between_tokens_seconds=10.0, connections=AT_ONCE
 )
+HASTY = evolve(PATIENT, first_token_seconds=0.1, between_tokens_seconds=0.1, total_seconds=0.3)
 REQUEST = CompletionRequest(path="a.py", language="python", prefix="x = ", suffix="\n")
 
 WELL = answers(event("well", finish="stop"), DONE)
@@ -52,7 +48,10 @@ FAULTS = {
     "hangs after the headers": (hangs_after(b": wait\n\n"), ""),
     "hangs after the first token": (hangs_after(event("a")), "a"),
     "drips a byte of an event now and then": (repeats(b"d", 0.05), ""),
-    "drips a token now and then for ever": (repeats(event("a"), 0.08), "a" * 8),
+    "drips a token now and then for ever": (repeats(event("a"), 0.08), "a" * 40),
+}
+SLOW = set(FAULTS)
+FAULTS |= {
     "malformed JSON": (answers(b"data: {\n\n"), ""),
     "malformed JSON after the first token": (answers(event("a"), b"data: {\n\n"), "a"),
     "closes before the headers": (closes_after(), ""),
@@ -97,7 +96,7 @@ async def server() -> AsyncIterator[FaultServer]:
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_thousand_of_each(fault: str, server: FaultServer, caplog: pytest.LogCaptureFixture) -> None:
     behaviour, before = FAULTS[fault]
-    config = evolve(HASTY, url=server.url)
+    config = evolve(HASTY if fault in SLOW else PATIENT, url=server.url)
     engine = VllmEngine(config, ExplainConfig(), write_prompt=_prompt, write_explanation=_messages)
     ladder = Ladder([(Rung.VLLM, engine)], EngineConfig(failures=100))
     asked = Counting("hearth_engine_requests_total")
@@ -114,7 +113,9 @@ async def test_a_thousand_of_each(fault: str, server: FaultServer, caplog: pytes
                 assert before.startswith(text)
             # An answer between lets the breaker go on letting all of them through.
             server.behaviour = WELL
-            assert await ask() == "well"
+            async with asyncio.timeout(20):
+                while await ask() != "well":
+                    pass
         assert not [record.getMessage() for record in caplog.records if record.name.startswith("server.")]
         caplog.clear()
         server.forget()
@@ -129,7 +130,7 @@ async def test_a_thousand_of_each(fault: str, server: FaultServer, caplog: pytes
     await ladder.close()
 
     ended = {outcome: count for (_, _, outcome), count in asked.added().items()}
-    assert ended.get("failed", 0) + ended.get("broken-off", 0) == TIMES + TIMES // 4
+    assert ended.get("failed", 0) + ended.get("broken-off", 0) >= TIMES + TIMES // 4
     assert "passed-over" not in ended
     assert done.tasks == warm.tasks
     assert done.sockets <= warm.sockets

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -138,6 +139,36 @@ async def test_a_failing_engine_is_left_alone_and_comes_back(rig: Rig) -> None:
     }
     assert rig.failures.added() == {("vllm", "complete", "engine-unavailable"): 2}
     assert rig.steps.added() == {("vllm", "embedded"): 1, ("embedded", "vllm"): 1}
+
+
+async def test_of_many_requests_at_once_a_single_one_tries_an_engine_that_failed(rig: Rig) -> None:
+    rig.best.behaviour, rig.best.health_status = refuses(500), 500
+    for _ in range(2):
+        await rig.ask()
+    await rig.change()
+    released, trying = asyncio.Event(), asyncio.Event()
+    good = says("best")
+
+    async def slowly_well(server: FaultServer, request: Any) -> Any:
+        trying.set()
+        await released.wait()
+        return await good(server, request)
+
+    rig.best.behaviour, rig.best.health_status = slowly_well, 200
+    assert (await rig.change())[0] is Rung.VLLM
+    asked = len(rig.best.requests)
+    asking = [asyncio.create_task(rig.ask()) for _ in range(50)]
+    await trying.wait()
+    done, waiting = await asyncio.wait(asking, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+    while len(waiting) > 1:
+        done, waiting = await asyncio.wait(waiting, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        assert done
+    assert len(rig.best.requests) - asked == 1
+    released.set()
+    texts = sorted([text for text, _ in await asyncio.gather(*asking)])
+    assert texts == ["best", *["second"] * 49]
+    # It was well: now everybody may pass.
+    assert [text for text, _ in await asyncio.gather(*[rig.ask() for _ in range(10)])] == ["best"] * 10
 
 
 async def test_one_that_is_well_only_by_its_own_word_is_left_alone_again(rig: Rig) -> None:
