@@ -35,6 +35,7 @@ from tests.server.engine.fault_server import (
 
 TIMES = 1_000
 AT_ONCE = 50
+_MORE_ROUNDS = 2
 
 PATIENT = VllmConfig(
     model=MODEL, connect_seconds=10.0, first_token_seconds=10.0, between_tokens_seconds=10.0, connections=AT_ONCE
@@ -126,7 +127,11 @@ async def test_a_thousand_of_each(fault: str, server: FaultServer, caplog: pytes
         return Resources.now()
 
     warm = await ask_many(TIMES // 4)
-    done = await ask_many(TIMES)
+    before_last, done = warm, await ask_many(TIMES)
+    for _ in range(_MORE_ROUNDS):
+        # What is made once in a process may come late; a leak comes again with every round.
+        if done.blocks - before_last.blocks >= TIMES:
+            before_last, done = done, await ask_many(TIMES)
     await ladder.close()
 
     ended = {outcome: count for (_, _, outcome), count in asked.added().items()}
@@ -135,7 +140,7 @@ async def test_a_thousand_of_each(fault: str, server: FaultServer, caplog: pytes
     assert done.tasks == warm.tasks
     assert done.sockets <= warm.sockets
     # Less than one object a fault, and far less than the bytes of the faults.
-    assert done.blocks - warm.blocks < TIMES
+    assert done.blocks - before_last.blocks < TIMES
     assert done.resident_bytes - warm.resident_bytes < 48_000_000
 
 
