@@ -51,7 +51,8 @@ def receive_webhook(
     try:
         known = Forge(forge)
     except ValueError:
-        return Answer(404, {"error": {"code": "unknown-forge", "message": "there are no webhooks of that forge"}})
+        message, advice = "there are no webhooks of that forge", f"There are those of {', '.join(Forge)}."
+        return Answer(404, {"error": {"code": "unknown-forge", "message": message, "advice": advice}})
     try:
         event = read_webhook(known, headers, body, _secret(secrets, known))
     except WebhookRefused as error:

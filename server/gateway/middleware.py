@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _ANSWER_SECONDS = 30.0
+_SWITCHED = 101
 _TOKEN_PARAMETERS = frozenset({"token", "access_token", "api_key", "authorization"})
 
 
@@ -53,7 +54,9 @@ async def answer_in_form(request: web.Request, handler: Handler) -> web.StreamRe
         return web.json_response(error_body("http", answer.reason), status=status, headers=_kept_headers(answer))
     finally:
         metrics.REQUESTS.labels(route, str(status)).inc()
-        metrics.REQUEST_SECONDS.labels(route).observe(time.perf_counter() - started)
+        if status != _SWITCHED:
+            # A session lasts for hours.
+            metrics.REQUEST_SECONDS.labels(route).observe(time.perf_counter() - started)
 
 
 @web.middleware

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,12 +13,18 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from jsonschema import Draft202012Validator
 
 from benchmarks.editor import Editor, ServerAnsweredError, ServerGone
+from indexer.hook.payload import MOST_NOTICE_BYTES
+from indexer.queue import Queue
+from indexer.queue import Repository as Registered
 from server.accounts import Accounts, TokenScope
 from server.accounts.tokens import new_secret
 from server.gateway import audit
+from server.gateway.api import Api
+from server.gateway.news import News
 from tests.e2e.model_server import MODEL, ModelServer
 from tests.server.gateway.team import TeamServer, remote, team_editor, team_server
 
@@ -49,11 +56,11 @@ async def asking(team: TeamServer, token: str = "") -> AsyncIterator[aiohttp.Cli
         yield client
 
 
-async def status_of(client: aiohttp.ClientSession, path: str, **options: Any) -> int:
+async def status_of(client: aiohttp.ClientSession, path: str, *, method: str = "get", **options: Any) -> int:
     """Ask, hold the answer against the description of the API, and return its status."""
-    async with client.get(path, **options) as answer:
+    async with client.request(method, path, **options) as answer:
         if path.startswith("/api/v1"):
-            check_described(path, answer.status, await answer.json())
+            check_described(path, answer.status, await answer.json(), method)
         return answer.status
 
 
@@ -65,10 +72,11 @@ async def value_of(client: aiohttp.ClientSession, path: str, **options: Any) -> 
         return value
 
 
-def check_described(path: str, status: int, value: Any) -> None:
+def check_described(path: str, status: int, value: Any, method: str = "get") -> None:
     name = path.removeprefix("/api/v1").partition("?")[0]
-    name = "/suggestions/{id}" if name.startswith("/suggestions/") else name
-    answer = DESCRIPTION["paths"][name]["get"]["responses"][str(status)]
+    for group, placeholder in (("/suggestions/", "{id}"), ("/webhooks/", "{forge}")):
+        name = group + placeholder if name.startswith(group) else name
+    answer = DESCRIPTION["paths"][name][method]["responses"][str(status)]
     schema = answer["content"]["application/json"]["schema"]
     Draft202012Validator({**schema, "components": DESCRIPTION["components"]}).validate(value)
 
@@ -141,6 +149,35 @@ async def test_every_answer_of_the_api_is_as_described(data: Path, company: Comp
             assert "Access-Control-Allow-Origin" not in answer.headers
         async with client.post("/api/v1/search") as answer:
             assert answer.status == 405
+
+
+async def test_news_of_pushes_are_answered_as_described(data: Path, company: Company) -> None:
+    with Queue(data) as queue:
+        queue.register(Registered("shop", str(data / "shop.git"), paused=True))
+    hooks = company.token(scopes={TokenScope.HOOKS})
+    push = "/api/v1/hooks/push"
+    notice = {"version": 1, "repository": "shop", "updates": []}
+    async with team_server(data) as team, asking(team, hooks) as client, asking(team, company.token()) as editor:
+        assert await status_of(client, push, method="post", data=b"{") == 400
+        assert await status_of(client, push, method="post", json={**notice, "repository": "none"}) in {400, 404}
+        assert await status_of(client, push, method="post", data=io.BytesIO(b" " * (MOST_NOTICE_BYTES + 1))) == 413
+        assert await status_of(editor, push, method="post", json=notice) == 403
+        for forge, expected in (("github", 403), ("none", 404)):
+            path = f"/api/v1/webhooks/{forge}"
+            assert await status_of(editor, path, method="post", json={}) == expected
+
+
+def test_every_route_of_the_api_is_described() -> None:
+    router = web.UrlDispatcher()
+    nothing: Any = None
+    Api(nothing, index=None, ladder=nothing, model=str, why=nothing, threads=nothing).add_routes(router)
+    News(nothing, nothing, nothing, nothing).add_routes(router)
+    routes = {
+        (route.resource.canonical.removeprefix("/api/v1"), route.method.lower())
+        for route in router.routes()
+        if route.resource is not None and route.method != "HEAD"
+    }
+    assert routes == {(path, method) for path, item in DESCRIPTION["paths"].items() for method in item}
 
 
 async def test_reasons_are_told_to_their_own_user_only(data: Path, company: Company) -> None:
