@@ -35,6 +35,9 @@ _MAX_FILE_BYTES = 200_000
 class Session:
     """One hunk that a developer added. ``before`` and ``after`` are the file around it, ``typed`` the added text.
 
+    What the same commit changed further up in the file stands in ``before`` already; what it changed further down does
+    not yet stand in ``after``.
+
     ``path`` is relative to the repository. ``delays`` holds the pause before each character of ``typed``, in seconds.
     """
 
@@ -62,9 +65,9 @@ def history_base(repository: Path, commits: int) -> str:
 def sessions(repository: Path, base: str, seed: int, *, median_delay_s: float = 0.14) -> Iterator[Session]:
     """Yield the additions made after commit ``base``, in a random order fixed by ``seed``.
 
-    Hunks that only add lines are taken, of up to 12 lines, in source files of up to 200 kB. The rest of the same commit
-    stands in the file already, which helps whoever completes: compare results with each other, not with life. Delays
-    are log-normal, as inter-key intervals of people are, around ``median_delay_s``, longer at the start of a line.
+    Hunks that only add lines are taken, of up to 12 lines, in source files of up to 200 kB. A commit's hunks of a file
+    are made from the top to the bottom, beginning with the file as it was in the parent commit. Delays are log-normal,
+    as inter-key intervals of people are, around ``median_delay_s``, longer at the start of a line.
     """
     chance = random.Random(seed)
     commits = _git(repository, "rev-list", "--no-merges", f"{base}..HEAD").split()
@@ -79,10 +82,10 @@ def sessions(repository: Path, base: str, seed: int, *, median_delay_s: float = 
 
 
 def _additions(repository: Path, commit: str) -> Iterator[tuple[str, str, str, str]]:
-    """Yield (path, text before, added text, text after) for each pure addition of a commit."""
+    """Yield (path, text before, added text, text after) for each pure addition of a commit, as a developer makes it."""
     diff = _git(repository, "show", "--format=", "--unified=0", "--no-color", "--no-ext-diff", "--no-renames", commit)
     path = ""
-    lines: list[str] | None = None
+    lines: tuple[list[str], list[str]] | None = None
     hunk = iter(diff.splitlines(keepends=True))
     for line in hunk:
         if line.startswith("+++ "):
@@ -96,15 +99,23 @@ def _additions(repository: Path, commit: str) -> Iterator[tuple[str, str, str, s
             if not old.endswith(",0") or not 0 < added <= _MAX_HUNK_LINES:
                 continue
             if lines is None:
-                text = _git(repository, "show", f"{commit}:{path}")
-                lines = text.splitlines(keepends=True) if len(text) <= _MAX_FILE_BYTES else []
+                lines = _lines(repository, f"{commit}^", path), _lines(repository, commit, path)
+            parent, child = lines
             first = int(start) - 1
-            added_text = "".join(lines[first : first + added])
+            added_text = "".join(child[first : first + added])
             # The last line end is there from the start: who adds a line opens an empty one and types into it.
             typed = added_text.rstrip("\r\n")
             if typed.strip():
-                after = added_text[len(typed) :] + "".join(lines[first + added :])
-                yield path, "".join(lines[:first]), typed, after
+                after = added_text[len(typed) :] + "".join(parent[int(old[1:-2]) :])
+                yield path, "".join(child[:first]), typed, after
+
+
+def _lines(repository: Path, commit: str, path: str) -> list[str]:
+    """Return the lines of a file; none when the commit does not have it, or it is too large."""
+    done = subprocess.run(["git", "-C", str(repository), "show", f"{commit}:{path}"], check=False, capture_output=True)
+    if done.returncode or len(done.stdout) > _MAX_FILE_BYTES:
+        return []
+    return done.stdout.decode(errors="replace").splitlines(keepends=True)
 
 
 def _delay(chance: random.Random, median_s: float, character: str) -> float:

@@ -1,0 +1,156 @@
+"""Turns what was observed into the figures that are reported, with the names of ``vllm bench serve``."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.latency.engine_use import cancel_seconds, wasted
+from benchmarks.latency.journal import ABORTED, HEARTH, RAW, Entry
+from benchmarks.latency.measured import Measured
+from benchmarks.report import summary
+
+TIMES = ("ttft", "ttft_fresh", "e2el", "itl", "raw_ttft", "raw_e2el", "raw_itl", "added_ttft", "cancel")
+RATIOS = ("wasted_token_ratio", "prefix_cache_hit_ratio", "keystrokes_saved")
+STAGES = ("debounce", "context", "first_token")
+_KEPT_SAMPLES = 4000
+
+
+@dataclass(slots=True)
+class Samples:
+    """Times in seconds by name, counts, what was left out by reason, and medians of stages in milliseconds."""
+
+    times: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    stages: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    counts: Counter[str] = field(default_factory=Counter)
+    excluded: Counter[str] = field(default_factory=Counter)
+    timeline: list[tuple[float, int, int]] = field(default_factory=list)
+    """(seconds since the start, tokens generated, tokens wasted) for each request to the engine."""
+
+
+def samples_of(measured: Measured, entries: Sequence[Entry]) -> Samples:
+    """Take the samples of one replay; ``entries`` are those of its time at the engine."""
+    samples = Samples()
+    _take_answers(measured, samples)
+    _take_pairs(measured, entries, samples)
+    own = [entry for entry in entries if entry.origin == HEARTH and entry.session in measured.typed]
+    samples.excluded["requests to the engine that were not recognised"] += sum(
+        entry.origin == HEARTH and entry.session < 0 for entry in entries
+    )
+    samples.times["cancel"] += cancel_seconds(own, measured)
+    for entry, in_vain in zip(own, wasted(own, measured), strict=True):
+        samples.counts["engine_requests"] += 1
+        samples.counts["engine_aborted"] += entry.outcome == ABORTED
+        samples.counts["generated_tokens"] += entry.tokens
+        samples.counts["wasted_tokens"] += entry.tokens * in_vain
+        samples.timeline.append((round(entry.arrived - measured.started, 3), entry.tokens, entry.tokens * in_vain))
+        if entry.cached_tokens >= 0:
+            samples.counts["prompt_tokens"] += entry.prompt_tokens
+            samples.counts["cached_tokens"] += entry.cached_tokens
+    return samples
+
+
+def merged(many: Iterable[Samples]) -> Samples:
+    """Put the samples of several seeds together."""
+    total = Samples()
+    for samples in many:
+        for name, values in samples.times.items():
+            total.times[name] += values
+        for name, values in samples.stages.items():
+            total.stages[name] += values
+        total.counts += samples.counts
+        total.excluded += samples.excluded
+        total.timeline += samples.timeline
+    return total
+
+
+def figures(samples: Samples) -> dict[str, Any]:
+    """Return the figures of some samples as one flat object."""
+    counts = samples.counts
+    result: dict[str, Any] = {name: counts[name] for name in sorted(counts)}
+    for name in TIMES:
+        result |= summary(name, samples.times[name])
+    result["wasted_token_ratio"] = _ratio(counts["wasted_tokens"], counts["generated_tokens"])
+    result["prefix_cache_hit_ratio"] = _ratio(counts["cached_tokens"], counts["prompt_tokens"])
+    result["keystrokes_saved"] = _ratio(counts["saved_keys"], counts["characters"])
+    return result
+
+
+def report(samples: Samples, by_seed: Mapping[int, Samples]) -> dict[str, Any]:
+    """Return all that is written about one path: figures, those of each seed, stages, samples, what was left out."""
+    return {
+        **figures(samples),
+        "stages_ms": {name: round(_median(samples.stages[name]), 3) for name in (*STAGES, "rest")},
+        "excluded": {reason: count for reason, count in samples.excluded.items() if count},
+        "by_seed": {str(seed): figures(one) for seed, one in by_seed.items()},
+        "samples_ms": {name: _thinned(samples.times[name]) for name in TIMES},
+        "timeline": samples.timeline[:: max(1, len(samples.timeline) // _KEPT_SAMPLES)],
+    }
+
+
+def _take_answers(measured: Measured, samples: Samples) -> None:
+    counts = samples.counts
+    counts["keys"], counts["characters"] = measured.keys, measured.characters
+    counts["saved_keys"], counts["accepted"], counts["shown"] = measured.saved, measured.accepted, measured.shown
+    counts["requests"] = len(measured.asked)
+    for asked in measured.asked:
+        counts[asked.outcome] += 1
+        counts["completed"] += asked.outcome in {"answered", "silent"}
+        counts["exactly_right"] += bool(asked.text) and measured.typed[asked.session].startswith(
+            asked.text, asked.position
+        )
+        if asked.first:
+            samples.times["ttft"].append(asked.first - asked.sent)
+            counts[f"reuse_{asked.reuse or 'none'}"] += 1
+        elif asked.outcome == "cancelled":
+            samples.excluded["requests overtaken or taken back before their first text"] += 1
+        if asked.outcome == "answered":
+            samples.times["e2el"].append(asked.ended - asked.sent)
+        samples.times["itl"] += [later - earlier for earlier, later in itertools.pairwise(asked.arrivals)]
+
+
+def _take_pairs(measured: Measured, entries: Sequence[Entry], samples: Samples) -> None:
+    """Compare each answer that an engine was asked for with the same prompt asked directly."""
+    raw = {(answer.session, answer.position): answer for answer in measured.raw if answer.arrivals}
+    arrived = {(entry.session, entry.position): entry.arrived for entry in entries if entry.origin != RAW}
+    for answer in raw.values():
+        samples.times["raw_ttft"].append(answer.arrivals[0] - answer.sent)
+        samples.times["raw_e2el"].append(answer.ended - answer.sent)
+        samples.times["raw_itl"] += [later - earlier for earlier, later in itertools.pairwise(answer.arrivals)]
+    for asked in measured.asked:
+        key = asked.session, asked.position
+        if not asked.first or asked.reuse:
+            continue
+        if key not in raw:
+            samples.excluded["answers whose prompt was not asked directly"] += bool(measured.raw)
+            continue
+        if arrived.get(key, 0.0) < asked.sent:
+            samples.excluded["answers that Hearth had begun before it was asked"] += 1
+            continue
+        debounce = asked.stages.get("debounce", 0.0) / 1000
+        ttft, direct = asked.first - asked.sent, raw[key].arrivals[0] - raw[key].sent
+        samples.times["ttft_fresh"].append(ttft)
+        samples.times["added_ttft"].append(ttft - debounce - direct)
+        known = {name: asked.stages.get(name, 0.0) for name in STAGES}
+        # Context is gathered while Hearth waits for the next key: only what comes later than that is a stage.
+        known["context"] = max(0.0, known["context"] - known["debounce"])
+        for name, value in known.items():
+            samples.stages[name].append(value)
+        samples.stages["rest"].append(max(0.0, ttft * 1000 - sum(known.values())))
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return round(part / whole, 4) if whole else None
+
+
+def _median(values: Sequence[float]) -> float:
+    ordered = sorted(values)
+    return ordered[len(ordered) // 2] if ordered else 0.0
+
+
+def _thinned(values: Sequence[float]) -> list[float]:
+    step = max(1, len(values) // _KEPT_SAMPLES)
+    return [round(value * 1000, 3) for value in values[::step]]
