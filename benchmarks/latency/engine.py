@@ -27,13 +27,20 @@ _QUERIES, _HITS = "vllm:prefix_cache_queries_total", "vllm:prefix_cache_hits_tot
 class RawAnswer:
     """One prompt of Hearth's, asked directly. Times are ``time.perf_counter``.
 
-    ``arrivals`` are those of the events that carry text.
+    Attributes:
+        session: The typing session.
+        position: How many characters of its text were typed.
+        sent: When it was asked.
+        arrivals: When events with text came.
+        first: When the first of them came that shows something, as white space does not; 0 when none did.
+        ended: When the answer ended.
     """
 
     session: int
     position: int
     sent: float
     arrivals: list[float] = field(default_factory=list)
+    first: float = 0.0
     ended: float = 0.0
 
 
@@ -84,8 +91,12 @@ class RecordedEngine:
             response.raise_for_status()
             async for chunk in response.content.iter_any():
                 now = time.perf_counter()
-                events = [json.loads(data) for data in parser.feed(chunk) if data.strip() != DONE]
-                answer.arrivals += [now for event in events if _has_text(event)]
+                for data in parser.feed(chunk):
+                    text = _text(json.loads(data)) if data.strip() != DONE else ""
+                    if text:
+                        answer.arrivals.append(now)
+                    if text.strip() and not answer.first:
+                        answer.first = now
         answer.ended = time.perf_counter()
         return answer
 
@@ -118,8 +129,8 @@ async def recorded_engine(arguments: Sequence[str]) -> AsyncIterator[RecordedEng
         await process.wait()
 
 
-def _has_text(event: dict[str, Any]) -> bool:
-    return any(choice.get("text") for choice in event.get("choices", ()))
+def _text(event: dict[str, Any]) -> str:
+    return "".join(choice.get("text") or "" for choice in event.get("choices", ()))
 
 
 def _sum(text: str, name: str) -> float:

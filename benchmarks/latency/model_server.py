@@ -33,7 +33,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.latency.model_server", description="A timed engine.")
     parser.add_argument("--first-ms", type=float, default=30.0)
     parser.add_argument("--token-ms", type=float, default=10.0)
-    parser.add_argument("--wrong", type=float, default=0.1)
+    parser.add_argument("--wrong", type=float, default=0.2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tokenizer", type=Path, help="directory of the model's tokenizer.json")
     parser.add_argument("--forward", default="", metavar="URL", help="write down what passes to this engine instead")

@@ -1,10 +1,139 @@
-"""The result as a page of its own: figures, plots, where they were measured, and what each of them means."""
+"""The result as a page of its own: figures, plots, where they were measured, and what each of them means.
+
+It holds everything it needs, plotly's own script included, and asks nobody for anything.
+"""
 
 from __future__ import annotations
-from collections.abc import Mapping
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, StrictUndefined
+from plotly.offline import get_plotlyjs
+
+from benchmarks.latency.definitions import DEFINITIONS, TARGETS
+from benchmarks.latency.results import STAGES
+from benchmarks.latency.table import ROWS, SHARES
+
+_COLOURS = {"lsp": "#2f7ed8", "serve": "#d9822b"}
+_DASHES = {"lsp": "solid", "serve": "dot"}
+_RAW_COLOUR = "#7a7f87"
+_STAGE_COLOURS = ("#b0b7c3", "#8a6fd1", "#2f9e77", "#d9822b")
+_PERCENTILES = ("p50", "p95", "p99")
+
 
 def write_page(result: Mapping[str, Any], path: Path) -> None:
-    """x."""
+    """Write ``result`` as HTML to ``path``."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string((files(__package__) / "page.html.j2").read_text(encoding="utf-8"))
+    page = template.render(
+        result=result,
+        rows=ROWS,
+        shares=SHARES,
+        percentiles=_PERCENTILES,
+        targets=_targets(result),
+        definitions=DEFINITIONS,
+        plots=_script_json(_plots(result["paths"])),
+        plotly=get_plotlyjs(),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+
+
+def _targets(result: Mapping[str, Any]) -> list[tuple[str, str, str, bool]]:
+    """Return (what, path, value against bound, reached) of each target that was measured."""
+    found = []
+    for path, values in result["paths"].items():
+        for target in TARGETS:
+            value = values.get(target.name)
+            if value is not None:
+                bound = target.bound(result["sessions"])
+                sign = "≥" if target.at_least else "≤"
+                reached = value >= bound if target.at_least else value <= bound
+                shown = f"{target.shown(value)} ({sign} {target.shown(bound)})"
+                found.append((target.title, path, shown, reached))
+    return found
+
+
+def _plots(paths: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "ttft": _ecdf_plot(paths, "ttft_fresh", raw="raw_ttft"),
+        "added": {
+            "data": [
+                {
+                    "type": "histogram",
+                    "name": f"hearth {path}",
+                    "x": values["samples_ms"]["added_ttft"],
+                    "opacity": 0.65,
+                    "nbinsx": 60,
+                    "marker": {"color": _COLOURS[path]},
+                }
+                for path, values in paths.items()
+            ],
+            "layout": {
+                "barmode": "overlay",
+                "xaxis": {"title": {"text": "ms"}},
+                "yaxis": {"title": {"text": "answers"}},
+            },
+        },
+        "stages": {
+            "data": [
+                {
+                    "type": "bar",
+                    "orientation": "h",
+                    "name": stage.replace("_", " "),
+                    "x": [values["stages_ms"][stage] for values in paths.values()],
+                    "y": [f"hearth {path}" for path in paths],
+                    "marker": {"color": colour},
+                }
+                for stage, colour in zip((*STAGES, "rest"), _STAGE_COLOURS, strict=True)
+            ],
+            "layout": {"barmode": "stack", "xaxis": {"title": {"text": "ms, median of each"}}},
+        },
+        "cancel": _ecdf_plot(paths, "cancel"),
+        "waste": {
+            "data": [trace for path, values in paths.items() for trace in _waste_traces(path, values["timeline"])],
+            "layout": {"xaxis": {"title": {"text": "s"}}, "yaxis": {"title": {"text": "tokens so far"}}},
+        },
+    }
+
+
+def _ecdf_plot(paths: Mapping[str, Any], metric: str, raw: str = "") -> dict[str, Any]:
+    data = []
+    for path, values in paths.items():
+        data.append(_ecdf(f"hearth {path}", values["samples_ms"][metric], _COLOURS[path], "solid"))
+        if raw:
+            data.append(_ecdf(f"asked directly ({path})", values["samples_ms"][raw], _RAW_COLOUR, _DASHES[path]))
+    layout = {"xaxis": {"title": {"text": "ms"}}, "yaxis": {"title": {"text": "share"}, "tickformat": ".0%"}}
+    return {"data": data, "layout": layout}
+
+
+def _ecdf(name: str, samples: Sequence[float], colour: str, dash: str) -> dict[str, Any]:
+    ordered = sorted(samples)
+    shares = [(number + 1) / len(ordered) for number in range(len(ordered))]
+    line = {"shape": "hv", "color": colour, "dash": dash}
+    return {"type": "scatter", "mode": "lines", "name": name, "x": ordered, "y": shares, "line": line}
+
+
+def _waste_traces(path: str, timeline: Sequence[tuple[float, int, int]]) -> list[dict[str, Any]]:
+    """Draw the tokens generated and wasted up to each moment; the seeds follow one another."""
+    ordered = sorted(timeline)
+    times = [moment for moment, _, _ in ordered]
+    traces = []
+    for name, dash, tokens in (
+        ("generated", "solid", [generated for _, generated, _ in ordered]),
+        ("wasted", "dot", [wasted for _, _, wasted in ordered]),
+    ):
+        line = {"color": _COLOURS[path], "dash": dash, "shape": "hv"}
+        trace = {"type": "scatter", "mode": "lines", "name": f"{name} ({path})", "line": line}
+        traces.append({**trace, "x": times, "y": list(accumulate(tokens))})
+    return traces
+
+
+def _script_json(value: Any) -> str:
+    """Return JSON that cannot end the script element it stands in."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")

@@ -114,10 +114,10 @@ def _take_answers(measured: Measured, samples: Samples) -> None:
 
 def _take_pairs(measured: Measured, entries: Sequence[Entry], samples: Samples) -> None:
     """Compare each answer that an engine was asked for with the same prompt asked directly."""
-    raw = {(answer.session, answer.position): answer for answer in measured.raw if answer.arrivals}
+    raw = {(answer.session, answer.position): answer for answer in measured.raw if answer.first}
     arrived = {(entry.session, entry.position): entry.arrived for entry in entries if entry.origin != RAW}
     for answer in raw.values():
-        samples.times["raw_ttft"].append(answer.arrivals[0] - answer.sent)
+        samples.times["raw_ttft"].append(answer.first - answer.sent)
         samples.times["raw_e2el"].append(answer.ended - answer.sent)
         samples.times["raw_itl"] += [later - earlier for earlier, later in itertools.pairwise(answer.arrivals)]
     for asked in measured.asked:
@@ -131,7 +131,7 @@ def _take_pairs(measured: Measured, entries: Sequence[Entry], samples: Samples) 
             samples.excluded["answers that Hearth had begun before it was asked"] += 1
             continue
         debounce = asked.stages.get("debounce", 0.0) / 1000
-        ttft, direct = asked.first - asked.sent, raw[key].arrivals[0] - raw[key].sent
+        ttft, direct = asked.first - asked.sent, raw[key].first - raw[key].sent
         samples.times["ttft_fresh"].append(ttft)
         samples.times["added_ttft"].append(ttft - debounce - direct)
         known = {name: asked.stages.get(name, 0.0) for name in STAGES}

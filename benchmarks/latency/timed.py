@@ -35,7 +35,7 @@ class Timing:
 
     first_s: float = 0.03
     token_s: float = 0.01
-    wrong: float = 0.1
+    wrong: float = 0.2
     seed: int = 1
 
 

@@ -1,4 +1,4 @@
-"""A tokenizer for the engine with fixed latencies, trained on the repository: with it Hearth counts and sends tokens."""
+"""A tokenizer for the engine with fixed latencies, trained on the repository, so that Hearth sends tokens."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FILES = 150
 
 
 def train_tokenizer(repository: Path, commit: str, model: str, directory: Path) -> Path:
-    """Write ``tokenizer.json`` into ``directory`` and return that: byte pairs, with the markers of ``model``'s family."""
+    """Write a tokenizer for ``model`` into ``directory`` and return it: byte pairs and its family's markers."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

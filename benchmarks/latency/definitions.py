@@ -1,0 +1,59 @@
+"""What each figure means, and what it is to reach: one text for the page and for the documents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DEFINITIONS = {
+    "ttft": "From sending the editor's request to the first text that can be shown, everything included. Of all "
+    "answers, also those that Hearth gave without asking the engine.",
+    "ttft_fresh": "The same, of those answers alone for which the engine was asked.",
+    "raw_ttft": "From sending the same prompt directly to the engine, in the same run, to the first text that is "
+    "not white space. Hearth's prompts are asked again in their order under a cache salt of their own, "
+    "so that the prefix cache knows as much of each as it did of Hearth's.",
+    "added_ttft": "ttft_fresh less debounce less raw_ttft, of the same prompt. Debounce is the wait for the next key, "
+    "which is meant and not a cost of Hearth's; context that is gathered meanwhile costs nothing "
+    "either, what comes later counts.",
+    "e2el": "From the request to the whole answer.",
+    "itl": "Between one text on the screen and the next. Hearth sends parts at most every 12 ms.",
+    "cancel": "From what made a request irrelevant to the end of its connection at the engine: a key or a token "
+    "that contradict each other, the document's closing, or `$/cancelRequest` alone, which is given 8 "
+    "ms of grace.",
+    "wasted_token_ratio": "Tokens, as the engine counted them, of requests whose text never was in a whole answer, of all "
+    "tokens for Hearth.",
+    "prefix_cache_hit_ratio": "Tokens of Hearth's prompts that were in the prefix cache, in blocks of 16, of all tokens of its "
+    "prompts. From vLLM's own metrics where there is a vLLM, which then count the direct requests as "
+    "well.",
+    "keystrokes_saved": "Keys not pressed, of all characters typed. The user takes a suggestion only if it has stood still "
+    "on the screen for as long as they read (about 0.4 s, log-normal), is right in whole, and saves two "
+    "keys; taking it costs a key.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A bound on one figure; ``crowded`` is the bound when many type at once."""
+
+    name: str
+    title: str
+    alone: float
+    crowded: float
+    at_least: bool = False
+    unit: str = "ms"
+
+    def bound(self, sessions: int) -> float:
+        """Return the bound for so many sessions at once."""
+        return self.alone if sessions == 1 else self.crowded
+
+    def shown(self, value: float) -> str:
+        """Return a value as people read it."""
+        return f"{value:.1%}" if self.unit == "%" else f"{value:.1f} {self.unit}"
+
+
+TARGETS = (
+    Target("p50_added_ttft_ms", "added TTFT, p50", 5.0, 10.0),
+    Target("p95_added_ttft_ms", "added TTFT, p95", 15.0, 30.0),
+    Target("p99_cancel_ms", "cancel to closed connection, p99", 20.0, 40.0),
+    Target("wasted_token_ratio", "tokens wasted", 0.15, 0.15, unit="%"),
+    Target("prefix_cache_hit_ratio", "prompt tokens from the prefix cache", 0.8, 0.8, at_least=True, unit="%"),
+)
