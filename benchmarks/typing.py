@@ -29,6 +29,7 @@ LANGUAGES = {
 
 _MAX_HUNK_LINES = 12
 _MAX_FILE_BYTES = 200_000
+_HUNKS_OF_A_COMMIT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,9 @@ def sessions(repository: Path, base: str, seed: int, *, median_delay_s: float = 
     chance.shuffle(commits)
     for commit in commits:
         found = list(_additions(repository, commit))
-        chance.shuffle(found)
-        # At most two hunks of a commit, so that one large change does not become the benchmark.
-        for path, before, typed, after in found[:2]:
+        # A few that follow one another, as people work, so that one large change does not become the benchmark.
+        first = chance.randrange(max(1, len(found) - _HUNKS_OF_A_COMMIT + 1))
+        for path, before, typed, after in found[first : first + _HUNKS_OF_A_COMMIT]:
             delays = tuple(_delay(chance, median_delay_s, character) for character in typed)
             yield Session(path, LANGUAGES[PurePosixPath(path).suffix], before, typed, after, delays)
 

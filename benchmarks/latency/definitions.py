@@ -19,14 +19,16 @@ DEFINITIONS = {
     "cancel": "From what made a request irrelevant to the end of its connection at the engine: a key or a token "
     "that contradict each other, the document's closing, or `$/cancelRequest` alone, which is given 8 "
     "ms of grace.",
-    "wasted_token_ratio": "Tokens, as the engine counted them, of requests whose text never was in a whole answer, of all "
-    "tokens for Hearth.",
-    "prefix_cache_hit_ratio": "Tokens of Hearth's prompts that were in the prefix cache, in blocks of 16, of all tokens of its "
-    "prompts. From vLLM's own metrics where there is a vLLM, which then count the direct requests as "
+    "wasted_token_ratio": "Tokens, as the engine counted them, of requests whose text never was in a whole "
+    "answer, of all tokens for Hearth.",
+    "prefix_cache_hit_ratio": "Tokens of Hearth's prompts that were in the prefix cache, in blocks of 16, of "
+    "all tokens of its prompts. From vLLM's own metrics where there is a vLLM, which then count the direct requests as "
     "well.",
-    "keystrokes_saved": "Keys not pressed, of all characters typed. The user takes a suggestion only if it has stood still "
-    "on the screen for as long as they read (about 0.4 s, log-normal), is right in whole, and saves two "
-    "keys; taking it costs a key.",
+    "later_prefix_cache_hit_ratio": "The same without the first request of each session, whose file the engine has "
+    "not seen.",
+    "keystrokes_saved": "Keys not pressed, of all characters typed. The user takes a suggestion only if it "
+    "has stood still on the screen for as long as they read (about 0.4 s, log-normal), is right in whole, and "
+    "saves two keys; taking it costs a key.",
 }
 
 

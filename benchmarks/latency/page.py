@@ -85,12 +85,12 @@ def _plots(paths: Mapping[str, Any]) -> dict[str, Any]:
                 {
                     "type": "bar",
                     "orientation": "h",
-                    "name": stage.replace("_", " "),
+                    "name": stage,
                     "x": [values["stages_ms"][stage] for values in paths.values()],
                     "y": [f"hearth {path}" for path in paths],
                     "marker": {"color": colour},
                 }
-                for stage, colour in zip((*STAGES, "rest"), _STAGE_COLOURS, strict=True)
+                for stage, colour in zip(STAGES, _STAGE_COLOURS, strict=True)
             ],
             "layout": {"barmode": "stack", "xaxis": {"title": {"text": "ms, median of each"}}},
         },

@@ -14,14 +14,16 @@ from benchmarks.latency.measured import Measured
 from benchmarks.report import summary
 
 TIMES = ("ttft", "ttft_fresh", "e2el", "itl", "raw_ttft", "raw_e2el", "raw_itl", "added_ttft", "cancel")
-RATIOS = ("wasted_token_ratio", "prefix_cache_hit_ratio", "keystrokes_saved")
-STAGES = ("debounce", "context", "first_token")
+RATIOS = ("wasted_token_ratio", "prefix_cache_hit_ratio", "later_prefix_cache_hit_ratio", "keystrokes_saved")
+STAGES = ("debounce", "before the engine", "engine", "behind the engine")
+"""Before: from the request to its arrival at the engine, less debounce. Engine: until it sent its first text. Behind:
+until that was in the editor."""
 _KEPT_SAMPLES = 4000
 
 
 @dataclass(slots=True)
 class Samples:
-    """Times in seconds by name, counts, what was left out by reason, and medians of stages in milliseconds."""
+    """Times and stages in seconds by name, counts, and what was left out by reason."""
 
     times: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     stages: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -41,6 +43,7 @@ def samples_of(measured: Measured, entries: Sequence[Entry]) -> Samples:
         entry.origin == HEARTH and entry.session < 0 for entry in entries
     )
     samples.times["cancel"] += cancel_seconds(own, measured)
+    begun: set[int] = set()
     for entry, in_vain in zip(own, wasted(own, measured), strict=True):
         samples.counts["engine_requests"] += 1
         samples.counts["engine_aborted"] += entry.outcome == ABORTED
@@ -50,6 +53,10 @@ def samples_of(measured: Measured, entries: Sequence[Entry]) -> Samples:
         if entry.cached_tokens >= 0:
             samples.counts["prompt_tokens"] += entry.prompt_tokens
             samples.counts["cached_tokens"] += entry.cached_tokens
+            if entry.session in begun:
+                samples.counts["later_prompt_tokens"] += entry.prompt_tokens
+                samples.counts["later_cached_tokens"] += entry.cached_tokens
+        begun.add(entry.session)
     return samples
 
 
@@ -75,6 +82,8 @@ def figures(samples: Samples) -> dict[str, Any]:
         result |= summary(name, samples.times[name])
     result["wasted_token_ratio"] = _ratio(counts["wasted_tokens"], counts["generated_tokens"])
     result["prefix_cache_hit_ratio"] = _ratio(counts["cached_tokens"], counts["prompt_tokens"])
+    later = _ratio(counts["later_cached_tokens"], counts["later_prompt_tokens"])
+    result["later_prefix_cache_hit_ratio"] = later
     result["keystrokes_saved"] = _ratio(counts["saved_keys"], counts["characters"])
     return result
 
@@ -83,7 +92,7 @@ def report(samples: Samples, by_seed: Mapping[int, Samples]) -> dict[str, Any]:
     """Return all that is written about one path: figures, those of each seed, stages, samples, what was left out."""
     return {
         **figures(samples),
-        "stages_ms": {name: round(_median(samples.stages[name]), 3) for name in (*STAGES, "rest")},
+        "stages_ms": {name: round(_median(samples.stages[name]) * 1000, 3) for name in STAGES},
         "excluded": {reason: count for reason, count in samples.excluded.items() if count},
         "by_seed": {str(seed): figures(one) for seed, one in by_seed.items()},
         "samples_ms": {name: _thinned(samples.times[name]) for name in TIMES},
@@ -115,7 +124,7 @@ def _take_answers(measured: Measured, samples: Samples) -> None:
 def _take_pairs(measured: Measured, entries: Sequence[Entry], samples: Samples) -> None:
     """Compare each answer that an engine was asked for with the same prompt asked directly."""
     raw = {(answer.session, answer.position): answer for answer in measured.raw if answer.first}
-    arrived = {(entry.session, entry.position): entry.arrived for entry in entries if entry.origin != RAW}
+    own = {(entry.session, entry.position): entry for entry in entries if entry.origin != RAW}
     for answer in raw.values():
         samples.times["raw_ttft"].append(answer.first - answer.sent)
         samples.times["raw_e2el"].append(answer.ended - answer.sent)
@@ -127,19 +136,18 @@ def _take_pairs(measured: Measured, entries: Sequence[Entry], samples: Samples) 
         if key not in raw:
             samples.excluded["answers whose prompt was not asked directly"] += bool(measured.raw)
             continue
-        if arrived.get(key, 0.0) < asked.sent:
+        entry = own.get(key)
+        said = next((at for at, text in entry.parts if text.strip()), 0.0) if entry is not None else 0.0
+        if entry is None or not said or entry.arrived < asked.sent:
             samples.excluded["answers that Hearth had begun before it was asked"] += 1
             continue
         debounce = asked.stages.get("debounce", 0.0) / 1000
         ttft, direct = asked.first - asked.sent, raw[key].first - raw[key].sent
         samples.times["ttft_fresh"].append(ttft)
         samples.times["added_ttft"].append(ttft - debounce - direct)
-        known = {name: asked.stages.get(name, 0.0) for name in STAGES}
-        # Context is gathered while Hearth waits for the next key: only what comes later than that is a stage.
-        known["context"] = max(0.0, known["context"] - known["debounce"])
-        for name, value in known.items():
+        seconds = (debounce, entry.arrived - asked.sent - debounce, said - entry.arrived, asked.first - said)
+        for name, value in zip(STAGES, seconds, strict=True):
             samples.stages[name].append(value)
-        samples.stages["rest"].append(max(0.0, ttft * 1000 - sum(known.values())))
 
 
 def _ratio(part: float, whole: float) -> float | None:

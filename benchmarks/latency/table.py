@@ -23,6 +23,7 @@ ROWS = {
 SHARES = {
     "wasted_token_ratio": "tokens wasted",
     "prefix_cache_hit_ratio": "prompt tokens from the prefix cache",
+    "later_prefix_cache_hit_ratio": "without each session's first prompt",
     "keystrokes_saved": "keys saved",
 }
 _COLOURS = {"better": "green", "worse": "red", "same": "dim"}
