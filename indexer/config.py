@@ -130,6 +130,12 @@ class RepositoriesConfig:
             "help": "Directories below which repositories may be registered by page or API; commands may name any."
         },
     )
+    allowed_credentials: tuple[str, ...] = field(
+        default=(),
+        metadata={
+            "help": "Places of secrets that may be named by page or API (`env:NAME`, `file:/PATH`); commands name any."
+        },
+    )
     internal_hosts: tuple[str, ...] = field(
         default=(),
         metadata={"help": "Hosts, or networks such as `10.0.0.0/8`, of remotes that may have internal addresses."},

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from indexer.errors import UnknownRepository
+from indexer.errors import NameTaken, UnknownRepository
 from indexer.queue import deliveries, jobs, registry
 from indexer.queue.database import QueueDatabase
 from indexer.queue.deliveries import Delivery
@@ -44,13 +44,18 @@ class Queue:
 
     # Repositories
 
-    def register(self, repository: Repository) -> bool:
+    def register(self, repository: Repository, *, new: bool = False) -> bool:
         """Add a repository or change it, and ask for it to be indexed if that made a difference.
 
         Raises:
-            NameTaken: The name belongs to another source, or the source has another name.
+            NameTaken: The name belongs to another source, or the source has another name; or it was to be new.
         """
         with self._database.transaction() as connection:
+            if new and registry.find(connection, repository.name) is not None:
+                raise NameTaken(
+                    f"a repository {repository.name!r} is registered already",
+                    advice="Choose another name, or change the one there is.",
+                )
             changed = registry.put(connection, repository)
             if changed:
                 jobs.enqueue(connection, repository.name, ("",), reason="registered")

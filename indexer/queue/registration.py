@@ -29,13 +29,20 @@ def make_repository(
     """Check what someone wants to register; reads the disk when ``source`` is a path.
 
     Whoever writes the configuration or runs commands on this machine may name any path. Others, who come through pages
-    and the API, are held to ``allowed_paths``.
+    and the API, are held to ``allowed_paths`` and ``allowed_credentials``: they choose which host is shown the secret.
 
     Raises:
         SourceRefused: The URL, path, name, pattern or credential is not allowed.
         RepositoryError: There is no repository at the path.
     """
     check_credential(credential)
+    if origin is Origin.PAGE and credential and credential not in config.allowed_credentials:
+        raise SourceRefused(
+            "this credential may not be used by page or API",
+            advice="List its place under `allowed_credentials` in [repositories] of hearth.toml.",
+        )
+    if not source.isprintable():
+        raise SourceRefused("the URL or path holds a character that cannot be printed")
     if is_url(source):
         check_url(source)
         place, derived = source.rstrip("/"), url_name(source)
@@ -48,11 +55,20 @@ def make_repository(
             f"{chosen!r} cannot be the name of a repository",
             advice="Use letters, digits, dots, dashes, underscores and slashes, at most 128, with --name.",
         )
-    if len(branches) > _MOST_PATTERNS or any(not _is_pattern(pattern) for pattern in branches):
+    check_branches(branches)
+    return Repository(chosen, place, tuple(branches), credential, poll_minutes, paused, origin)
+
+
+def check_branches(patterns: Sequence[str]) -> None:
+    """Refuse patterns of branches that cannot be followed.
+
+    Raises:
+        SourceRefused: There are too many, or one is empty, too long or holds white space.
+    """
+    if len(patterns) > _MOST_PATTERNS or any(not _is_pattern(pattern) for pattern in patterns):
         raise SourceRefused(
             "a pattern of branches is empty, too long or holds white space", advice="Use patterns such as release/*."
         )
-    return Repository(chosen, place, tuple(branches), credential, poll_minutes, paused, origin)
 
 
 def configured_repositories(entries: Sequence[RepositoryEntry], config: RepositoriesConfig) -> list[Repository]:

@@ -31,6 +31,7 @@ from server.gateway.audit import Audit
 from server.gateway.audited_engine import AuditedEngine
 from server.gateway.limits import RateLimits
 from server.gateway.outbox import Outbox
+from server.gateway.registry import Registry
 from server.gateway.serving import check_address, serve_until_signal
 from server.gateway.sessions import Session, Sessions
 from server.gateway.tls import Certificate
@@ -118,6 +119,7 @@ async def _serve(config: HearthConfig) -> None:
             model=shared.model_name,
             threads=threads,
             queue=queue,
+            registry=Registry(queue, config.repositories, audit, lambda: dispatcher.current),
             secrets=config.repositories.webhooks,
             downloads=config.data.directory / "downloads",
         )

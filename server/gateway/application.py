@@ -20,12 +20,13 @@ from server.config import ServerConfig
 from server.engine.ladder import Ladder
 from server.gateway import metrics
 from server.gateway.access import Gatekeeper, SignInRefused, Visitor
-from server.gateway.api import Api
+from server.gateway.api import Administration, Api
 from server.gateway.audit import Audit
 from server.gateway.downloads import Downloads
 from server.gateway.middleware import answer_in_form, refuse_what_browsers_forge, secure_responses
 from server.gateway.news import News
 from server.gateway.peers import Peers
+from server.gateway.registry import Registry
 from server.gateway.responses import refuse
 from server.gateway.sessions import Sessions
 
@@ -47,6 +48,7 @@ class Parts:
         model: Returns the name of the model behind the best engine, as far as known.
         threads: Where blocking work runs.
         queue: Where the news of pushes goes.
+        registry: What administrators do with repositories.
         secrets: Where the secrets of webhooks are.
         downloads: Directory of the plugins that are handed out.
     """
@@ -60,6 +62,7 @@ class Parts:
     model: Callable[[], str]
     threads: Executor
     queue: Queue
+    registry: Registry
     secrets: WebhookSecrets
     downloads: Path
 
@@ -84,6 +87,7 @@ def make_application(parts: Parts) -> web.Application:
         why=parts.sessions.why,
         threads=parts.threads,
     ).add_routes(application.router)
+    Administration(door.let_in, parts.registry, parts.threads).add_routes(application.router)
     News(parts.queue, parts.secrets, lambda request: door.let_in(request, TokenScope.HOOKS), parts.threads).add_routes(
         application.router
     )

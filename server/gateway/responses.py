@@ -20,6 +20,8 @@ _ERRORS: dict[int, type[web.HTTPError]] = {
     401: web.HTTPUnauthorized,
     403: web.HTTPForbidden,
     404: web.HTTPNotFound,
+    409: web.HTTPConflict,
+    415: web.HTTPUnsupportedMediaType,
     426: web.HTTPUpgradeRequired,
     429: web.HTTPTooManyRequests,
     503: web.HTTPServiceUnavailable,

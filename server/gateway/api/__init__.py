@@ -1,5 +1,6 @@
-"""``/api/v1``: what editors may ask, for scripts. ``openapi.json`` describes every answer."""
+"""``/api/v1``: what editors may ask, and administrators do, for scripts. ``openapi.json`` describes every answer."""
 
+from server.gateway.api.administration import Administration
 from server.gateway.api.routes import Api
 
-__all__ = ["Api"]
+__all__ = ["Administration", "Api"]
