@@ -76,6 +76,13 @@ class IndexConfig:
     max_file_bytes: int = _setting(
         1_000_000, "Files larger than this are left out, in bytes.", 1_000, 100_000_000, shapes_blobs=True
     )
+    secrets: bool = field(
+        default=True,
+        metadata={
+            "help": "Whether secrets in files are found and kept out of the index.",
+            "shapes_blobs": True,
+        },
+    )
     batch_files: int = _setting(
         256, "Files that become durable together; a killed run starts again after the last batch.", 1, 100_000
     )

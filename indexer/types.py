@@ -23,6 +23,7 @@ class SkipReason(enum.StrEnum):
     SUBMODULE = "submodule"
     MISSING = "missing"
     EMPTY = "empty"
+    SECRET = "secret"  # noqa: S105 -- a reason, not a password
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,20 @@ class Skip:
     path: str
     reason: SkipReason
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundSecret:
+    """A place where a file of a repository has a secret, which the index has not; never its text nor a digest of it.
+
+    ``rule`` is one of :func:`indexer.secrets.rules`.
+    """
+
+    repository: str
+    ref: str
+    path: str
+    line: int
+    rule: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +230,8 @@ class RefStatus:
     """Seconds since the epoch; 0.0 before the first publication."""
     behind: int = -1
     error: str = ""
+    secrets: int = 0
+    """Places with a secret in the files of the ref; see :class:`FoundSecret`."""
 
 
 @dataclass(frozen=True, slots=True)

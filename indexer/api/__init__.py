@@ -3,5 +3,15 @@
 from indexer.api.index import Index
 from indexer.api.parsing import parse_source
 from indexer.parse import GrowingSource, SourceToken, detect_language
+from indexer.secrets import Finding, blank, find_secrets
 
-__all__ = ["GrowingSource", "Index", "SourceToken", "detect_language", "parse_source"]
+__all__ = [
+    "Finding",
+    "GrowingSource",
+    "Index",
+    "SourceToken",
+    "blank",
+    "detect_language",
+    "find_secrets",
+    "parse_source",
+]

@@ -22,6 +22,7 @@ from indexer.store.database import REBUILD_ADVICE, require_directory
 from indexer.store.lexical import LexicalReader
 from indexer.store.vectors import VectorReader
 from indexer.types import (
+    FoundSecret,
     HistoryEntry,
     Hit,
     Import,
@@ -145,6 +146,11 @@ class Index:
         """Return what was left out of a ref and why, by path. Raises UnknownRepository."""
         record = self._ref(repository, ref)
         return overview.skips(self._catalog, record)
+
+    def secrets(self, repository: str, ref: str = "") -> list[FoundSecret]:
+        """Return where the files of a ref have secrets, by path and line. Raises UnknownRepository."""
+        record = self._ref(repository, ref)
+        return overview.secrets(self._catalog, record)
 
     def locate(self, file: Path) -> tuple[str, str] | None:
         """Return ``(repository, path in it)`` of a file of this machine, ``None`` outside of any indexed repository."""

@@ -12,7 +12,7 @@ from indexer.errors import IndexerError, UnknownRepository
 from indexer.store.catalog import Catalog, RefRecord
 from indexer.store.database import require_directory
 from indexer.store.lock import writer_process
-from indexer.types import IndexState, RefStatus, RepositoryStatus, Skip
+from indexer.types import FoundSecret, IndexState, RefStatus, RepositoryStatus, Skip
 
 
 @contextmanager
@@ -46,6 +46,11 @@ def repositories(catalog: Catalog, *, ask_source: bool = False) -> list[Reposito
 def skips(catalog: Catalog, ref: RefRecord) -> list[Skip]:
     """Return what one ref leaves out, by path."""
     return [Skip(ref.repository, ref.ref, path, reason, detail) for path, reason, detail in catalog.skips(ref.ref_id)]
+
+
+def secrets(catalog: Catalog, ref: RefRecord) -> list[FoundSecret]:
+    """Return where the files of one ref have secrets, by path and line."""
+    return [FoundSecret(ref.repository, ref.ref, path, line, rule) for path, line, rule in catalog.secrets(ref.ref_id)]
 
 
 def unknown_repository(repository: str, ref: str, statuses: Iterable[RepositoryStatus]) -> UnknownRepository:

@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     app.command(rich_help_panel=_PANEL)(index)
     app.command(rich_help_panel=_PANEL)(status)
     app.command(rich_help_panel=_PANEL)(skips)
+    app.command(rich_help_panel=_PANEL)(secrets)
 
 
 def index(
@@ -131,3 +132,28 @@ def skips(
     from indexer.cli.listing import show_skips  # noqa: PLC0415  # as above
 
     show_skips(settings(context, data, config), repository, ref, reason, as_json=as_json)
+
+
+def secrets(
+    context: typer.Context,
+    *,
+    repository: Annotated[
+        str | None, typer.Argument(metavar="[REPO]", help="Name of a repository [default: all].", show_default=False)
+    ] = None,
+    ref: Annotated[
+        str, typer.Option("--ref", metavar="REF", help="Indexed ref [default: the default one].", show_default=False)
+    ] = "",
+    data: DataOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List where files have secrets, which were kept out of the index.
+
+    `hearth secrets shop`
+
+    A secret that was committed is known to everyone who can read the repository: change it where it is used. Write
+    `hearth:allow-secret` into the line, or the one above, of what is no secret.
+    """
+    from indexer.cli.listing import show_secrets  # noqa: PLC0415  # as above
+
+    show_secrets(settings(context, data, config), repository, ref, as_json=as_json)

@@ -1,4 +1,4 @@
-"""``hearth status`` and ``hearth skips``: what is in the index, and what was left out."""
+"""``hearth status``, ``hearth skips`` and ``hearth secrets``: what is in the index, and what was left out."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from rich.table import Table
 from indexer.api import overview
 from indexer.api.snapshot import select_refs
 from indexer.cli_options import IndexSettings
+from indexer.store.catalog import Catalog, RefRecord
 from indexer.terminal import visible_name
 from indexer.types import IndexState, RefStatus, Scope, SkipReason
 
 _PIPE_COLUMNS = 240
+_COUNTS = frozenset({"files", "chunks", "skipped", "secrets"})
 _AGES = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
@@ -34,8 +36,19 @@ def show_status(chosen: IndexSettings, *, as_json: bool) -> None:
         console().print("Nothing is indexed yet. Start with: hearth index REPO")
         return
     table = Table(box=None, pad_edge=False)
-    for header in ("repository", "ref", "commit", "state", "files", "chunks", "skipped", "indexed", "source"):
-        table.add_column(header, justify="right" if header in {"files", "chunks", "skipped"} else "left")
+    for header in (
+        "repository",
+        "ref",
+        "commit",
+        "state",
+        "files",
+        "chunks",
+        "skipped",
+        "secrets",
+        "indexed",
+        "source",
+    ):
+        table.add_column(header, justify="right" if header in _COUNTS else "left")
     for repository in repositories:
         for number, ref in enumerate(repository.refs):
             table.add_row(
@@ -46,6 +59,7 @@ def show_status(chosen: IndexSettings, *, as_json: bool) -> None:
                 f"{ref.files:,}",
                 f"{ref.chunks:,}",
                 f"{ref.skipped:,}",
+                f"{ref.secrets:,}",
                 _age(ref.indexed_at),
                 escape(repository.source) if number == 0 else "",
             )
@@ -56,11 +70,8 @@ def show_skips(
     chosen: IndexSettings, repository: str | None, ref: str, reason: SkipReason | None, *, as_json: bool
 ) -> None:
     """Print what was left out of one repository, or of the default ref of each."""
-    scope = Scope(None if repository is None else frozenset({repository}), ref)
     with overview.open_catalog(chosen.data) as catalog:
-        refs = select_refs(catalog.refs(), scope)
-        if repository is not None and not refs:
-            raise overview.unknown_repository(repository, ref, catalog.statuses())
+        refs = _selected(catalog, repository, ref)
         found = [skip for one in refs for skip in overview.skips(catalog, one) if reason in {None, skip.reason}]
     if as_json:
         print_json([asdict(skip) for skip in found])
@@ -78,6 +89,26 @@ def show_skips(
     output.print(f"{len(found):,} files left out{f': {summary}' if summary else ''}")
 
 
+def show_secrets(chosen: IndexSettings, repository: str | None, ref: str, *, as_json: bool) -> None:
+    """Print where the files of one repository, or of the default ref of each, have secrets."""
+    with overview.open_catalog(chosen.data) as catalog:
+        refs = _selected(catalog, repository, ref)
+        found = [secret for one in refs for secret in overview.secrets(catalog, one)]
+    if as_json:
+        print_json([asdict(secret) for secret in found])
+        return
+    output = console()
+    table = Table(box=None, pad_edge=False)
+    for header in ("rule", "repository", "place"):
+        table.add_column(header, overflow="fold")
+    for secret in found:
+        table.add_row(secret.rule, escape(secret.repository), escape(f"{visible_name(secret.path)}:{secret.line}"))
+    if found:
+        output.print(table)
+    files = len({(secret.repository, secret.ref, secret.path) for secret in found})
+    output.print(f"{len(found):,} secrets found in {files:,} files")
+
+
 def print_json(value: Any) -> None:
     """Print one line of JSON."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
@@ -88,6 +119,14 @@ def console() -> Console:
     """Return standard output; into a pipe, rows are not cut to a terminal's width."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_PIPE_COLUMNS)
+
+
+def _selected(catalog: Catalog, repository: str | None, ref: str) -> list[RefRecord]:
+    """Return the chosen ref, or the default one of each repository."""
+    refs = select_refs(catalog.refs(), Scope(None if repository is None else frozenset({repository}), ref))
+    if repository is not None and not refs:
+        raise overview.unknown_repository(repository, ref, catalog.statuses())
+    return refs
 
 
 def _state(ref: RefStatus) -> str:

@@ -25,6 +25,10 @@ class SkipLimits(Protocol):
     def max_file_bytes(self) -> int:
         """Files larger than this many bytes are skipped."""
 
+    @property
+    def secrets(self) -> bool:
+        """Whether files that are made for secrets are skipped."""
+
 
 SYMLINK_MODE = 0o120000
 SUBMODULE_MODE = 0o160000
@@ -48,6 +52,15 @@ _GENERATED_PATH = re.compile(
 )
 _MINIFIED_PATH = re.compile(r"[.-]min\.(?:js|css|mjs|cjs)$|\.bundle\.js$|\.chunk\.js$", re.IGNORECASE)
 _PACKAGES_PATH = re.compile(r"(?:^|/)(node_modules|bower_components|site-packages|\.yarn|__pycache__)/")
+_SECRET_NAME = re.compile(
+    r"""
+    # Files such as .env.example show which settings there are.
+    \.env(?:\.(?!(?:.*\.)?(?:example|sample|template|dist|defaults)$)[^.]+)*$
+    | id_(?:rsa|dsa|ecdsa|ed25519)(?:_sk)?$ | .+\.(?:ppk|kdbx)$
+    | \.(?:netrc|pgpass|git-credentials|htpasswd|vault-token)$
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
 _BINARY_EXTENSIONS = frozenset(
     {
         "png", "jpg", "jpeg", "gif", "webp", "avif", "bmp", "ico", "icns", "tif", "tiff", "psd", "ai", "eps", "pdf",
@@ -95,7 +108,7 @@ def skip_path(path: str, mode: int, size: int, config: SkipLimits) -> BlobSkip |
         return BlobSkip(SkipReason.SUBMODULE, "a submodule; index its repository by itself")
     if size == 0:
         return BlobSkip(SkipReason.EMPTY, "0 bytes")
-    named = _skip_name(path)
+    named = _skip_name(path) or (_skip_secret_name(path) if config.secrets else None)
     if named is None and size > config.max_file_bytes:
         return BlobSkip(SkipReason.TOO_LARGE, f"{_size(size)}, limit {_size(config.max_file_bytes)}")
     return named
@@ -132,6 +145,11 @@ def _skip_name(path: str) -> BlobSkip | None:
     elif match := _MINIFIED_PATH.search(path):
         skip = BlobSkip(SkipReason.MINIFIED, f"named like a minified file ({match.group()})")
     return skip
+
+
+def _skip_secret_name(path: str) -> BlobSkip | None:
+    name = path.rpartition("/")[2]
+    return BlobSkip(SkipReason.SECRET, f"{name} is a file for secrets") if _SECRET_NAME.match(name) else None
 
 
 def _generated(data: bytes) -> BlobSkip | None:

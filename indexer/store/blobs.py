@@ -38,7 +38,10 @@ class StoredBlob:
 
 @dataclass(frozen=True, slots=True)
 class NewBlob:
-    """A blob just processed: ``parsed`` and ``text``, or the reason to leave it out."""
+    """A blob just processed: ``parsed`` and ``text``, or the reason to leave it out.
+
+    ``secrets`` are the places, ``(line, rule)``, where its content has what ``text`` has not.
+    """
 
     blob_id: int
     key: BlobKey
@@ -48,6 +51,7 @@ class NewBlob:
     text: str = ""
     reason: SkipReason | None = None
     detail: str = ""
+    secrets: tuple[tuple[int, str], ...] = ()
 
 
 class BlobWriter:
@@ -128,6 +132,10 @@ class BlobWriter:
             connection.executemany("INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?)", _chunk_rows(parsed))
             connection.executemany("INSERT INTO symbol VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _symbol_rows(parsed))
             connection.executemany("INSERT INTO import VALUES (?, ?, ?, ?, ?)", _import_rows(parsed))
+            connection.executemany(
+                "INSERT OR IGNORE INTO secret VALUES (?, ?, ?)",
+                ((blob.blob_id, line, rule) for blob in blobs for line, rule in blob.secrets),
+            )
             connection.executemany(
                 "INSERT INTO tag VALUES (?, ?)", ((blob.blob_id, repository_id) for blob, _ in parsed)
             )
@@ -256,7 +264,7 @@ class BlobWriter:
             for blob_id, first_chunk, count in rows:
                 connection.execute("INSERT OR IGNORE INTO pending VALUES (?, ?)", (blob_id, blob_id))
                 connection.execute("DELETE FROM chunk WHERE id >= ? AND id < ?", (first_chunk, first_chunk + count))
-                for table in ("content", "symbol", "import", "tag", "candidate"):
+                for table in ("content", "symbol", "import", "secret", "tag", "candidate"):
                     connection.execute(f"DELETE FROM {table} WHERE blob_id = ?", (blob_id,))  # noqa: S608 -- constants
                 connection.execute("DELETE FROM blob WHERE id = ?", (blob_id,))
         return rows

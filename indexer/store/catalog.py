@@ -143,12 +143,16 @@ class Catalog:
     def statuses(self) -> list[RepositoryStatus]:
         """Return every repository with all of its refs, published or not; ``behind`` is left at -1."""
         refs: dict[int, list[RefStatus]] = {}
+        with self._query(f"SELECT ref_id, count(*) FROM ({_SECRETS}) GROUP BY ref_id") as rows:  # noqa: S608 -- constants
+            secrets = dict(rows)
         with self._query(
-            "SELECT r.repository_id, r.name, r.commit_id, r.state, r.files, r.chunks, r.skipped, r.indexed_at, r.error"
-            " FROM ref r JOIN repository p ON p.id = r.repository_id ORDER BY r.name <> p.default_ref, r.id"
+            "SELECT r.id, r.repository_id, r.name, r.commit_id, r.state, r.files, r.chunks, r.skipped, r.indexed_at,"
+            " r.error FROM ref r JOIN repository p ON p.id = r.repository_id ORDER BY r.name <> p.default_ref, r.id"
         ) as rows:
-            for repository_id, name, commit, state, files, chunks, skipped, at, error in rows:
-                status = RefStatus(name, commit, IndexState(state), files, chunks, skipped, at, -1, error)
+            for ref_id, repository_id, name, commit, state, files, chunks, skipped, at, error in rows:
+                status = RefStatus(
+                    name, commit, IndexState(state), files, chunks, skipped, at, -1, error, secrets.get(ref_id, 0)
+                )
                 refs.setdefault(repository_id, []).append(status)
         with self._query("SELECT id, name, source FROM repository ORDER BY name") as rows:
             return [RepositoryStatus(name, source, tuple(refs.get(row_id, ()))) for row_id, name, source in rows]
@@ -157,6 +161,14 @@ class Catalog:
         """Return ``(path, reason, detail)`` of what a ref leaves out, by path."""
         with self._query("SELECT path, reason, detail FROM skip WHERE ref_id = ? ORDER BY path", ref_id) as rows:
             return [(path, SkipReason(reason), detail) for path, reason, detail in rows]
+
+    def secrets(self, ref_id: int) -> list[tuple[str, int, str]]:
+        """Return ``(path, line, rule)`` of every place with a secret in the files of a ref, by path and line."""
+        with self._query(
+            f"SELECT path, line, rule FROM ({_SECRETS}) WHERE ref_id = ? ORDER BY path, line, rule",  # noqa: S608 -- constants
+            ref_id,
+        ) as rows:
+            return [(path, line, rule) for path, line, rule in rows]
 
     def paths(self, ref_id: int) -> list[str]:
         """Return the paths of a ref in order."""
@@ -386,6 +398,10 @@ def expand_ranges(ranges: Iterable[tuple[int, int]]) -> Ids:
 _SYMBOL_TABLES = (
     "symbol s CROSS JOIN file f ON f.blob_id = s.blob_id CROSS JOIN ref r ON r.id = f.ref_id"
     " CROSS JOIN blob b ON b.id = s.blob_id"
+)
+_SECRETS = (
+    "SELECT f.ref_id, f.path, s.line, s.rule FROM secret s CROSS JOIN file f ON f.blob_id = s.blob_id"
+    " UNION ALL SELECT k.ref_id, k.path, s.line, s.rule FROM secret s CROSS JOIN skip k ON k.blob_id = s.blob_id"
 )
 _SYMBOL_COLUMNS = (
     "f.ref_id, r.commit_id, f.path, b.language, s.name, s.kind, s.scope, s.start_line, s.end_line, s.signature,"

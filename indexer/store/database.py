@@ -16,7 +16,7 @@ from pathlib import Path
 from indexer.errors import DataDirectoryError, DiskFull, IndexBusy, IndexCorrupt, IndexerError
 
 DATABASE = "hearth.sqlite"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 REBUILD_ADVICE = "Build it again with: hearth index --rebuild REPO"
 
 _BUSY_MS = 10_000
@@ -62,6 +62,13 @@ CREATE TABLE blob (
   skip_detail TEXT NOT NULL DEFAULT '',
   UNIQUE (oid, hint, options)
 );
+-- Where the text of a blob had a secret, of which nothing is kept.
+CREATE TABLE secret (
+  blob_id INTEGER NOT NULL,
+  line INTEGER NOT NULL,
+  rule TEXT NOT NULL,
+  PRIMARY KEY (blob_id, line, rule)
+) WITHOUT ROWID;
 CREATE TABLE content (blob_id INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE chunk (
   id INTEGER PRIMARY KEY,
@@ -141,6 +148,8 @@ def connect_writer(data: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA cache_size = -65536")
             connection.execute("PRAGMA temp_store = MEMORY")
+            # A secret that newer rules find must not stay behind in free pages.
+            connection.execute("PRAGMA secure_delete = ON")
             if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
                 connection.executescript(f"BEGIN; {_TABLES}")
                 values = {"schema": SCHEMA_VERSION, "generation": 1, "next_blob": 1, "next_chunk": 1}

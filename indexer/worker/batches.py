@@ -65,7 +65,11 @@ def write_batch(
     blobs: list[NewBlob] = []
     for wanted, read in batch:
         parsed = read.parsed
-        blobs.append(NewBlob(blob_id, wanted.key, wanted.size, chunk_id, parsed, read.text, read.reason, read.detail))
+        blobs.append(
+            NewBlob(
+                blob_id, wanted.key, wanted.size, chunk_id, parsed, read.text, read.reason, read.detail, read.secrets
+            )
+        )
         blob_id += 1
         chunk_id += len(parsed.chunks) if parsed else 0
     segment: tuple[str, str, int] | None = None

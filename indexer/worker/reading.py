@@ -12,6 +12,7 @@ from pathlib import Path
 from indexer.chunk import chunk_text
 from indexer.config import IndexConfig
 from indexer.parse import decode, detect_language, skip_content
+from indexer.secrets import blank, find_secrets, mostly_secret
 from indexer.types import ParsedFile, SkipReason
 
 _HEAD_BYTES = 4096
@@ -21,13 +22,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ReadBlob:
-    """A blob as read: ``parsed`` with its ``text``, or the ``reason`` to leave it out; ``warning`` if syntax failed."""
+    """A blob as read: ``parsed`` with its ``text``, or the ``reason`` to leave it out; ``warning`` if syntax failed.
+
+    ``text`` has no secrets any more; ``secrets`` says where they were, as ``(line, rule)``.
+    """
 
     parsed: ParsedFile | None = None
     text: str = ""
     reason: SkipReason | None = None
     detail: str = ""
     warning: str = ""
+    secrets: tuple[tuple[int, str], ...] = ()
 
 
 def language_hint(path: str) -> str:
@@ -47,13 +52,19 @@ def read_blob(data: bytes, path: str, config: IndexConfig) -> ReadBlob:
     if text is None:
         return ReadBlob(reason=SkipReason.UNDECODABLE, detail="no encoding fits")
     language = detect_language(path, data[:_HEAD_BYTES])
+    # Before anything is made of the text: chunks, symbols, words, vectors and the corpus all come from it.
+    findings = find_secrets(text) if config.secrets else ()
+    secrets = tuple((text.count("\n", 0, finding.start) + 1, finding.rule) for finding in findings)
+    if mostly_secret(text, findings):
+        return ReadBlob(reason=SkipReason.SECRET, detail=f"nothing but a secret ({findings[0].rule})", secrets=secrets)
+    text = blank(text, findings)
     try:
-        return ReadBlob(chunk_text(text, language), text)
+        return ReadBlob(chunk_text(text, language), text, secrets=secrets)
     except Exception as error:  # noqa: BLE001 -- whatever one file does to a parser, the others are indexed
         _log.warning("cannot parse %s as %s", path, language, exc_info=True)
         plain = chunk_text(text, _PLAIN)
         warning = f"{path} was indexed without its syntax: {type(error).__name__}: {error}"
-        return ReadBlob(ParsedFile(language, plain.chunks), text, warning=warning)
+        return ReadBlob(ParsedFile(language, plain.chunks), text, warning=warning, secrets=secrets)
 
 
 @cache
@@ -66,7 +77,7 @@ def processing_revision() -> str:
     top = Path(__file__).parent.parent
     digest = hashlib.blake2b(digest_size=8)
     sources = [top / "tokens.py", top / "store" / "lexical.py"]
-    for package in ("parse", "chunk"):
+    for package in ("parse", "secrets", "chunk"):
         sources += sorted(path for path in (top / package).rglob("*") if path.suffix in {".py", ".scm", ".toml"})
     for path in sources:
         digest.update(path.read_bytes())

@@ -142,7 +142,9 @@ class RefRun:
         self._tell("corpus", 0, 1)
         metadata, corpora = self.stores.metadata, self.stores.data / "corpora"
         name = f"{self.ref.ref_id}-{self.commit[:16]}-{self.stores.options[:8]}"
-        previous = corpora / self.ref.corpus if self.ref.corpus and self.ref.corpus != name else None
+        # What was processed in another way may hold what is left out now.
+        kept = self.ref.corpus != name and self.ref.corpus.endswith(f"-{self.stores.options[:8]}")
+        previous = corpora / self.ref.corpus if kept else None
         held = known_blobs(previous)
         files = (
             CorpusFile(path, language, None if oid in held else metadata.text(blob_id), oid)

@@ -1,0 +1,35 @@
+"""The same text without its secrets, every character in its place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from indexer.secrets.scanner import Finding
+
+MASK = "*"
+_SHOWN = re.compile(r"[^\s\"'`\\]")
+_MOST_SHOWN = 120
+"""Characters beside its secrets that a file may have and still be nothing but them: the marks around a key."""
+
+
+def blank(text: str, findings: Sequence[Finding]) -> str:
+    r"""Replace every character of the findings with an asterisk.
+
+    White space, quotes and backslashes stay, so that lines, columns and the strings of a program end where they did.
+    """
+    parts: list[str] = []
+    position = 0
+    for finding in findings:
+        parts += (text[position : finding.start], _SHOWN.sub(MASK, text[finding.start : finding.end]))
+        position = finding.end
+    return "".join((*parts, text[position:])) if parts else text
+
+
+def mostly_secret(text: str, findings: Sequence[Finding]) -> bool:
+    """Whether ``text`` is nothing but secrets and what marks them as such."""
+    if not findings:
+        return False
+    secret = sum(finding.end - finding.start for finding in findings)
+    shown = len("".join(text.split())) - secret
+    return shown <= min(_MOST_SHOWN, secret)
