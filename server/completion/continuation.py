@@ -60,8 +60,10 @@ def plain(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def rest_of(said: str, typed: str, *, ended: bool) -> str | None:
+def rest_of(said: str, typed: str, *, ended: bool, held: str = "") -> str | None:
     """Return what is left of a suggestion after ``typed``, ``None`` when it says something else.
+
+    ``held`` is what follows ``said`` and cannot be shown yet, as far as it is written.
 
     A suggestion that is still being written may be behind the user by a few characters of a line: it is more likely to
     say them than a new one is to be there sooner. One that ended and was typed to its end has nothing left to say.
@@ -72,16 +74,17 @@ def rest_of(said: str, typed: str, *, ended: bool) -> str | None:
     ahead = len(typed) - len(said)
     if ended or not typed.startswith(said) or ahead > _MAX_AHEAD or "\n" in typed[len(said) :]:
         return None
-    return ""
+    beyond = typed[len(said) :]
+    return "" if held.startswith(beyond) or beyond.startswith(held) else None
 
 
-def may_fit(said: str, inserted: str, *, ended: bool) -> bool:
+def may_fit(said: str, inserted: str, *, ended: bool, held: str = "") -> bool:
     """Whether a suggestion may go on in a document that has ``inserted`` at its place; closers may stand at its end."""
     for closers in range(_MAX_CLOSERS + 1):
         typed = inserted[: len(inserted) - closers] if closers else inserted
         if not are_closers(inserted[len(typed) :]):
             return False
-        if rest_of(said, typed, ended=ended) is not None:
+        if rest_of(said, typed, ended=ended, held=held) is not None:
             return True
         if not typed:
             return False

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from server.completion import metrics
-from server.completion.continuation import Start, may_fit, rest_of
+from server.completion.continuation import Start, may_fit, plain, rest_of
 from server.completion.gathering import Gathering
 from server.completion.postprocess import Draft, cursor_of, limit
 from server.completion.records import Making
@@ -113,6 +113,7 @@ class Run:
         self._on_end = on_end
         self._cursor = cursor_of(task.request, max_lines=config.max_lines)
         self._raw = ""
+        self._awaited: str | None = None
         self._times = DeltaTimes(metrics.STAGE_SECONDS.labels("per_token"))
         self._news = asyncio.Event()
         self._interest = _Interest()
@@ -127,14 +128,28 @@ class Run:
         typed = self.start.typed(request)
         if typed is None or (typed and not self.asked):
             return False
-        return rest_of(self.said.text, typed, ended=self.settled) is not None
+        return rest_of(self.said.text, typed, ended=self.settled, held=self.held) is not None
 
     def survives(self, text: str) -> bool:
-        """Whether it may answer the next request for a document that has just become ``text``."""
+        """Whether it may answer the next request for a document that has just become ``text``.
+
+        What was typed is remembered until that request comes: a word that contradicts it ends the run.
+        """
         inserted = self.start.inserted(text)
         if inserted is None or self.cancelled or (inserted and not self.asked):
             return False
-        return may_fit(self.said.text, inserted, ended=self.settled)
+        self._awaited = inserted
+        return self._may_say(inserted)
+
+    def _may_say(self, inserted: str) -> bool:
+        return may_fit(self.said.text, inserted, ended=self.settled, held=self.held)
+
+    @property
+    def held(self) -> str:
+        """What is written behind what it says, and cannot be shown yet."""
+        written = plain(self._raw)
+        # Where indentation was changed on the way it cannot be told, and nothing is the safe answer.
+        return written[len(self.said.text) :] if written.startswith(self.said.text) else ""
 
     @property
     def settled(self) -> bool:
@@ -155,6 +170,9 @@ class Run:
         """Keep it running for a request."""
         self._interest.followers += 1
         self.usage.speculative = False
+        # The request that a key announced is here: when it is taken back nothing else is waited for.
+        self._interest.until = 0.0
+        self._awaited = None
         self._interest.forget_timer()
 
     async def leave(self) -> None:
@@ -278,6 +296,8 @@ class Run:
             self.said = limit(self._raw, self._cursor, final=False)
             self._times.handled()
             self._tell()
+            if self._awaited is not None and not self.followed and not self._may_say(self._awaited):
+                self.cancel()
             # Whoever follows sees each delta, also when an engine has many at once.
             await asyncio.sleep(0)
         return True

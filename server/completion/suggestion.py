@@ -122,7 +122,7 @@ class Suggestion:
                     self._end(Outcome.FAILED if run.error is not None else Outcome.CANCELLED)
                     return
                 fitting = time.perf_counter()
-                rest = rest_of(run.said.text, typed, ended=run.settled)
+                rest = rest_of(run.said.text, typed, ended=run.settled, held=run.held)
                 if rest is None:
                     return
                 draft = fit(replace(run.said, text=rest), self._cursor)

@@ -31,7 +31,8 @@ class Dropped:
     repository: str
     path: str
     reason: str
-    """One of ``"budget"``, ``"per-file limit"``, ``"duplicate"``, ``"weak"``."""
+    """One of ``"budget"``, ``"per-file limit"``, ``"duplicate"``, ``"weak"``, ``"kept back"`` (not worth changing the
+    prompt for)."""
     start_line: int = 0
     end_line: int = 0
     score: float = 0.0

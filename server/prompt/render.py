@@ -36,7 +36,7 @@ class Budget:
 
     context: int = 8192
     snippets: int = 2048
-    suffix: int = 512
+    suffix: int = 256
 
 
 def render(request: CompletionRequest, fim: FimFormat, budget: Budget, medium: Medium | None = None) -> Prompt:

@@ -60,6 +60,14 @@ def test_what_is_left_to_say(said: str, typed: str, ended: bool, rest: str | Non
 
 
 @pytest.mark.parametrize(
+    ("held", "typed", "rest"),
+    [("width", "w", ""), ("w", "wi", ""), ("x", "w", None), ("", "w", ""), ("<|", "w", None)],
+)
+def test_what_is_written_and_not_shown_counts(held: str, typed: str, rest: str | None) -> None:
+    assert rest_of("", typed, ended=False, held=held) == rest
+
+
+@pytest.mark.parametrize(
     ("said", "inserted", "fits"),
     [
         ("f(a)", "f()", True),

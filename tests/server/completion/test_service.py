@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from server.completion import CompletionService, Outcome, SuggestionUpdate
+from server.completion.running import TYPING_GRACE_SECONDS
 from server.config import CompletionConfig, ContextConfig
 from server.context import ContextGatherer, GatheredContext, RecentEdit
 from server.errors import EngineUnavailable
@@ -163,6 +164,36 @@ async def test_cancel_closes_the_engines_stream() -> None:
         await engine.closed.wait()
     with pytest.raises(asyncio.CancelledError):
         await task
+    service.close()
+
+
+async def test_a_request_that_a_key_announced_and_that_is_taken_back_ends_the_work_at_once() -> None:
+    engine = PacedEngine("some")
+    service = CompletionService(FixedGatherer(), engine)
+    async with service.stream(request("x = "), document="a") as updates:
+        await anext(updates)
+    # The key fits, so the work goes on for the request that follows it; which comes, and is taken back by Escape.
+    service.changed("a", lambda: "x = s\n")
+    async with service.stream(request("x = s"), document="a") as updates:
+        await anext(updates)
+    began = asyncio.get_running_loop().time()
+    async with asyncio.timeout(5):
+        await engine.closed.wait()
+    assert asyncio.get_running_loop().time() - began < TYPING_GRACE_SECONDS / 2
+    service.close()
+
+
+async def test_a_word_that_contradicts_what_was_typed_ends_the_work_at_once() -> None:
+    engine = PacedEngine("s")
+    service = CompletionService(FixedGatherer(), engine)
+    async with service.stream(request("x = "), document="a") as updates:
+        await anext(updates)
+    service.changed("a", lambda: "x = so\n")
+    began = asyncio.get_running_loop().time()
+    engine.queue.put_nowait("ilent")
+    async with asyncio.timeout(5):
+        await engine.closed.wait()
+    assert asyncio.get_running_loop().time() - began < TYPING_GRACE_SECONDS / 2
     service.close()
 
 
