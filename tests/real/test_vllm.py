@@ -207,7 +207,8 @@ async def test_completion_grows_while_vllm_generates_it(
     async with editing(repository, vllm, tmp_path) as editor:
         answer = await complete_at(editor, repository.path / "primes.py", PRIMES_PREFIX, "")
     growing = texts(answer)
-    assert len(set(growing)) >= 3
+    # How many parts depends on how often a busy machine lets both sides run; one would mean that nothing streams.
+    assert len(set(growing)) >= 2
     assert PRIMES.startswith(growing[-1])
     assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(growing))
 
