@@ -217,7 +217,7 @@ class Bridge:
                 self._answer(identifier, error=(_SERVER_CANCELLED, detail))
         if self._answered:
             engine = {"rung": "quiet", "detail": detail, "model": ""}
-            self._notify("hearth/status", {"engine": engine, "index": self._index})
+            self._notify("hearth/status", {"engine": engine, "index": self._index, "connected": False})
 
     def _refuse_to_begin(self, reason: str) -> None:
         """Answer ``initialize``, so that the editor does not wait for a server that does not want it."""

@@ -145,7 +145,9 @@ class Link:
                 raise Unreachable(f"{self.url} is not ready") from error
             raise Refused(await self._reason(url, headers, error.status)) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unreachable(f"{self.url} cannot be reached: {error}".rstrip(": ")) from error
+            # The text of aiohttp's own errors names objects of the program.
+            reason = getattr(error, "strerror", None) or error
+            raise Unreachable(f"{self.url} cannot be reached: {reason}".rstrip(": ")) from error
 
     async def close(self) -> None:
         """Close what was opened."""

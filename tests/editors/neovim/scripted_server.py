@@ -1,6 +1,7 @@
 """A language server that says exactly what a test tells it to, over a real pipe.
 
-Usage: ``python scripted_server.py LOG [ENCODING]``. Every message it gets is appended to LOG, a line of JSON each.
+Usage: ``python scripted_server.py LOG [ENCODING [ARGUMENT…]]``. Every message it gets is appended to LOG, a line of
+JSON each, and before them further arguments and the token in its environment, as if they had been sent.
 It answers ``initialize`` and ``shutdown`` by itself, and beyond that sends what the notification ``test/send`` carries,
 or dies on ``test/die``. So a test can be late, wrong or slow at will, and in a known order.
 """
@@ -49,7 +50,10 @@ def main() -> None:
     """Serve until the client ends."""
     log = Path(sys.argv[1])
     encoding = sys.argv[2] if len(sys.argv) > 2 else "utf-16"
+    token = {name: value for name, value in os.environ.items() if name == "HEARTH_TOKEN"}
     with log.open("a", encoding="utf-8") as file:
+        for method, params in (("test/arguments", sys.argv[3:]), ("test/environment", token)):
+            file.write(json.dumps({"method": method, "params": params}) + "\n")
         while message := read_message(sys.stdin.buffer):
             file.write(json.dumps(message) + "\n")
             file.flush()

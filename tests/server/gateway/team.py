@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import trustme
+
 from benchmarks.editor import VSCODE_CAPABILITIES, Editor, connect_editor
 
 HEARTH = [sys.executable, "-P", "-m", "server.cli"]
@@ -64,3 +66,10 @@ async def team_editor(team: TeamServer, folder: str = "shop", *, token: str = ""
 def remote(repository: str) -> Path:
     """Where the editor's machine has a repository; there is nothing there on this one."""
     return Path("/home/somebody/elsewhere") / repository
+
+
+def issue(authority: trustme.CA, certificate: Path, key: Path) -> None:
+    """Write a certificate for this machine, and its key."""
+    issued = authority.issue_cert("127.0.0.1", "localhost")
+    key.write_bytes(issued.private_key_pem.bytes())
+    certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))

@@ -59,6 +59,7 @@ async def test_an_editor_notices_nothing_of_a_restart_but_the_status(data: Path,
             "hearth/status", lambda value: url in value["engine"]["detail"], timeout_s=20
         )
         assert lost["engine"]["rung"] == "quiet"
+        assert lost["connected"] is False
         with pytest.raises(ServerAnsweredError, match="not connected"):
             await hovered(editor, uri, 0, 27)
         editor.insert(uri, 0, 33, ", round_price")

@@ -22,7 +22,7 @@ from benchmarks.editor import VSCODE_CAPABILITIES, ServerGone, connect_editor, o
 from server.accounts import Accounts, TokenScope
 from tests.conftest import Repository
 from tests.e2e.model_server import ModelServer
-from tests.server.gateway.team import HEARTH, TeamServer, remote, team_editor, team_server
+from tests.server.gateway.team import HEARTH, TeamServer, issue, remote, team_editor, team_server
 from tests.server.indexed import build_index
 
 ORDERS = (remote("shop") / "shop/orders.py").as_uri()
@@ -230,12 +230,6 @@ async def test_a_new_certificate_counts_without_a_restart_and_a_wrong_one_does_n
             assert "--ca" in shown["message"]
             with pytest.raises(Exception, match="not trusted"):
                 await beginning
-
-
-def issue(authority: trustme.CA, certificate: Path, key: Path) -> None:
-    issued = authority.issue_cert("127.0.0.1", "localhost")
-    key.write_bytes(issued.private_key_pem.bytes())
-    certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
 
 
 async def served(port: int | None) -> str:

@@ -1,7 +1,9 @@
 --- The connection to the server: one process for all buffers, started again with back-off when it dies.
 local config = require("hearth.config")
 local errors = require("hearth.errors")
+local launch = require("hearth.launch")
 local policy = require("hearth.policy")
+local requests = require("hearth.requests")
 
 local M = {}
 
@@ -11,6 +13,10 @@ local uv = vim.uv
 local BACKOFF_MS = { 500, 1000, 2000, 5000, 10000, 30000 }
 --- A server that lived this long was healthy: the next death counts as the first.
 local HEALTHY_MS = 60000
+--- Exit code of a server that does not take its arguments or settings; it would not the next time either.
+local BAD_COMMAND = 2
+--- How soon a refusal to begin follows the message that says the same, in milliseconds.
+local REFUSAL_FOLLOWS_MS = 200
 
 ---@alias hearth.Phase
 ---| "off"        Not started yet, or stopped by the user.
@@ -18,7 +24,8 @@ local HEALTHY_MS = 60000
 ---| "starting"
 ---| "running"
 ---| "waiting"    It died; a new start is due.
----| "failed"     It died too often.
+---| "failed"     It died too often, or cannot be started.
+---| "refused"    It does not want us, and said why.
 
 ---@class (exact) hearth.Connection
 ---@field phase hearth.Phase
@@ -31,6 +38,8 @@ local HEALTHY_MS = 60000
 ---@field status? hearth.ServerStatus What the server last said of itself.
 ---@field stopping boolean Whether the coming exit is wanted.
 ---@field again boolean Whether to start anew after it.
+---@field attempt integer Counts the starts, so that a token that comes late is known to be for an earlier one.
+---@field refusal? string Why the server does not want us, until the next start.
 local connection = {
   phase = "off",
   started_at = 0,
@@ -38,11 +47,8 @@ local connection = {
   detail = "not started yet",
   stopping = false,
   again = false,
+  attempt = 0,
 }
-
----@type table<string|integer, fun(value: any)> Receivers of partial results by token.
-local receivers = {}
-local next_token = 0
 
 ---@type (fun(client: vim.lsp.Client))[] Work that waits for the server to be ready.
 local waiting = {}
@@ -56,8 +62,10 @@ local function enter(phase, detail)
   vim.cmd.redrawstatus({ bang = true, mods = { emsg_silent = true } })
 end
 
+---@param root? string
+---@param command hearth.Command
 ---@return vim.lsp.ClientConfig
-local function client_config(root)
+local function client_config(root, command)
   local settings = config.current
   local capabilities = vim.lsp.protocol.make_client_capabilities()
   -- Neovim 0.11 draws no inline completion of its own, so it does not announce any.
@@ -65,24 +73,22 @@ local function client_config(root)
   return {
     name = "hearth",
     cmd = function(dispatchers)
-      return M._spawn(dispatchers)
+      return M._spawn(dispatchers, command)
     end,
     capabilities = capabilities,
     workspace_folders = root and { { uri = vim.uri_from_fname(root), name = root } } or nil,
-    init_options = {
+    -- The team's server has its own data and settings, and knows of others than these.
+    init_options = not launch.is_remote() and {
       hearth = {
         data = settings.data or nil,
         config = settings.config_file or nil,
         autoIndex = settings.auto_index,
       },
-    },
+    } or nil,
     exit_timeout = 1000,
     handlers = {
       ["$/progress"] = function(err, params, context)
-        local receiver = receivers[params.token]
-        if receiver then
-          receiver(params.value)
-        else
+        if not requests.receive(params) then
           vim.lsp.handlers["$/progress"](err, params, context)
         end
       end,
@@ -90,10 +96,13 @@ local function client_config(root)
         connection.status = params
         enter(connection.phase, connection.detail)
       end,
+      ["window/showMessage"] = function(_, params)
+        M._show(params)
+      end,
     },
     commands = {
-      ["hearth.explain"] = function(command)
-        require("hearth.explain").run(command.arguments[1])
+      ["hearth.explain"] = function(given)
+        require("hearth.explain").run(given.arguments[1])
       end,
     },
     on_init = function(client)
@@ -114,11 +123,31 @@ local function client_config(root)
   }
 end
 
---- Start the process. Its real exit code is kept from vim.lsp, which would add a message of its own for each death.
+--- What the server has to say to the user. It names itself.
+---@param params lsp.ShowMessageParams
+function M._show(params)
+  local levels = vim.log.levels
+  local level = ({ levels.ERROR, levels.WARN, levels.INFO })[params.type] or levels.DEBUG
+  if connection.phase ~= "starting" then
+    vim.notify(params.message, level, { title = "Hearth" })
+    return
+  end
+  local attempt = connection.attempt
+  enter("starting", params.message)
+  vim.defer_fn(function()
+    -- A refusal is said once, with what to do about it.
+    if connection.attempt == attempt and not connection.refusal then
+      vim.notify(params.message, level, { title = "Hearth" })
+    end
+  end, REFUSAL_FOLLOWS_MS)
+end
+
+--- Start the process. Its real exit code is kept from vim.lsp, which would add a message of its own for each death,
+--- and so is a refusal of `initialize`, of which it would show the place in its source.
 ---@param dispatchers vim.lsp.rpc.Dispatchers
+---@param command hearth.Command
 ---@return vim.lsp.rpc.PublicClient
-function M._spawn(dispatchers)
-  local settings = config.current
+function M._spawn(dispatchers, command)
   local report = dispatchers.on_exit
   local wrapped = vim.tbl_extend("force", {}, dispatchers)
   wrapped.on_exit = function(code, signal)
@@ -127,7 +156,22 @@ function M._spawn(dispatchers)
       M._on_exit(code, signal)
     end)
   end
-  return vim.lsp.rpc.start(settings.cmd, wrapped, { env = settings.cmd_env })
+  local rpc = vim.lsp.rpc.start(command.words, wrapped, { env = command.env })
+  local request = rpc.request
+  rpc.request = function(method, params, callback, ...)
+    if method ~= "initialize" then
+      return request(method, params, callback, ...)
+    end
+    return request(method, params, function(err, result)
+      if err then
+        connection.refusal = err.message
+        rpc.terminate()
+      else
+        callback(err, result)
+      end
+    end, ...)
+  end
+  return rpc
 end
 
 ---@param bufnr integer
@@ -165,16 +209,38 @@ function M.get()
   return connection.client_id and vim.lsp.get_client_by_id(connection.client_id) or nil
 end
 
+---@param code hearth.ErrorCode
+---@param detail string
+local function fail(code, detail)
+  waiting = {}
+  enter("failed", detail)
+  errors.notify(code, detail)
+end
+
+---@param root? string
+---@param command hearth.Command
+local function begin(root, command)
+  connection.started_at = uv.now()
+  local started, result =
+    pcall(vim.lsp.start, client_config(root, command), { attach = false, silent = true })
+  if started and result then
+    connection.client_id = result
+  else
+    fail("start_failed", tostring(result))
+  end
+end
+
 --- Start the server unless it runs. False when that is not possible now.
 ---@param root? string
 ---@return boolean
 local function start(root)
-  if M.get() then
+  local phase = connection.phase
+  if M.get() or phase == "starting" then
     return true
-  elseif connection.phase == "waiting" or connection.phase == "failed" then
+  elseif phase == "waiting" or phase == "failed" or phase == "refused" then
     return false
   end
-  local program = config.current.cmd[1]
+  local program = launch.program()
   if vim.fn.executable(program) == 0 then
     if connection.phase ~= "missing" then
       enter("missing", ("%s is not executable"):format(program))
@@ -183,17 +249,20 @@ local function start(root)
     return false
   end
   connection.stopping = false
-  connection.started_at = uv.now()
+  connection.refusal = nil
+  connection.attempt = connection.attempt + 1
+  local attempt = connection.attempt
   enter("starting")
-  local started, result =
-    pcall(vim.lsp.start, client_config(root), { attach = false, silent = true })
-  if not started or not result then
-    enter("failed", tostring(result))
-    errors.notify("start_failed", tostring(result))
-    return false
-  end
-  connection.client_id = result
-  return true
+  launch.prepare(function(command, problem)
+    if attempt ~= connection.attempt then
+      return
+    elseif command then
+      begin(root, command)
+    else
+      fail("no_token", problem or "")
+    end
+  end)
+  return connection.phase ~= "failed"
 end
 
 --- Let the server see the buffer, if the policy allows it; take it away again if not.
@@ -249,7 +318,7 @@ function M.with_server(work)
   elseif connection.phase ~= "missing" then
     errors.notify("no_server", connection.detail)
   else
-    errors.notify("not_executable", config.current.cmd[1])
+    errors.notify("not_executable", launch.program())
   end
 end
 
@@ -280,7 +349,7 @@ end
 function M._on_exit(code, signal)
   connection.client_id = nil
   connection.status = nil
-  receivers = {}
+  requests.forget()
   waiting = {}
   require("hearth.session").close("server")
   if vim.v.exiting ~= vim.NIL then
@@ -292,7 +361,17 @@ function M._on_exit(code, signal)
     start_again()
     return
   end
+  if connection.refusal then
+    enter("refused", connection.refusal)
+    errors.notify("refused", connection.refusal)
+    return
+  end
   local why = signal ~= 0 and ("signal %d"):format(signal) or ("exit code %d"):format(code)
+  if code == BAD_COMMAND then
+    enter("failed", ("stopped with %s"):format(why))
+    errors.notify("bad_command", table.concat(launch.command().words, " "))
+    return
+  end
   if uv.now() - connection.started_at >= HEALTHY_MS then
     connection.deaths = 0
   end
@@ -329,6 +408,8 @@ function M.stop()
     connection.stopping = true
     client:stop()
   else
+    connection.attempt = connection.attempt + 1
+    waiting = {}
     enter("off", "stopped")
     start_again()
   end
@@ -339,69 +420,6 @@ function M.restart()
   connection.deaths = 0
   connection.again = true
   M.stop()
-end
-
----@class (exact) hearth.Request
----@field id? integer
----@field client_id integer
----@field token string
----@field done boolean
----@field settle fun(err: lsp.ResponseError?, result: any)
-
----@type table<integer, hearth.Request> Requests without an answer, by id.
-local open = {}
-
---- Send a request whose result may come in parts. `finish` is called exactly once, unless the request is cancelled here.
----@param client vim.lsp.Client
----@param method string
----@param params table
----@param bufnr integer
----@param receive fun(value: any)
----@param finish fun(err: lsp.ResponseError?, result: any)
----@return hearth.Request?
-function M.stream(client, method, params, bufnr, receive, finish)
-  next_token = next_token + 1
-  local token = ("hearth-%d"):format(next_token)
-  params.partialResultToken = token
-  ---@type hearth.Request
-  local request
-  request = {
-    client_id = client.id,
-    token = token,
-    done = false,
-    settle = function(err, result)
-      if not request.done then
-        request.done = true
-        receivers[token] = nil
-        finish(err, result)
-      end
-    end,
-  }
-  receivers[token] = receive
-  local sent, id = client:request(method, params, request.settle, bufnr)
-  if not sent or not id then
-    receivers[token] = nil
-    return nil
-  end
-  request.id = id
-  -- vim.lsp calls no handler for an answer of RequestCancelled; the end of the request is all there is to see.
-  open[id] = request
-  return request
-end
-
---- Tell the server to stop, and hear no more of the request.
----@param request hearth.Request
-function M.cancel(request)
-  if request.done then
-    return
-  end
-  request.done = true
-  receivers[request.token] = nil
-  local client = vim.lsp.get_client_by_id(request.client_id)
-  if client and request.id then
-    open[request.id] = nil
-    client:cancel_request(request.id)
-  end
 end
 
 --- Send a notification that nobody answers; nothing happens without a server.
@@ -417,31 +435,6 @@ end
 ---@return hearth.Connection
 function M.connection()
   return connection
-end
-
----@param group integer
-function M.setup(group)
-  vim.api.nvim_create_autocmd("LspRequest", {
-    group = group,
-    callback = function(event)
-      local request = open[event.data.request_id]
-      if
-        not request
-        or event.data.client_id ~= request.client_id
-        or event.data.request.type ~= "complete"
-      then
-        return
-      end
-      open[event.data.request_id] = nil
-      -- The handler of a real answer runs before this and settles the request.
-      vim.defer_fn(function()
-        request.settle({
-          code = vim.lsp.protocol.ErrorCodes.RequestCancelled,
-          message = "cancelled",
-        })
-      end, 20)
-    end,
-  })
 end
 
 return M

@@ -15,9 +15,19 @@ local M = {}
 ---@field view "split"|"vsplit"|"float"
 ---@field size number
 
+--- The team's server, when there is one.
+---@class (exact) hearth.ServerConfig
+---@field url string|false
+---@field cmd string[]
+---@field token_file string|false
+---@field token_command string[]|false
+---@field token_env string
+---@field ca_file string|false
+
 ---@class (exact) hearth.Config
 ---@field cmd string[]
 ---@field cmd_env table<string, string>
+---@field server hearth.ServerConfig
 ---@field data string|false
 ---@field config_file string|false
 ---@field auto_index boolean
@@ -84,6 +94,26 @@ local function command(value)
   return strings(value) and #value > 0, "a list of strings: the program and its arguments"
 end
 
+---@param value any
+---@return boolean, string
+local function command_or_false(value)
+  return value == false or command(value), "a list of strings, or false"
+end
+
+---@param value any
+---@return boolean, string
+local function url_or_false(value)
+  return value == false or (type(value) == "string" and value:match("^https?://[^/]") ~= nil),
+    "an address such as https://hearth.example.com, or false"
+end
+
+---@param value any
+---@return boolean, string
+local function variable(value)
+  return type(value) == "string" and value:match("^[%a_][%w_]*$") ~= nil,
+    "the name of an environment variable"
+end
+
 ---@param element type
 ---@return fun(value: any): boolean, string?
 local function map_of(element)
@@ -109,6 +139,32 @@ end
 M.settings = {
   cmd = setting({ "hearth", "lsp" }, command, "The program that speaks LSP on its stdio."),
   cmd_env = setting({}, map_of("string"), "Environment variables for the server."),
+  ["server.url"] = setting(
+    false,
+    url_or_false,
+    "Address of your team's server; false starts `cmd` on this machine."
+  ),
+  ["server.cmd"] = setting(
+    { "hearth", "connect" },
+    command,
+    "The program that carries the protocol there; address and options are added."
+  ),
+  ["server.token_file"] = setting(false, text_or_false, "File that holds your token."),
+  ["server.token_command"] = setting(
+    false,
+    command_or_false,
+    "Command that prints your token, such as a password manager's."
+  ),
+  ["server.token_env"] = setting(
+    "HEARTH_TOKEN",
+    variable,
+    "Environment variable that holds your token when neither of these is given."
+  ),
+  ["server.ca_file"] = setting(
+    false,
+    text_or_false,
+    "Certificates (PEM) to trust besides those of the system."
+  ),
   data = setting(false, text_or_false, "The server's data directory; false: its own default."),
   config_file = setting(false, text_or_false, "The server's hearth.toml; false: its own default."),
   auto_index = setting(
@@ -205,7 +261,7 @@ M.settings = {
 }
 
 --- Sections of the configuration, so that a misspelt one is told from a table of values.
-local SECTIONS = { keymaps = true, explain = true }
+local SECTIONS = { keymaps = true, explain = true, server = true }
 
 ---@return hearth.Config
 function M.defaults()
@@ -270,6 +326,10 @@ function M.apply(given)
   local problems = {}
   local config = M.defaults()
   merge(given or {}, problems, "", config)
+  if config.server.token_file and config.server.token_command then
+    config.server.token_file = false
+    table.insert(problems, "give `server.token_file` or `server.token_command`, not both")
+  end
   table.sort(problems)
   M.current = config
   return config, problems

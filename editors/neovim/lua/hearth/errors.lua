@@ -6,12 +6,16 @@ local M = {}
 ---| "not_executable"
 ---| "start_failed"
 ---| "gave_up"
+---| "bad_command"
+---| "no_token"
+---| "refused"
 ---| "no_server"
 ---| "request_failed"
 ---| "nothing_to_explain"
 ---| "nothing_shown"
 ---| "forgotten"
----| "not_here"
+---| "not_indexed"
+---| "moved_on"
 ---| "no_hits"
 
 ---@class (exact) hearth.ErrorKind
@@ -41,6 +45,21 @@ M.kinds = {
     message = "the server stopped %d times in a row (%s); not starting it again.",
     advice = "Look into :lua vim.cmd.edit(vim.lsp.log.get_filename()), then :HearthRestart.",
   },
+  bad_command = {
+    level = vim.log.levels.ERROR,
+    message = "the server does not take its arguments or settings (exit code 2).",
+    advice = "`%s` in a terminal says what is wrong; then :HearthRestart.",
+  },
+  no_token = {
+    level = vim.log.levels.ERROR,
+    message = "there is no token: %s.",
+    advice = "See `server` in :help hearth-configuration; then :HearthRestart.",
+  },
+  refused = {
+    level = vim.log.levels.ERROR,
+    message = "%s",
+    advice = "When that is put right, :HearthRestart tries again.",
+  },
   no_server = {
     level = vim.log.levels.WARN,
     message = "the server is not running (%s).",
@@ -60,9 +79,13 @@ M.kinds = {
     level = vim.log.levels.INFO,
     message = "the server no longer remembers this suggestion.",
   },
-  not_here = {
+  not_indexed = {
+    level = vim.log.levels.WARN,
+    message = "the index has no %s of %s, or none that you may read.",
+  },
+  moved_on = {
     level = vim.log.levels.INFO,
-    message = "%s %s:%d at commit %s is not in an open workspace folder.",
+    message = "this is %s as of commit %s; what you followed was of %s, and lines may have moved.",
   },
   no_hits = { level = vim.log.levels.INFO, message = "nothing found for %q." },
 }
@@ -72,8 +95,8 @@ M.kinds = {
 ---@return string
 function M.text(code, ...)
   local kind = M.kinds[code]
-  local message = kind.message:format(...)
-  return kind.advice and ("%s %s"):format(message, kind.advice) or message
+  local whole = kind.advice and ("%s %s"):format(kind.message, kind.advice) or kind.message
+  return whole:format(...)
 end
 
 ---@param code hearth.ErrorCode

@@ -5,6 +5,7 @@ local errors = require("hearth.errors")
 local panel = require("hearth.panel")
 local places = require("hearth.places")
 local policy = require("hearth.policy")
+local requests = require("hearth.requests")
 
 local M = {}
 
@@ -105,7 +106,7 @@ end
 function M.stop()
   local job = current
   if job and job.request then
-    client.cancel(job.request)
+    requests.cancel(job.request)
     finish(job, "stopped")
   end
 end
@@ -133,7 +134,7 @@ end
 function M.follow()
   local found = citation_here()
   if found then
-    places.open_citation(found)
+    places.open(found)
   end
 end
 
@@ -185,7 +186,7 @@ function M.run(argument)
   }
   current = job
   panel.title(shown, ("Hearth: %s — writing (<C-c> stops)"):format(what))
-  job.request = client.stream(
+  job.request = requests.stream(
     server,
     "workspace/executeCommand",
     {

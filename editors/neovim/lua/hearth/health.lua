@@ -2,6 +2,7 @@
 local client = require("hearth.client")
 local config = require("hearth.config")
 local errors = require("hearth.errors")
+local launch = require("hearth.launch")
 local policy = require("hearth.policy")
 
 local M = {}
@@ -21,7 +22,7 @@ local function output_of(command)
 end
 
 local function check_command()
-  local program = config.current.cmd[1]
+  local program = launch.program()
   if vim.fn.executable(program) == 0 then
     health.error(errors.text("not_executable", program))
     return
@@ -33,11 +34,55 @@ local function check_command()
   end
 end
 
+---@param path string
+---@param what string
+local function check_readable(path, what)
+  if vim.uv.fs_access(vim.fs.normalize(path), "R") then
+    health.ok(("%s is read from %s"):format(what, path))
+  else
+    health.error(("%s cannot be read from %s"):format(what, path), {
+      "See `server` in :help hearth-configuration.",
+    })
+  end
+end
+
+local function check_team()
+  local server = config.current.server
+  if not launch.is_remote() then
+    health.info("`server.url` is not set: the server runs on this machine")
+    return
+  end
+  health.info(("the server is the team's, at %s"):format(server.url))
+  local command = server.token_command
+  if server.token_file then
+    check_readable(server.token_file, "the token")
+  elseif command and vim.fn.executable(command[1]) == 1 then
+    health.ok(("the token is printed by `%s`"):format(command[1]))
+  elseif command then
+    health.error(("`%s`, which should print the token, is not executable"):format(command[1]))
+  elseif vim.env[server.token_env] then
+    health.ok(("the token is in $%s"):format(server.token_env))
+  else
+    health.warn("there is no token", {
+      ("Set `server.token_file` or `server.token_command`, or the variable $%s."):format(
+        server.token_env
+      ),
+    })
+  end
+  if server.ca_file then
+    check_readable(server.ca_file, "the company's CA")
+  end
+end
+
 local function check_server()
   local connection = client.connection()
   local phase = connection.phase
   if phase == "running" then
     health.ok("the server is running")
+  elseif phase == "refused" then
+    health.error(("the server refused: %s"):format(connection.detail), {
+      "When that is put right, :HearthRestart tries again.",
+    })
   elseif phase == "off" or phase == "starting" then
     health.info(("the server is not running: %s"):format(connection.detail))
   else
@@ -50,6 +95,9 @@ local function check_server()
   if status then
     health.info(("engine: %s %s"):format(status.engine.rung, status.engine.detail or ""))
     health.info(("index: %s"):format(status.index.state))
+    if status.connected == false then
+      health.warn("the connection to the team's server is lost, and comes back by itself")
+    end
   end
 end
 
@@ -79,6 +127,7 @@ function M.check()
   end
   health.start("Hearth: server")
   check_command()
+  check_team()
   check_server()
   health.start("Hearth: keys while a suggestion is visible")
   check_keys()

@@ -20,10 +20,11 @@ function M.setup(given)
   local policy = require("hearth.policy")
   policy.switch_all(config.enabled)
   require("hearth.ghost").define_highlights()
-  client.setup(group)
+  require("hearth.requests").setup(group)
   require("hearth.events").setup(group)
   require("hearth.keys").setup(group)
   require("hearth.commands").setup()
+  require("hearth.places").setup(group)
 
   vim.api.nvim_create_autocmd("ColorScheme", {
     group = group,

@@ -20,15 +20,13 @@ local function to_quickfix(query, hits)
   local entries = {}
   for _, hit in ipairs(hits) do
     table.insert(entries, {
-      filename = hit.uri and vim.uri_to_fname(hit.uri)
-        or ("%s:%s"):format(hit.repository, hit.path),
+      filename = hit.uri and vim.uri_to_fname(hit.uri) or places.indexed_name(hit),
       lnum = hit.startLine,
       end_lnum = hit.endLine,
       text = ("%s [%s]"):format(
         hit.symbol ~= "" and hit.symbol or vim.trim(hit.text:match("[^\n]*") or ""),
         hit.repository
       ),
-      valid = hit.uri and 1 or 0,
     })
   end
   vim.fn.setqflist({}, " ", { title = "Hearth: " .. query, items = entries })
@@ -53,7 +51,7 @@ local function search(query, quickfix)
           { prompt = "Hearth: " .. query, format_item = format, kind = "hearth" },
           function(hit)
             if hit then
-              places.open_hit(hit)
+              places.open(hit)
             end
           end
         )

@@ -6,6 +6,7 @@ local fit = require("hearth.fit")
 local ghost = require("hearth.ghost")
 local keys = require("hearth.keys")
 local menu = require("hearth.menu")
+local requests = require("hearth.requests")
 local suggestion = require("hearth.suggestion")
 local telemetry = require("hearth.telemetry")
 
@@ -189,7 +190,7 @@ function M.close(reason)
   current = nil
   hide()
   if session.request then
-    client.cancel(session.request)
+    requests.cancel(session.request)
   end
   fit.release(session.anchor)
   local last = session.suggestions[session.index]
@@ -335,12 +336,12 @@ local function ask(invoked, step)
   current = session
   if old then
     if old.request then
-      client.cancel(old.request)
+      requests.cancel(old.request)
     end
     fit.release(old.anchor)
   end
   local line = session.anchor.prefix .. session.anchor.suffix
-  session.request = client.stream(
+  session.request = requests.stream(
     server,
     "textDocument/inlineCompletion",
     {

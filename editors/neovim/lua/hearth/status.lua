@@ -1,5 +1,7 @@
 --- Says how Hearth is: for the statusline in a word, for `:HearthStatus` in full.
 local client = require("hearth.client")
+local config = require("hearth.config")
+local launch = require("hearth.launch")
 local policy = require("hearth.policy")
 
 local M = {}
@@ -11,7 +13,7 @@ local function seconds_left()
   return math.max(0, math.ceil((due - vim.uv.now()) / 1000))
 end
 
---- For a statusline: `Hearth embedded`, `Hearth indexing`, `Hearth off`, `Hearth down (4 s)`.
+--- For a statusline: `Hearth embedded`, `Hearth indexing`, `Hearth off`, `Hearth down (4 s)`, `Hearth reconnecting`.
 ---@return string
 function M.short()
   local connection = client.connection()
@@ -23,16 +25,20 @@ function M.short()
     return ("Hearth down (%d s)"):format(seconds_left())
   elseif phase == "failed" or phase == "missing" then
     return "Hearth down"
+  elseif phase == "refused" then
+    return "Hearth refused"
   elseif phase == "off" then
     return ""
   elseif phase == "starting" then
-    return "Hearth starting"
+    return launch.is_remote() and "Hearth connecting" or "Hearth starting"
   elseif not client.for_buffer(vim.api.nvim_get_current_buf()) then
     return "Hearth –"
   end
   local status = connection.status
   if not status then
     return "Hearth"
+  elseif status.connected == false then
+    return "Hearth reconnecting"
   elseif status.index.state ~= "ready" then
     return "Hearth " .. status.index.state
   end
@@ -43,6 +49,9 @@ end
 ---@param lines string[]
 local function describe_server(status, lines)
   local engine = status.engine
+  if status.connected == false then
+    table.insert(lines, "  the connection is lost, and comes back by itself")
+  end
   local about = vim.tbl_filter(function(each)
     return type(each) == "string" and each ~= ""
   end, { engine.model, engine.detail })
@@ -77,6 +86,9 @@ function M.lines(status)
       connection.detail ~= "" and (" (%s)"):format(connection.detail) or ""
     ),
   }
+  if launch.is_remote() then
+    table.insert(lines, ("  the team's, at %s"):format(config.current.server.url))
+  end
   if phase == "waiting" then
     table.insert(
       lines,

@@ -23,6 +23,7 @@
 ---@class (exact) hearth.ServerStatus
 ---@field engine hearth.Engine
 ---@field index hearth.IndexStatus
+---@field connected? false While the team's server is away; said by `hearth connect`.
 
 ---@class (exact) hearth.InlineCompletionItem
 ---@field insertText string
@@ -56,6 +57,12 @@
 ---@field text string
 ---@field uri? string
 
+--- The answer to `hearth/file`.
+---@class (exact) hearth.IndexedFile
+---@field text string
+---@field language string
+---@field commit string What the index has it from.
+
 ---@class (exact) hearth.WhySnippet
 ---@field repository string
 ---@field path string
@@ -74,6 +81,9 @@
 ---@field requestId string Names the request in the logs of Hearth and of the model server.
 ---@field engine string
 ---@field model string
+---@field source string Where the engine found the text; empty when it wrote it.
+---@field confidence? number Probability that the text is exactly right.
+---@field reuse ""|"recycled"|"cached"
 ---@field snippets hearth.WhySnippet[]
 ---@field dropped hearth.WhyDropped[]
 ---@field stages table<string, number> Milliseconds by stage.

@@ -6,13 +6,27 @@ local session = require("hearth.session")
 
 local M = {}
 
+---@type table<string, string>
+local REUSED = {
+  recycled = "Begun for an earlier key, and used again.",
+  cached = "Kept from before, and used again.",
+}
+
 ---@param why hearth.Why
 ---@return string[]
 local function describe(why)
   local lines =
     { "# Why this suggestion", "", ("Engine: `%s` %s"):format(why.engine, why.model or "") }
-  table.insert(lines, "")
-  table.insert(lines, "## Used")
+  if (why.source or "") ~= "" then
+    table.insert(lines, ("Found at: `%s`"):format(why.source))
+  end
+  if type(why.confidence) == "number" then
+    table.insert(lines, ("Sure to: %.0f %%"):format(why.confidence * 100))
+  end
+  if REUSED[why.reuse] then
+    table.insert(lines, REUSED[why.reuse])
+  end
+  vim.list_extend(lines, { ("Request: `%s`"):format(why.requestId), "", "## Used" })
   for _, each in ipairs(why.snippets or {}) do
     table.insert(
       lines,

@@ -90,13 +90,22 @@ case("an explanation of lines streams into a Markdown split with citations to ju
   t.equal(child:cursor(), { 12, 0 }, "the cursor")
   child:type("<C-w>p")
   child:type("Ggf")
-  t.wait("no message", function()
-    return #child:messages() == 1
+  local asked = child:wait_sent("hearth/file")
+  t.equal(asked.params, { repository = "far", path = "away.py" }, "what was asked")
+  child:send({
+    id = asked.id,
+    result = { text = "a = 1\r\n\r\nb = 2\r\n", language = "python", commit = ("e"):rep(40) },
+  })
+  t.wait("the file is not shown", function()
+    return child:call("buf_get_name", 0) == "hearth://far@ffffffffffff/away.py"
   end)
-  t.check(
-    child:messages()[1]:find("far away.py:3 at commit ffffffffffff", 1, true),
-    child:messages()[1]
-  )
+  t.wait("the cursor is not at the line", function()
+    return child:cursor()[1] == 3
+  end)
+  t.equal(child:text(), "a = 1\n\nb = 2\n", "the text")
+  t.equal(child:messages(), {
+    "Hearth: this is away.py as of commit eeeeeeeeeeee; what you followed was of ffffffffffff, and lines may have moved.",
+  }, "the messages")
 end)
 
 case("the symbol at the cursor is an empty range, and a float will do too", function(t)
@@ -280,8 +289,13 @@ case("a search is chosen from and opens files, or text from the index", function
   )
   child:lua([[_G.pick = 2; vim.cmd("HearthSearch publish")]])
   child:send({ id = child:wait_sent("hearth/search", 2).id, result = hits(child) })
+  child:send({
+    id = child:wait_sent("hearth/file").id,
+    result = { text = ("x = 1\n"):rep(9), language = "python", commit = "0123456789abcdef" },
+  })
   t.wait("the text is not shown", function()
-    return child:call("buf_get_name", 0) == "hearth://far@0123456789ab/away.py#L7"
+    return child:call("buf_get_name", 0) == "hearth://far@0123456789ab/away.py"
+      and child:cursor()[1] == 7
   end)
   t.equal(
     child:lua("return { vim.bo.modifiable, vim.bo.filetype }"),
@@ -300,6 +314,7 @@ case("a search with a bang fills the quickfix list", function(t)
     return child:lua([[return vim.fn.getqflist({ title = 0 }).title]]) == "Hearth: publish"
   end)
   t.equal(child:lua([[return #vim.fn.getqflist()]]), 2, "the length of the list")
+  t.equal(child:lua([[return vim.fn.getqflist()[2].valid]]), 1, "whether one can go to the second")
   t.equal(child:lua([[return vim.fn.getqflist()[1].lnum]]), 4, "the line")
   child:lua([[vim.cmd("cfirst")]])
   t.equal(child:call("buf_get_name", 0), child.dir .. "/work/lib.py", "the file")

@@ -111,6 +111,64 @@ case("a server that dies again and again is left alone, with one message", funct
   t.check(child:messages()[1]:find("stopped 7 times in a row", 1, true), child:messages()[1])
 end)
 
+case(
+  "a server that does not take its settings is not tried again, and how to see why is said",
+  function(t)
+    local child = t.start({ settings = { cmd = { "sh", "-c", "exit 2" } } })
+    child:open("demo.py", "x = 1\n")
+    t.wait(function()
+      return status(child)
+    end, function()
+      return status(child):find("failed (stopped with exit code 2)", 1, true)
+    end)
+    t.equal(#child:messages(), 1, "the number of messages")
+    t.check(child:messages()[1]:find("`sh -c exit 2` in a terminal", 1, true), child:messages()[1])
+  end
+)
+
+case("with the address of the team's server the bridge to it is started instead", function(t)
+  local child = t.start({ settings = false })
+  child:lua("require('hearth').setup(...)", {
+    data = "/tmp/somewhere",
+    server = {
+      cmd = {
+        vim.env.HEARTH_TEST_PYTHON,
+        t.root .. "/tests/editors/neovim/scripted_server.py",
+        child.log,
+        "utf-16",
+      },
+      url = "https://hearth.example.invalid",
+      token_command = { "printf", "hearth_one\n" },
+      ca_file = "~/ca.pem",
+    },
+  })
+  child:edit("demo.py", "x = 1\n")
+  t.equal(child:wait_sent("initialize").params.initializationOptions, nil, "the options")
+  t.equal(child:wait_sent("test/arguments").params, {
+    "https://hearth.example.invalid",
+    "--token-env",
+    "HEARTH_TOKEN",
+    "--ca",
+    vim.env.HOME .. "/ca.pem",
+  }, "the arguments")
+  t.equal(
+    child:wait_sent("test/environment").params,
+    { HEARTH_TOKEN = "hearth_one" },
+    "the variables"
+  )
+  child:send({
+    method = "hearth/status",
+    params = {
+      engine = { rung = "quiet", detail = "the connection ended", model = "" },
+      index = { state = "ready", repositories = {} },
+      connected = false,
+    },
+  })
+  t.wait("the statusline does not change", function()
+    return child:lua([[return require("hearth").statusline()]]) == "Hearth reconnecting"
+  end)
+end)
+
 case(":HearthRestart starts the server afresh", function(t)
   local child = t.start()
   child:edit("demo.py", "\n")
@@ -213,13 +271,21 @@ end)
 
 case("wrong settings are named together and the rest is used", function(t)
   local child = t.start({
-    settings = { debounce_ms = "fast", nonsense = 1, keymaps = { acept = "x" }, max_lines = 7 },
+    settings = {
+      debounce_ms = "fast",
+      nonsense = 1,
+      keymaps = { acept = "x" },
+      max_lines = 7,
+      server = { url = "hearth.example.com", token_file = "a", token_command = { "b" } },
+    },
   })
   t.equal(#child:messages(), 1, "the number of messages")
   for _, part in ipairs({
     "`debounce_ms` must be",
     "`nonsense` is not a setting",
     "`keymaps.acept` is not a setting",
+    "`server.url` must be an address such as https://hearth.example.com",
+    "`server.token_file` or `server.token_command`, not both",
   }) do
     t.check(child:messages()[1]:find(part, 1, true), child:messages()[1])
   end
