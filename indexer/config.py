@@ -79,7 +79,7 @@ class IndexConfig:
     secrets: bool = field(
         default=True,
         metadata={
-            "help": "Whether secrets in files are found and kept out of the index.",
+            "help": "Whether secrets in files are found and kept out of the index and of prompts.",
             "shapes_blobs": True,
         },
     )

@@ -203,8 +203,9 @@ class Fact:
 class Prompt:
     """A prompt as a model reads it, with what ends its answer.
 
-    It is either ``text`` or ``token_ids``; the other one is empty. ``stop`` has at most 4 strings (the most that
-    OpenAI-compatible servers take); ``dropped_snippets`` counts what did not fit the budget.
+    It is either ``text`` or ``token_ids``; the other one is empty, and both are when no model is to be asked. ``stop``
+    has at most 4 strings (the most that OpenAI-compatible servers take); ``dropped_snippets`` counts what did not fit
+    the budget.
     """
 
     text: str

@@ -15,7 +15,8 @@ import server.completion.metrics
 import server.engine.metrics
 import server.event_loop
 import server.explain.metrics
-import server.gateway.metrics  # noqa: F401  # they register their metrics
+import server.gateway.metrics
+import server.prompt.metrics  # noqa: F401  # they register their metrics
 from indexer.errors import IndexerError
 from server.cli.app import app
 

@@ -15,7 +15,8 @@ from server.prompt.formats import FimFormat
 from server.prompt.loading import ModelTokenizer, find_tokenizer
 from server.prompt.media import CountedTextMedium, Medium, TextMedium, TokenMedium, estimate_tokens
 from server.prompt.registry import FormatRegistry
-from server.prompt.render import Budget, render
+from server.prompt.render import CHARACTERS_PER_TOKEN, Budget, render
+from server.prompt.withholding import Withholding
 from server.types import ChatMessage, CompletionRequest, ExplainRequest, Prompt, ServedModel
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class ModelPrompts:
         self._vllm = config.engine.vllm
         self._explain = config.explain
         self._budget = Budget(context=config.engine.vllm.context_tokens, snippets=config.context.tokens)
+        self._withholding = Withholding(self._budget.context * CHARACTERS_PER_TOKEN) if config.index.secrets else None
         self._read_tokenizer = read_tokenizer
         self._served: dict[str, ServedModel] = {}
         self._families: dict[str, FimFormat] = {}
@@ -84,12 +86,17 @@ class ModelPrompts:
         return tokenizer.detail
 
     async def write(self, request: CompletionRequest, model: str) -> Prompt:
-        """Write the prompt of a completion.
+        """Write the prompt of a completion, without secrets; an empty one when the cursor is in one.
 
         Raises:
             EngineRefused: As :meth:`family`.
         """
         fim = self.family(model)
+        if self._withholding is not None:
+            withheld = self._withholding.completion(request)
+            if withheld is None:
+                return Prompt("")
+            request = withheld
         served = self._served.get(model)
         context = self._budget.context
         if served is not None and served.context_tokens:
@@ -106,7 +113,9 @@ class ModelPrompts:
             return await asyncio.to_thread(render, request, fim, budget, make(None))
 
     async def write_explanation(self, request: ExplainRequest) -> tuple[ChatMessage, ...]:
-        """Write the conversation that asks for an explanation."""
+        """Write the conversation that asks for an explanation, without secrets."""
+        if self._withholding is not None:
+            request = self._withholding.explanation(request)
         count: Callable[[str], int] = estimate_tokens
         # Another server, or another model, has a tokenizer of its own.
         if not self._vllm.chat_url and self._vllm.chat_model in {"", self._vllm.model}:

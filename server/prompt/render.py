@@ -19,7 +19,8 @@ from server.types import CompletionRequest, Prompt, Snippet
 
 _SLACK = 8
 """The part of the room for the text before the cursor that may stay empty, so that its beginning stays."""
-_CHARACTERS_PER_TOKEN = 6
+CHARACTERS_PER_TOKEN = 6
+"""Of a document, so many characters for each token that there is room for are looked at, and no more."""
 _WINDOW_STEP = 4096
 
 
@@ -171,7 +172,7 @@ class _Before:
     @classmethod
     def of(cls, medium: Medium, text: str, room: int) -> _Before:
         # A longer text is looked at from a multiple of a step on, so that an endless line is cut where it was before.
-        beyond = len(text) - room // medium.units_per_token * _CHARACTERS_PER_TOKEN
+        beyond = len(text) - room // medium.units_per_token * CHARACTERS_PER_TOKEN
         start = max(0, -(-beyond // _WINDOW_STEP) * _WINDOW_STEP)
         if start and (line := text.find("\n", start) + 1):
             start = line
@@ -207,7 +208,7 @@ class _Before:
 
 def _head(medium: Medium, text: str, room: int) -> list[str]:
     """Return the beginning of ``text`` that fits into ``room``, up to the end of a piece if one fits."""
-    window = room // medium.units_per_token * _CHARACTERS_PER_TOKEN
+    window = room // medium.units_per_token * CHARACTERS_PER_TOKEN
     pieces = medium.pieces(medium.clean(text[:window]))
     fitting = sum(1 for _ in takewhile(lambda cost: cost <= room, accumulate(medium.costs(pieces))))
     if not fitting and pieces:

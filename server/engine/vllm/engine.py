@@ -33,7 +33,10 @@ from server.types import (
 )
 
 PromptWriter = Callable[[CompletionRequest, str], Awaitable[Prompt]]
-"""``(request, model)`` → the prompt, within the model's context. Raises ``EngineRefused`` for an unknown model."""
+"""``(request, model)`` → the prompt, within the model's context, or an empty one when nothing is to be asked.
+
+Raises ``EngineRefused`` for an unknown model.
+"""
 
 ExplanationWriter = Callable[[ExplainRequest], Awaitable[tuple[ChatMessage, ...]]]
 """``request`` → the conversation that asks for an explanation."""
@@ -106,6 +109,9 @@ class VllmEngine:
         began = time.perf_counter()
         prompt = await self._write_prompt(request, model)
         written = _milliseconds_since(began)
+        if not (prompt.text or prompt.token_ids):
+            yield _nothing()
+            return
         # A team's adapter takes the prompts of the model that it adapts.
         chosen = await self._teams.model(request.caller.team) or model
         payload = self._payload(chosen, request.max_tokens, self._config.temperature)
@@ -286,6 +292,12 @@ class _Question:
     request_id: str
     stages: dict[str, float]
     text_of: Callable[[dict[str, Any]], object]
+
+
+async def _nothing() -> AsyncIterator[Delta]:
+    nothing: tuple[Delta, ...] = ()
+    for delta in nothing:
+        yield delta
 
 
 async def _deltas(events: AsyncIterator[dict[str, Any]], question: _Question, server: str) -> AsyncGenerator[Delta]:

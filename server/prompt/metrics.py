@@ -1,0 +1,11 @@
+"""What was kept out of prompts, for Prometheus. No label carries text, paths or users."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter
+
+SECRETS_WITHHELD = Counter(
+    "hearth_secrets_withheld_total",
+    "Secrets that were kept out of what a model server is asked, by where they stood and the rule that found them.",
+    ["where", "rule"],
+)

@@ -1,0 +1,183 @@
+"""Takes secrets out of what a model server is asked, before anything is written of it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from indexer.api import blank, find_secrets
+from server.prompt.metrics import SECRETS_WITHHELD
+from server.types import CompletionRequest, ExplainRequest, Snippet
+
+_DOCUMENTS_REMEMBERED = 64
+_TEXTS_REMEMBERED = 256
+_STEP = 4096
+_LONGEST_KEY = 8192
+"""Characters before the part of a document that is looked at in which a private key may have begun."""
+_KEYS = ("PRIVATE KEY", "Private-Lines:")
+"""What is at the beginning of secrets of several lines."""
+_NEIGHBOURS = 2
+"""Lines above and below the cursor's that are looked at with it: a name and its value may stand on two lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Clean:
+    """A text, the same without its secrets, and the rules that found them."""
+
+    text: str
+    blanked: str
+    rules: tuple[str, ...]
+
+
+class Withholding:
+    """Remembers what it has looked at, so that a key costs the line that it is typed into.
+
+    Use it from one thread.
+
+    Args:
+        characters: Most characters before or after a cursor that a prompt can show.
+    """
+
+    def __init__(self, characters: int) -> None:
+        self._characters = characters
+        self._heads: OrderedDict[tuple[str, str, str], _Clean] = OrderedDict()
+        self._clean = lru_cache(_TEXTS_REMEMBERED)(_without_secrets)
+
+    def completion(self, request: CompletionRequest) -> CompletionRequest | None:
+        """Return the request without secrets, or None when the cursor is in one, so that nothing is to be asked.
+
+        Lengths and lines stay. What is too far from the cursor for any prompt is left out before it and cut off after
+        it.
+        """
+        line_start = request.prefix.rfind("\n") + 1
+        far = max(0, line_start - self._characters - _LONGEST_KEY) // _STEP * _STEP
+        # An endless line is not followed to its beginning.
+        far = max(request.prefix.rfind("\n", max(0, far - _STEP), far) + 1, far - _STEP, 0) if far else 0
+        line_after, newline, rest = request.suffix[: self._characters].partition("\n")
+        line = request.prefix[line_start:] + line_after
+        head = self._head(request, request.prefix[far:line_start])
+        tail = self._clean(newline + rest)
+        near = _near(head.blanked, line, tail.blanked)
+        if near is None or self._inside_key(head, line, tail):
+            SECRETS_WITHHELD.labels("line", "any").inc()
+            return None
+        above, below = near
+        snippets = tuple(self._snippet(snippet, request) for snippet in request.snippets)
+        _count("prefix", head.rules)
+        _count("suffix", tail.rules)
+        cursor = len(request.prefix) - line_start
+        return replace(
+            request,
+            prefix="\n" * far + above + line[:cursor],
+            suffix=line[cursor:] + below,
+            snippets=snippets,
+        )
+
+    def explanation(self, request: ExplainRequest) -> ExplainRequest:
+        """Return the request without secrets."""
+        facts = tuple(
+            replace(fact, title=self._counted("fact", fact.title), text=self._counted("fact", fact.text))
+            for fact in request.facts
+        )
+        return replace(
+            request,
+            text=self._counted("code", request.text),
+            question=self._counted("question", request.question),
+            facts=facts,
+        )
+
+    def _head(self, request: CompletionRequest, text: str) -> _Clean:
+        """Look at the lines above the cursor's; of a document that grew, at what is new."""
+        key = (request.caller.user, request.repository, request.path)
+        known = self._heads.pop(key, None)
+        if (
+            known is None
+            or not text.startswith(known.text)
+            or _begins_key(text[max(0, len(known.text) - _LONGEST_KEY) :])
+        ):
+            clean = _without_secrets(text)
+        elif len(text) == len(known.text):
+            clean = known
+        else:
+            seam = _lines_back(known.text, _NEIGHBOURS)
+            new = _without_secrets(known.blanked[seam:] + text[len(known.text) :])
+            clean = _Clean(text, known.blanked[:seam] + new.blanked, known.rules + new.rules)
+        self._heads[key] = clean
+        if len(self._heads) > _DOCUMENTS_REMEMBERED:
+            self._heads.popitem(last=False)
+        return clean
+
+    def _inside_key(self, head: _Clean, line: str, tail: _Clean) -> bool:
+        """Whether a key that begins above goes on in the cursor's line."""
+        if not _begins_key(head.text[-_LONGEST_KEY:]):
+            return False
+        above, below = head.text[-_LONGEST_KEY:], tail.text[:_LONGEST_KEY]
+        end = len(above) + len(line)
+        return any(
+            finding.start < end and finding.end > len(above) for finding in find_secrets(f"{above}{line}{below}")
+        )
+
+    def _snippet(self, snippet: Snippet, request: CompletionRequest) -> Snippet:
+        """Return a snippet without secrets. What is indexed has none; a key may go beyond one of an open file."""
+        if not snippet.commit:
+            for text in _open_texts(snippet, request):
+                lines = slice(snippet.start_line - 1, snippet.end_line)
+                if _begins_key(text) and "\n".join(text.split("\n")[lines]) == snippet.text:
+                    blanked = "\n".join(self._clean(text).blanked.split("\n")[lines])
+                    return replace(snippet, text=self._counted("snippet", blanked))
+        text = self._counted("snippet", snippet.text)
+        return snippet if text == snippet.text else replace(snippet, text=text)
+
+    def _counted(self, where: str, text: str) -> str:
+        clean = self._clean(text)
+        _count(where, clean.rules)
+        return clean.blanked
+
+
+def _without_secrets(text: str) -> _Clean:
+    findings = find_secrets(text)
+    return _Clean(text, blank(text, findings), tuple(finding.rule for finding in findings))
+
+
+def _begins_key(text: str) -> bool:
+    return any(opening in text for opening in _KEYS)
+
+
+def _near(head: str, line: str, tail: str) -> tuple[str, str] | None:
+    """Look at the cursor's line with its neighbours; None when it has a part of a secret itself."""
+    seam = _lines_back(head, _NEIGHBOURS)
+    end = 0
+    for _ in range(_NEIGHBOURS + 1):
+        end = tail.find("\n", end) + 1 or len(tail)
+    above, below = head[seam:], tail[:end]
+    findings = find_secrets(f"{above}{line}{below}")
+    start, stop = len(above), len(above) + len(line)
+    if any(finding.start < stop and finding.end > start for finding in findings):
+        return None
+    blanked = blank(f"{above}{line}{below}", findings)
+    return head[:seam] + blanked[:start], blanked[stop:] + tail[end:]
+
+
+def _lines_back(text: str, count: int) -> int:
+    """Return where the last ``count`` lines of a text that ends with a newline begin."""
+    position = len(text)
+    for _ in range(count + 1):
+        position = text.rfind("\n", 0, max(0, position))
+        if position < 0:
+            return 0
+    return position + 1
+
+
+def _open_texts(snippet: Snippet, request: CompletionRequest) -> Iterator[str]:
+    if snippet.path == request.path:
+        yield request.prefix + request.suffix
+    for file in request.open_files:
+        if file.path == snippet.path:
+            yield file.text
+
+
+def _count(where: str, found: Iterable[str]) -> None:
+    for rule in found:
+        SECRETS_WITHHELD.labels(where, rule).inc()
