@@ -9,8 +9,10 @@ from indexer.secrets.scanner import Finding
 
 MASK = "*"
 _SHOWN = re.compile(r"[^\s\"'`\\]")
-_MOST_SHOWN = 120
-"""Characters beside its secrets that a file may have and still be nothing but them: the marks around a key."""
+_MARKS = re.compile(r"-----[A-Z0-9 ]+-----")
+"""What stands around a private key, and tells nothing."""
+_SHOWN_SHARE = 4
+_MOST_SHOWN = 64
 
 
 def blank(text: str, findings: Sequence[Finding]) -> str:
@@ -27,9 +29,9 @@ def blank(text: str, findings: Sequence[Finding]) -> str:
 
 
 def mostly_secret(text: str, findings: Sequence[Finding]) -> bool:
-    """Whether ``text`` is nothing but secrets and what marks them as such."""
+    """Whether ``text`` has little beside its secrets and the marks around them: less than a quarter, and one line."""
     if not findings:
         return False
     secret = sum(finding.end - finding.start for finding in findings)
-    shown = len("".join(text.split())) - secret
-    return shown <= min(_MOST_SHOWN, secret)
+    shown = len("".join(_MARKS.sub("", text).split())) - secret
+    return shown * _SHOWN_SHARE < secret and shown <= _MOST_SHOWN

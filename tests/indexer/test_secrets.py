@@ -220,6 +220,26 @@ def _has(text: str, line: int, planted: Planted) -> bool:
     )
 
 
+def test_a_file_with_anything_beside_its_secrets_stays(
+    make_repository: MakeRepository, index_into: IndexInto, opened: Index
+) -> None:
+    key, token = make_planted("private-key", SEED), make_planted("configured-secret", SEED)
+    repository = make_repository(
+        {
+            "cert.pem": f"-----BEGIN CERTIFICATE-----\n{'MIIC' * 200}\n-----END CERTIFICATE-----\n",
+            "both.pem": f"-----BEGIN CERTIFICATE-----\n{'MIIC' * 200}\n-----END CERTIFICATE-----\n{key.line}\n",
+            "key.txt": f"\n{key.line}\n",
+            "web.cfg": f"PORT=80\n{token.line}\n",
+        }
+    )
+    index_into(repository.path)
+    opened.refresh()
+    assert opened.paths("demo") == ["both.pem", "cert.pem", "web.cfg"]
+    [skip] = opened.skips("demo")
+    assert (skip.path, skip.reason) == ("key.txt", SkipReason.SECRET)
+    assert opened.file_text("demo", "", "web.cfg") == f"PORT=80\nDB_PASSWORD={'*' * len(token.secret)}\n"
+
+
 def test_the_command_lists_places_and_never_the_secret(make_repository: MakeRepository, data: Path) -> None:
     planted = make_planted("github-token", SEED)
     repository = make_repository({"a.py": f"x = 1\n{planted.line}\n"})
@@ -247,7 +267,8 @@ def test_what_was_stored_while_it_was_off_is_gone_when_it_is_on(
     make_repository: MakeRepository, index_into: IndexInto, data: Path
 ) -> None:
     planted = [make_planted("assigned-secret", SEED), make_planted("github-token", SEED)]
-    repository = make_repository({"a.py": "\n".join(one.line for one in planted) + "\n", "b.py": "y = 2\n"})
+    lines = "\n".join(one.line for one in planted)
+    repository = make_repository({"a.py": PYTHON.format(secrets=lines), "b.py": "y = 2\n"})
     index_into(repository.path, config=IndexConfig(secrets=False))
     with pytest.raises(AssertionError):
         assert_stored_nowhere(data, planted)

@@ -124,6 +124,17 @@ def test_typing_shows_the_same_as_looking_at_everything(data: st.DataObject) -> 
             assert len(asked.prefix) == cursor
 
 
+def test_a_secret_counts_once_in_each_prompt_however_much_is_typed_below_it() -> None:
+    planted = make_planted("npm-token", SEED)
+    withholding = Withholding(50_000)
+    text = f"{CODE}{planted.line}\n"
+    before = withheld("prefix", "npm-token")
+    for number in range(1, 6):
+        text += f"x{number} = 1\n"
+        assert withholding.completion(request(text)) is not None
+        assert withheld("prefix", "npm-token") == before + number
+
+
 def test_what_is_far_above_is_left_out_and_lengths_stay() -> None:
     planted = make_planted("github-token", SEED)
     text = f"{planted.line}\n" + "value = compute(1, 2, 3)\n" * 40_000
