@@ -44,6 +44,8 @@ class Withholding:
         self._characters = characters
         self._heads: OrderedDict[tuple[str, str, str], _Clean] = OrderedDict()
         self._clean = lru_cache(_TEXTS_REMEMBERED)(_without_secrets)
+        # Reads the rules now, which takes longer than an event loop may be held up.
+        find_secrets("")
 
     def completion(self, request: CompletionRequest) -> CompletionRequest | None:
         """Return the request without secrets, or None when the cursor is in one, so that nothing is to be asked.
