@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ MODEL = "qwen2.5-coder-test"
 
 @dataclass
 class Call:
-    """One request for a completion. ``closed`` is set when the client went away before the end."""
+    """One request for text. ``closed`` is set when the client went away before the end."""
 
     prompt: str
     tokens: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)
@@ -30,10 +30,11 @@ class Call:
 
 
 class ModelServer:
-    """Answers ``/health``, ``/v1/models`` and ``/v1/completions``. Calls arrive in the queue ``calls``."""
+    """Answers ``/health`` and ``/v1/models``, and requests for text, which wait in ``calls`` and ``chats``."""
 
     def __init__(self) -> None:
         self.calls: asyncio.Queue[Call] = asyncio.Queue()
+        self.chats: asyncio.Queue[Call] = asyncio.Queue()
         self.port = 0
         self._runner: web.AppRunner | None = None
 
@@ -47,6 +48,7 @@ class ModelServer:
         app.router.add_get("/health", self._health)
         app.router.add_get("/v1/models", self._models)
         app.router.add_post("/v1/completions", self._complete)
+        app.router.add_post("/v1/chat/completions", self._chat)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
@@ -73,19 +75,12 @@ class ModelServer:
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         body: dict[str, Any] = await request.json()
         call = Call(str(body["prompt"]))
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        await response.prepare(request)
-        self.calls.put_nowait(call)
-        try:
-            while (token := await call.tokens.get()) is not None:
-                await _send(response, {"choices": [{"index": 0, "text": token, "finish_reason": None}]})
-            await _send(response, {"choices": [{"index": 0, "text": "", "finish_reason": "stop"}]})
-            await response.write(b"data: [DONE]\n\n")
-            call.finished.set()
-        except (asyncio.CancelledError, ConnectionError):
-            call.closed.set()
-            raise
-        return response
+        return await _answer(request, call, self.calls, lambda text: {"text": text})
+
+    async def _chat(self, request: web.Request) -> web.StreamResponse:
+        body: dict[str, Any] = await request.json()
+        call = Call("\n".join(str(message["content"]) for message in body["messages"]))
+        return await _answer(request, call, self.chats, lambda text: {"delta": {"content": text}})
 
 
 @asynccontextmanager
@@ -96,6 +91,25 @@ async def running_model_server() -> AsyncIterator[ModelServer]:
         yield server
     finally:
         await server.stop()
+
+
+async def _answer(
+    request: web.Request, call: Call, calls: asyncio.Queue[Call], text: Callable[[str], dict[str, Any]]
+) -> web.StreamResponse:
+    """Stream what the test writes into ``call``, which is put into ``calls``."""
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    calls.put_nowait(call)
+    try:
+        while (token := await call.tokens.get()) is not None:
+            await _send(response, {"choices": [{"index": 0, **text(token), "finish_reason": None}]})
+        await _send(response, {"choices": [{"index": 0, **text(""), "finish_reason": "stop"}]})
+        await response.write(b"data: [DONE]\n\n")
+        call.finished.set()
+    except (asyncio.CancelledError, ConnectionError):
+        call.closed.set()
+        raise
+    return response
 
 
 async def _send(response: web.StreamResponse, event: dict[str, Any]) -> None:

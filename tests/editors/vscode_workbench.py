@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import functools
 import hashlib
 import itertools
 import json
@@ -42,8 +43,9 @@ class Tools:
     package: Path
 
 
+@functools.cache
 def install() -> Tools:
-    """Install what is missing into the cache, and package the extension as it is now.
+    """Install what is missing into the cache, and package the extension as it is now; once in a process.
 
     Raises:
         pytest.fail.Exception: Something cannot be installed; the message says what to do.
@@ -211,12 +213,19 @@ class Workbench:
 
 @asynccontextmanager
 async def workbench(
-    tools: Tools, scratch: Path, folder: Path, name: str, machine: dict[str, Any], *, dark: bool = True
+    tools: Tools,
+    scratch: Path,
+    folder: Path,
+    name: str,
+    machine: dict[str, Any],
+    *,
+    user: dict[str, Any] | None = None,
+    dark: bool = True,
 ) -> AsyncIterator[Workbench]:
-    """Run VS Code with the extension on ``folder`` and show the file ``name``; ``machine`` are machine settings."""
+    """Run VS Code with the extension on ``folder`` and show the file ``name``, with settings of machine and user."""
     data, extensions = scratch / "user-data", scratch / "extensions"
     theme = "Default Dark Modern" if dark else "Default Light Modern"
-    for place, settings in (("User", {**_QUIET, "workbench.colorTheme": theme}), ("Machine", machine)):
+    for place, settings in (("User", {**_QUIET, "workbench.colorTheme": theme, **(user or {})}), ("Machine", machine)):
         (data / place).mkdir(parents=True)
         (data / place / "settings.json").write_text(json.dumps(settings))
     environment = {

@@ -104,6 +104,8 @@ const methods = {
   },
   /** Run a command from the palette by its title. */
   async command(title) {
+    // The palette of the command before may be on its way out still.
+    await page.locator(".quick-input-widget").first().waitFor({ state: "hidden" });
     await page.keyboard.press("F1");
     const input = page.locator(".quick-input-widget input");
     await input.waitFor();
@@ -117,8 +119,25 @@ const methods = {
     await input.waitFor();
     await input.fill(text);
   },
+  /** Answer the input box whose prompt or placeholder contains this. */
+  async answer(prompt, text) {
+    await page.locator(".quick-input-widget", { hasText: prompt }).waitFor();
+    await page.locator(".quick-input-widget input").first().fill(text);
+    await page.keyboard.press("Enter");
+  },
+  /** What the messages on screen say. */
+  messages: () => page.locator(".notification-toast .notification-list-item-message").allInnerTexts(),
+  async waitForMessage(text) {
+    await page.locator(".notification-toast .notification-list-item-message", { hasText: text }).first().waitFor();
+  },
+  async clickMessage(button) {
+    await page.locator(".notification-toast .monaco-button", { hasText: button }).first().click();
+  },
   async waitForRow(text) {
     await page.locator(".quick-input-list .monaco-list-row", { hasText: text }).first().waitFor();
+  },
+  async pickRow(text) {
+    await page.locator(".quick-input-list .monaco-list-row", { hasText: text }).first().click();
   },
   async cursor() {
     const item = page.locator('[id="status.editor.selection"]');
@@ -152,7 +171,7 @@ const methods = {
     await explanation().locator(selector).press("Enter");
   },
   async screenshot(path) {
-    await page.screenshot({ path });
+    await page.screenshot({ path, animations: "disabled" });
   },
   async stop() {
     await browser?.close();

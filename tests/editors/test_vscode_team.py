@@ -1,0 +1,185 @@
+"""The extension in real VS Code, against the real team server: behind TLS, a token and a company's proxy."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Repository
+from tests.e2e.model_server import ModelServer, running_model_server
+from tests.editors.team import HOST, Team, make_team, proxy_to
+from tests.editors.vscode_shop import HEARTH, PATIENT, Shop, asked, grew, make_shop
+from tests.editors.vscode_workbench import Tools, Workbench, install, workbench
+
+pytestmark = pytest.mark.real
+
+RATES = '''"""Rates of the day."""
+
+
+def rate_of_the_day(currency: str) -> float:
+    """Look up how many euro one unit of a currency is worth."""
+    return {"EUR": 1.0, "USD": 0.9}[currency]
+'''
+TODAY = '''from rates.daily import rate_of_the_day
+
+
+def dollars_today(euro: float) -> float:
+    """Convert by the rate of the day."""
+    return euro / rate_of_the_day("USD")
+'''
+
+
+@pytest.fixture(scope="module")
+def tools() -> Tools:
+    """VS Code, the browser and the package, installed when they are not there."""
+    return install()
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    """The repository that the editor has open, and in the index also one that it has not."""
+    shop = make_shop(tmp_path)
+    shop.repository.commit({"shop/today.py": TODAY})
+    path = tmp_path / "rates"
+    path.mkdir()
+    repository = Repository(path)
+    repository.git("init", "--quiet", "--initial-branch=main")
+    repository.commit({"rates/daily.py": RATES})
+    index = [*HEARTH, "index", str(shop.repository.path), str(path), "--data", str(shop.data)]
+    subprocess.run(index, check=True, capture_output=True, timeout=300)
+    return shop
+
+
+async def test_a_day_with_the_team_server(tools: Tools, shop: Shop, tmp_path: Path) -> None:
+    async with running_model_server() as model:
+        team = make_team(tmp_path, shop.data, f'[engine.vllm]\nurl = "{model.url}"\n{PATIENT}')
+        async with proxy_to(team.port) as proxy:
+            machine = {
+                "hearth.server.path": "/nowhere/hearth",
+                "hearth.server.certificateAuthority": str(team.authority),
+            }
+            user = {"http.proxy": proxy.url}
+            async with workbench(tools, tmp_path, shop.repository.path, "shop/audit.py", machine, user=user) as bench:
+                await bench.wait_for_status("Hearth: server not found")
+                async with team.serving() as server:
+                    await sign_in_with_a_wrong_token_first(bench, team)
+                    # The name leads nowhere but through the proxy.
+                    assert f"CONNECT {HOST}:443" in proxy.asked
+                    await suggestion_grows_and_is_taken(bench, model)
+                    await explanation_grows(bench, model)
+                    await citation_opens_what_is_in_no_folder(bench, model)
+                    await search_opens_what_is_in_no_folder(bench)
+                    await server.stop(signal.SIGKILL)
+                    await bench.wait_for_status("server stopped, again in")
+                    await bench.screenshot("team-server-away-dark")
+                async with team.serving():
+                    await bench.wait_for_status("Hearth: model")
+                    await suggestion_comes_back(bench, model)
+                    await revoked_token_is_told_once(bench, team)
+
+
+async def sign_in_with_a_wrong_token_first(bench: Workbench, team: Team) -> None:
+    await bench.call("command", "Notifications: Clear All Notifications")
+    await bench.call("command", "Hearth: Sign in")
+    await bench.call("answer", "Address of your team's server", f"https://{HOST}")
+    await bench.call("answer", "Your token", "hearth_mistyped")
+    await bench.call("waitForMessage", "does not accept your token")
+    await bench.wait_for_status("Hearth: sign in$")
+    await bench.screenshot("team-wrong-token-dark")
+    [message] = await bench.call("messages")
+    assert HOST in message
+    await bench.call("clickMessage", "Sign in")
+    await bench.call("answer", "Your token", team.token)
+    await bench.wait_for_status("Hearth: model")
+
+
+async def suggestion_grows_and_is_taken(bench: Workbench, model: ModelServer) -> None:
+    await bench.call("focus")
+    await bench.press("Control+End")
+    await bench.record()
+    await bench.press("Enter")
+    call = await asked(model, "for cart in carts:\n        ")
+    grown = ""
+    for word in ("total", " = ca", "rt.ow", "ner"):
+        call.write(word)
+        grown += word
+        await bench.wait_for_ghost(grown)
+    call.write(None)
+    assert len(grew(await bench.recorded())) >= 3
+    await bench.press("Tab")
+    await bench.wait_for_line(6, "        total = cart.owner")
+
+
+async def explanation_grows(bench: Workbench, model: ModelServer) -> None:
+    await bench.call("command", "Hearth: Explain")
+    async with asyncio.timeout(30):
+        chat = await model.chats.get()
+    lengths = []
+    for part in ("It goes over carts", " and takes their owners", " one by one [1]."):
+        chat.write(part)
+        await bench.call("waitForPanel", "#text", part.partition(" [")[0].strip())
+        lengths.append(len(await bench.call("panel", "#text")))
+    assert lengths == sorted(set(lengths)), lengths
+    assert await bench.call("panel", "#stop") == "Stop"
+    await bench.screenshot("team-explaining-dark")
+    chat.write(None)
+    await bench.call("waitForPanel", "#sources li", "shop/")
+
+
+async def citation_opens_what_is_in_no_folder(bench: Workbench, model: ModelServer) -> None:
+    await show(bench, "today.py")
+    await bench.press("Control+End")
+    await bench.call("command", "Hearth: Explain")
+    async with asyncio.timeout(30):
+        chat = await model.chats.get()
+    chat.write("It looks up a rate [1] [2] [3] [4].", None)
+    await bench.call("waitForPanel", "#sources li", "rates rates/daily.py:4")
+    await bench.screenshot("team-explanation-dark")
+    await bench.call("clickPanel", "#sources li:has-text('rates/daily.py') a")
+    await bench.call("waitForTab", "daily.py")
+    await bench.call("waitForCursor", "Ln 4, Col 1")
+    await bench.press("Control+End")
+
+
+async def search_opens_what_is_in_no_folder(bench: Workbench) -> None:
+    await show(bench, "audit.py")
+    await bench.call("command", "Hearth: Search the company's code")
+    await bench.call("pick", "What does it do", "rate of the day in euro")
+    await bench.call("waitForRow", "rates rates/daily.py:1")
+    await bench.call("pickRow", "rates rates/daily.py:1")
+    await bench.call("waitForTab", "daily.py")
+    await bench.call("waitForCursor", "Ln 1, Col 1")
+    await bench.type("x")
+    await bench.call("waitForText", "Cannot edit in read-only editor")
+
+
+async def suggestion_comes_back(bench: Workbench, model: ModelServer) -> None:
+    await show(bench, "audit.py")
+    await bench.press("Control+End", "Enter")
+    call = await asked(model, "total = cart.owner\n        ")
+    call.write("print(total)", None)
+    await bench.wait_for_ghost("print(total)")
+    await bench.press("Tab")
+
+
+async def revoked_token_is_told_once(bench: Workbench, team: Team) -> None:
+    team.revoke()
+    await bench.wait_for_status("Hearth: sign in$")
+    await bench.call("waitForMessage", "does not accept your token")
+    await bench.screenshot("team-revoked-dark")
+    assert len(await bench.call("messages")) == 1
+    await bench.call("clickMessage", "Sign in")
+    await bench.call("answer", "Your token", team.new_token())
+    await bench.wait_for_status("Hearth: model")
+
+
+async def show(bench: Workbench, name: str) -> None:
+    await bench.press("Control+1", "Control+p")
+    await bench.call("pick", "Search files by name", name)
+    await bench.call("pickRow", name)
+    await bench.call("waitForTab", name)
+    await bench.call("focus")
