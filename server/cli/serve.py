@@ -19,6 +19,7 @@ from indexer.queue import Queue
 from indexer.queue.registration import configured_repositories
 from indexer.worker.dispatch import Dispatcher, JobEvent
 from server.accounts import Accounts
+from server.accounts.sign_ins import SignIns
 from server.cli.assembly import Program, allowed_formats, assemble
 from server.cli.engine import launched_servers
 from server.completion import CompletionService
@@ -26,11 +27,12 @@ from server.config import HearthConfig
 from server.event_loop import watched_event_loop
 from server.explain import Explainer
 from server.gateway.access import Gatekeeper
-from server.gateway.application import Parts, make_application
+from server.gateway.application import make_application
 from server.gateway.audit import Audit
 from server.gateway.audited_engine import AuditedEngine
 from server.gateway.limits import RateLimits
 from server.gateway.outbox import Outbox
+from server.gateway.parts import Parts
 from server.gateway.registry import Registry
 from server.gateway.serving import check_address, serve_until_signal
 from server.gateway.sessions import Session, Sessions
@@ -111,7 +113,10 @@ async def _serve(config: HearthConfig) -> None:
         )
         parts = Parts(
             config=config.server,
+            data=config.data.directory,
+            accounts=accounts,
             gate=gate,
+            sign_ins=stack.enter_context(SignIns(config.data.directory)),
             sessions=sessions,
             audit=audit,
             index=program.index,

@@ -129,14 +129,32 @@ class Gatekeeper:
         if not authorization:
             raise SignInRefused(f"This server needs a token, in the header `Authorization: Bearer {PREFIX}…`.")
         scheme, _, secret = authorization.strip().partition(" ")
-        secret = secret.strip()
         if scheme.lower() != "bearer":
             raise SignInRefused("The header `Authorization` does not begin with `Bearer`.")
+        return Visitor(self, self.authenticate(secret.strip()))
+
+    def authenticate(self, secret: str) -> Token:
+        """Return the token that a secret is.
+
+        Raises:
+            SignInRefused: It is not of one that may be used.
+        """
         if not is_well_formed(secret):
             raise SignInRefused("This is not a whole token: was it cut off or mistyped?")
         token = self.directory.authenticate(secret, time.time())
         if token is None:
             raise SignInRefused("This token was revoked, has expired or was never given out.")
+        return token
+
+    def remember(self, token_id: str) -> Visitor:
+        """Return who showed a token earlier.
+
+        Raises:
+            SignInRefused: It may not be used any more.
+        """
+        token = self.directory.tokens.get(token_id)
+        if token is None or not self.welcomes(token):
+            raise SignInRefused("You are not signed in, or not any more.")
         return Visitor(self, token)
 
     def welcomes(self, token: Token | None) -> bool:

@@ -4,67 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from concurrent.futures import Executor
-from dataclasses import dataclass
-from pathlib import Path
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from indexer.api import Index
-from indexer.config import WebhookSecrets
-from indexer.queue import Queue
 from server.accounts import TokenScope
-from server.config import ServerConfig
-from server.engine.ladder import Ladder
 from server.gateway import metrics
-from server.gateway.access import Gatekeeper, SignInRefused, Visitor
+from server.gateway.access import SignInRefused, Visitor
 from server.gateway.api import Administration, Api
-from server.gateway.audit import Audit
 from server.gateway.downloads import Downloads
 from server.gateway.middleware import answer_in_form, refuse_what_browsers_forge, secure_responses
 from server.gateway.news import News
+from server.gateway.pages import add_pages
+from server.gateway.parts import Parts
 from server.gateway.peers import Peers
-from server.gateway.registry import Registry
 from server.gateway.responses import refuse
-from server.gateway.sessions import Sessions
 
 _MAX_BODY_BYTES = 64 * 1024
 _NOTED_REFUSALS = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the team server is made of.
-
-    Attributes:
-        config: Its settings.
-        gate: Recognises visitors.
-        sessions: Connected editors.
-        audit: Where is written down who did what.
-        index: The read side of the index; None when it cannot be opened.
-        ladder: The engines.
-        model: Returns the name of the model behind the best engine, as far as known.
-        threads: Where blocking work runs.
-        queue: Where the news of pushes goes.
-        registry: What administrators do with repositories.
-        secrets: Where the secrets of webhooks are.
-        downloads: Directory of the plugins that are handed out.
-    """
-
-    config: ServerConfig
-    gate: Gatekeeper
-    sessions: Sessions
-    audit: Audit
-    index: Index | None
-    ladder: Ladder
-    model: Callable[[], str]
-    threads: Executor
-    queue: Queue
-    registry: Registry
-    secrets: WebhookSecrets
-    downloads: Path
 
 
 def make_application(parts: Parts) -> web.Application:
@@ -91,6 +48,7 @@ def make_application(parts: Parts) -> web.Application:
     News(parts.queue, parts.secrets, lambda request: door.let_in(request, TokenScope.HOOKS), parts.threads).add_routes(
         application.router
     )
+    add_pages(application.router, parts, peers, door.note_refusal)
     Downloads(parts.downloads).add_routes(application.router)
     return application
 
@@ -123,7 +81,7 @@ class Door:
             visitor = self._gate.recognise(request.headers.get("Authorization"))
         except SignInRefused as reason:
             metrics.REFUSED.labels("sign_in").inc()
-            self._note_refusal(self.address(request), str(reason))
+            self.note_refusal(self.address(request), str(reason))
             refuse(
                 401,
                 "sign-in",
@@ -141,7 +99,7 @@ class Door:
         """Return the client's address."""
         return self._peers.address(request)
 
-    def _note_refusal(self, address: str, reason: str) -> None:
+    def note_refusal(self, address: str, reason: str) -> None:
         """Write a refused sign-in down; of a flood only so many a minute, lest it wash out what others did."""
         minute = int(time.monotonic() // 60)
         if self._refusals[0] != minute:

@@ -84,6 +84,10 @@ class Sessions:
         self._guests: set[_Guest] = set()
         self.draining = False
 
+    def __len__(self) -> int:
+        """Return how many editors are connected."""
+        return len(self._guests)
+
     async def serve(self, request: web.Request, visitor: Visitor, address: str) -> web.WebSocketResponse:
         """Serve one editor until it leaves."""
         self._refuse_too_many(visitor)

@@ -1,0 +1,101 @@
+"""Who is signed in with a browser: one SQLite file in the data directory, readable by its owner alone.
+
+A sign-in stands on a token, whatever it was that proved who somebody is: it may do what the token may, and ends with
+it. Its own secret is a cookie, and only a digest of that is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import sqlite3
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from server.errors import AccountsError
+
+FILE_NAME = "sign_ins.sqlite"
+LONGEST_SECONDS = 12 * 3600.0
+_SECRET_BYTES = 32
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS sign_in (digest BLOB PRIMARY KEY, token TEXT NOT NULL, expires REAL NOT NULL)
+STRICT, WITHOUT ROWID
+"""
+
+
+class SignIns:
+    """Sign-ins of browsers. Several threads may use one object.
+
+    Args:
+        data: The data directory; it must be there.
+
+    Raises:
+        AccountsError: The file cannot be used.
+    """
+
+    def __init__(self, data: Path) -> None:
+        path = data / FILE_NAME
+        self._lock = threading.Lock()
+        try:
+            # Made before SQLite makes it for everybody to read; its journals get the same permissions.
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA busy_timeout = 5000")
+            self._database.execute(_SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            raise AccountsError(
+                f"{path} cannot be used: {error}",
+                advice="Check its permissions, or move it away: then everybody signs in to the pages again.",
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file. Idempotent."""
+        with self._lock:
+            self._database.close()
+
+    def begin(self, token_id: str, now: float) -> str:
+        """Sign somebody in who holds a token, and return the secret; also forgets what has expired.
+
+        Raises:
+            AccountsError: It cannot be written.
+        """
+        secret = secrets.token_urlsafe(_SECRET_BYTES)
+        self._write("DELETE FROM sign_in WHERE expires <= ?", now)
+        self._write("INSERT INTO sign_in VALUES (?, ?, ?)", _digest(secret), token_id, now + LONGEST_SECONDS)
+        return secret
+
+    def find(self, secret: str, now: float) -> str:
+        """Return the id of the token that a sign-in stands on; empty when there is none, or it has expired."""
+        with self._lock:
+            # Found by a digest: how long the look takes says nothing of the secret.
+            row = self._database.execute(
+                "SELECT token FROM sign_in WHERE digest = ? AND expires > ?", (_digest(secret), now)
+            ).fetchone()
+        return str(row[0]) if row else ""
+
+    def end(self, secret: str) -> None:
+        """Sign out. Idempotent. Raises AccountsError when it cannot be written."""
+        self._write("DELETE FROM sign_in WHERE digest = ?", _digest(secret))
+
+    def _write(self, statement: str, *values: object) -> None:
+        try:
+            with self._lock:
+                self._database.execute(statement, values)
+        except sqlite3.Error as error:
+            raise AccountsError(f"sign-ins cannot be written: {error}", advice="Is the disk full?") from error
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "replace")).digest()

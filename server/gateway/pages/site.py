@@ -1,0 +1,53 @@
+"""Every page and its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from server.accounts import TokenScope
+from server.gateway.pages.accounts import AccountPages
+from server.gateway.pages.audit import AuditPage
+from server.gateway.pages.desk import Desk
+from server.gateway.pages.files import Files
+from server.gateway.pages.overview import Overview
+from server.gateway.pages.repositories import RepositoryPages
+from server.gateway.pages.search import SearchPage
+from server.gateway.pages.sign_in import SignInPage
+from server.gateway.parts import Parts
+from server.gateway.peers import Peers
+
+
+def add_pages(router: web.UrlDispatcher, parts: Parts, peers: Peers, note_refusal: Callable[[str, str], None]) -> None:
+    """Put the pages in their places.
+
+    Args:
+        router: Where they go.
+        parts: What they show and change.
+        peers: Tells where requests come from.
+        note_refusal: Writes down the address and reason of a sign-in that was refused.
+    """
+    desk = Desk(parts.gate, parts.sign_ins, peers, parts.threads)
+    Files().add_routes(router)
+    sign_in = SignInPage(desk, parts.audit, note_refusal)
+    router.add_get("/sign-in", sign_in.ask)
+    router.add_post("/sign-in", sign_in.sign_in)
+    router.add_post("/sign-out", sign_in.sign_out)
+    admin = TokenScope.ADMIN
+    router.add_get("/", desk.show(Overview(desk, parts).show))
+    repositories = RepositoryPages(desk, parts.index, parts.registry)
+    router.add_get("/repositories", desk.show(repositories.show))
+    router.add_get("/repositories/table", desk.show(repositories.table))
+    router.add_get("/repositories/jobs", desk.show(repositories.jobs, admin))
+    router.add_post("/repositories", desk.act(repositories.add, admin))
+    router.add_get("/repository", desk.show(repositories.detail))
+    router.add_post("/repository", desk.act(repositories.change, admin))
+    router.add_post("/job", desk.act(repositories.change_job, admin))
+    router.add_get("/search", desk.show(SearchPage(desk, parts.index).show, TokenScope.SEARCH))
+    accounts = AccountPages(desk, parts.accounts, parts.audit)
+    router.add_get("/accounts", desk.show(accounts.show, admin))
+    router.add_post("/accounts", desk.act(accounts.change, admin))
+    audit = AuditPage(desk, parts.data)
+    router.add_get("/audit", desk.show(audit.show, admin))
+    router.add_get("/audit/export", desk.show(audit.export, admin))

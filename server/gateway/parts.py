@@ -1,0 +1,59 @@
+"""What the team server is made of, put together by whoever starts it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+
+from indexer.api import Index
+from indexer.config import WebhookSecrets
+from indexer.queue import Queue
+from server.accounts import Accounts
+from server.accounts.sign_ins import SignIns
+from server.config import ServerConfig
+from server.engine.ladder import Ladder
+from server.gateway.access import Gatekeeper
+from server.gateway.audit import Audit
+from server.gateway.registry import Registry
+from server.gateway.sessions import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the team server is made of.
+
+    Attributes:
+        config: Its settings.
+        data: The data directory.
+        accounts: Users, groups and tokens.
+        gate: Recognises visitors.
+        sign_ins: Who is signed in to the pages.
+        sessions: Connected editors.
+        audit: Where is written down who did what.
+        index: The read side of the index; None when it cannot be opened.
+        ladder: The engines.
+        model: Returns the name of the model behind the best engine, as far as known.
+        threads: Where blocking work runs.
+        queue: Where the news of pushes goes.
+        registry: What administrators do with repositories.
+        secrets: Where the secrets of webhooks are.
+        downloads: Directory of the plugins that are handed out.
+    """
+
+    config: ServerConfig
+    data: Path
+    accounts: Accounts
+    gate: Gatekeeper
+    sign_ins: SignIns
+    sessions: Sessions
+    audit: Audit
+    index: Index | None
+    ladder: Ladder
+    model: Callable[[], str]
+    threads: Executor
+    queue: Queue
+    registry: Registry
+    secrets: WebhookSecrets
+    downloads: Path
