@@ -22,7 +22,12 @@ def cancel_seconds(entries: Sequence[Entry], measured: Measured) -> list[float]:
     events = _by_session(measured.events)
     times = []
     for entry in entries:
-        if entry.outcome != ABORTED or entry.session not in measured.typed:
+        if entry.outcome != ABORTED:
+            continue
+        given_up = [at for at in measured.probes.get(entry.session, ()) if entry.arrived <= at <= entry.ended]
+        if given_up:
+            times.append(entry.ended - given_up[-1])
+        if entry.session not in measured.typed:
             continue
         at = irrelevant_at(entry, events[entry.session], measured.typed[entry.session])
         if at is not None and at <= entry.ended:

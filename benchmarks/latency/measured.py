@@ -64,6 +64,7 @@ class Measured:
         raw: Hearth's prompts as asked directly.
         events: In order.
         typed: What each session types.
+        probes: When each session of probes, which types nothing, gave up a request.
         keys: Keys pressed, counting each acceptance as one.
         characters: Characters that came into the text.
         saved: Keys that acceptances saved.
@@ -77,6 +78,7 @@ class Measured:
     raw: list[RawAnswer] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     typed: dict[int, str] = field(default_factory=dict)
+    probes: dict[int, list[float]] = field(default_factory=dict)
     keys: int = 0
     characters: int = 0
     saved: int = 0

@@ -10,10 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from benchmarks.editor import Editor
 from benchmarks.latency.engine import RecordedEngine
 from benchmarks.latency.hearth import RunningHearth
 from benchmarks.latency.journal import Truth
 from benchmarks.latency.measured import Measured
+from benchmarks.latency.probes import probe_cancels
 from benchmarks.latency.typist import Habits, Typist
 from benchmarks.typing import Session
 
@@ -67,6 +69,9 @@ class Replay:
                 measured.typed[number] = session.typed
                 typist = Typist(editor, self._engine, measured, Habits(speed, chance))
                 await typist.type(number, self._folder, session)
+                # Afterwards, so that the engine has seen no file before it is typed in.
+                if self._engine is not None:
+                    await self._probe(editor, self._engine, session, measured, chance)
                 open_paths.discard(session.path)
                 on_key(measured.characters)
 
@@ -75,6 +80,14 @@ class Replay:
                 group.create_task(work(index))
         measured.seconds = time.perf_counter() - measured.started
         return measured
+
+    async def _probe(
+        self, editor: Editor, engine: RecordedEngine, session: Session, measured: Measured, chance: random.Random
+    ) -> None:
+        number = next(self._numbers)
+        await engine.begin(Truth(number, session.before, session.typed))
+        measured.probes[number] = await probe_cancels(editor, self._folder, session, chance)
+        await engine.end(number)
 
     def _usable(self, sessions: Iterator[Session]) -> Iterator[Session]:
         for session in sessions:

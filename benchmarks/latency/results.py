@@ -42,7 +42,7 @@ def samples_of(measured: Measured, entries: Sequence[Entry]) -> Samples:
     samples.excluded["requests to the engine that were not recognised"] += sum(
         entry.origin == HEARTH and entry.session < 0 for entry in entries
     )
-    samples.times["cancel"] += cancel_seconds(own, measured)
+    samples.times["cancel"] += cancel_seconds([entry for entry in entries if entry.origin == HEARTH], measured)
     begun: set[int] = set()
     for entry, in_vain in zip(own, wasted(own, measured), strict=True):
         samples.counts["engine_requests"] += 1
