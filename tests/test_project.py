@@ -33,6 +33,12 @@ def test_default_install_brings_no_torch_and_no_cuda() -> None:
     assert not [name for name in locked("base") if name in {"torch", "vllm"} or name.startswith("nvidia-")]
 
 
+def test_default_install_stays_small() -> None:
+    # Unpacked it is a sixth of the rest, and only a benchmark draws with it.
+    assert "plotly" not in locked("base")
+    assert "plotly" in locked("dev")
+
+
 def test_lock_files_satisfy_every_declared_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     names = {re.split(r"[<>=!~\[; ]", requirement)[0].lower() for requirement in project["dependencies"]}

@@ -27,7 +27,7 @@ from rich.progress import Progress
 from benchmarks.latency.compare import compare, regressed
 from benchmarks.latency.engine import RecordedEngine, recorded_engine
 from benchmarks.latency.hearth import HEARTH, LSP, SERVE, RunningHearth, running_hearth
-from benchmarks.latency.page import write_page
+from benchmarks.latency.page import can_draw, write_page
 from benchmarks.latency.replay import Replay
 from benchmarks.latency.results import Samples, merged, report, samples_of
 from benchmarks.latency.table import print_changes, print_result
@@ -54,7 +54,10 @@ class _Place:
 
 def main() -> int:
     """Run the benchmark; return 1 when ``--compare`` finds a regression."""
-    options = _parser().parse_args()
+    parser = _parser()
+    options = parser.parse_args()
+    if not can_draw():
+        parser.error('plotly is missing, which draws the page. In a clone of Hearth: pip install ".[bench]"')
     console = Console(stderr=options.json)
     with tempfile.TemporaryDirectory(prefix="hearth-latency-") as scratch:
         place = _prepare(options, Path(scratch))

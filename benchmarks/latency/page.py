@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from importlib.util import find_spec
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
-from plotly.offline import get_plotlyjs
 
 from benchmarks.latency.definitions import DEFINITIONS, TARGETS
 from benchmarks.latency.results import STAGES
@@ -26,8 +26,15 @@ _STAGE_COLOURS = ("#b0b7c3", "#8a6fd1", "#2f9e77", "#d9822b")
 _PERCENTILES = ("p50", "p95", "p99")
 
 
+def can_draw() -> bool:
+    """Whether the library that draws is there; the extra ``bench`` brings it."""
+    return find_spec("plotly") is not None
+
+
 def write_page(result: Mapping[str, Any], path: Path) -> None:
-    """Write ``result`` as HTML to ``path``."""
+    """Write ``result`` as HTML to ``path``; only where :func:`can_draw` says so."""
+    from plotly.offline import get_plotlyjs  # noqa: PLC0415  # No part of the default install.
+
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((files(__package__) / "page.html.j2").read_text(encoding="utf-8"))
     page = template.render(
