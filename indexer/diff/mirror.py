@@ -19,6 +19,7 @@ FetchProgress = Callable[[int, int], None]
 
 PROTOCOLS = ("file", "git", "http", "https", "ssh")
 _WITH_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_USER_IN_URL = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/]*@")
 _TRANSPORT_HELPER = re.compile(r"[A-Za-z0-9+.-]+::")
 _SCP_LIKE = re.compile(r"(?:[^\s/:@]+@)?[^\s/:@]+:(?!/?$)[^\s]+")
 
@@ -34,7 +35,11 @@ def public_url(url: str) -> str:
     """Return ``url`` without user name and password: what may be stored and shown."""
     if not _WITH_SCHEME.match(url):
         return url
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        # No URL, such as one with half of an IPv6 address; git says so when it is asked for it.
+        return _USER_IN_URL.sub(r"\1", url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
 

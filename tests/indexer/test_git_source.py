@@ -289,3 +289,11 @@ def test_hearthignore_deeper_in_the_tree_has_the_last_word() -> None:
         "odd/fine.txt": "odd/.hearthignore", "src/a.py": "",
     }  # fmt: skip
     assert {path: rules.ignored_by(path) for path in expected} == expected
+
+
+@pytest.mark.parametrize("url", ["https://[::1/a", "https://me:secret@[::1/a", "ssh://me@[fe80::1/a"])
+def test_a_url_that_is_none_is_an_error_that_keeps_its_password(url: str, tmp_path: Path) -> None:
+    assert "secret" not in public_url(url)
+    with pytest.raises(RepositoryError) as caught:
+        open_source(url, tmp_path / "mirrors")
+    assert "secret" not in f"{caught.value.message} {caught.value.advice}"
