@@ -52,7 +52,7 @@ def show_plan(config: HearthConfig, *, as_json: bool) -> None:
         line = f"GPU {gpu.number}: {gpu.name}, {gpu.total_gib:.1f} GiB, {gpu.used_gib:.1f} GiB in use now"
         console.print(Text(f"{line}; {plan.reserve_gib:g} GiB are left for FAISS and others"))
     if not plan.instances:
-        console.print("\nNo model is given: set `model` in [engine.launcher.completion] of hearth.toml.")
+        console.print(Text("\nNo model is given: set `model` in [engine.launcher.completion] of hearth.toml."))
     for instance in plan.instances:
         _print_instance(console, instance)
     for problem in plan.problems:

@@ -32,6 +32,10 @@ def test_plan_shows_the_command_line_and_what_is_missing(hearth: Hearth, configu
     assert "problem: " in shown
 
 
+def test_plan_without_a_model_says_which_setting(hearth: Hearth, tmp_path: Path) -> None:
+    assert "[engine.launcher.completion]" in hearth("engine", "plan", "--data", tmp_path / "data").out
+
+
 def test_up_without_vllm_says_how_to_get_it(hearth: Hearth, configuration: Path) -> None:
     outcome = hearth("engine", "up", "--config", configuration)
     assert outcome.code == 10
