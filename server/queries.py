@@ -76,7 +76,7 @@ def repository_values(statuses: Iterable[RepositoryStatus]) -> list[dict[str, An
             "state": ref.state.value,
             "files": ref.files,
             "chunks": ref.chunks,
-            "behind": ref.behind,
+            "behind": ref.behind if ref.behind >= 0 else None,
         }
         for repository in statuses
         for ref in repository.refs

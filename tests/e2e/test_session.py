@@ -338,3 +338,5 @@ async def test_status_can_be_asked_for(shop: Shop) -> None:
     assert value["engine"]["rung"] == "embedded"
     assert value["index"]["repositories"][0]["name"] == "shop"
     assert value["index"]["repositories"][0]["ref"] == "main"
+    # Nobody asked git: an editor must not show a number that is none.
+    assert value["index"]["repositories"][0]["behind"] is None
