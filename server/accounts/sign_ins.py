@@ -7,7 +7,6 @@ it. Its own secret is a cookie, and only a digest of that is kept.
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 import sqlite3
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from server.accounts.private import open_private
 from server.errors import AccountsError
 
 FILE_NAME = "sign_ins.sqlite"
@@ -40,9 +40,7 @@ class SignIns:
         path = data / FILE_NAME
         self._lock = threading.Lock()
         try:
-            # Made before SQLite makes it for everybody to read; its journals get the same permissions.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._database = open_private(path)
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA busy_timeout = 5000")
             self._database.execute(_SCHEMA)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import sqlite3
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from server.accounts.private import open_private
 from server.accounts.tokens import TokenScope, digest, new_secret
 from server.accounts.values import Directory, Token
 from server.errors import AccountsError
@@ -55,9 +55,7 @@ class Accounts:
         self._seen: int | None = None
         try:
             data.mkdir(parents=True, exist_ok=True)
-            # Made before SQLite makes it for everybody to read; its journals get the same permissions.
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            self._database = open_private(self._path)
             self._prepare()
         except (OSError, sqlite3.Error) as error:
             raise AccountsError(

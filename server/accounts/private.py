@@ -1,0 +1,19 @@
+"""SQLite files that hold what lets people in: readable by their owner alone from the first byte on."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+
+def open_private(path: Path) -> sqlite3.Connection:
+    """Open a file that nobody else may read, for several threads that take turns; made when it is not there.
+
+    Raises:
+        OSError: It cannot be made.
+        sqlite3.Error: It cannot be opened.
+    """
+    # Made before SQLite makes it for everybody to read; its journals get the same permissions.
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
