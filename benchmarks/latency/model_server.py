@@ -12,6 +12,7 @@ import asyncio
 import gc
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -70,7 +71,7 @@ def _decoder(directory: Path | None) -> Callable[[Sequence[int]], str]:
     return lambda ids: str(tokenizer.decode(list(ids), skip_special_tokens=False))
 
 
-class _Recorded:
+class _Recorded(ABC):
     """Notes how each answer ends."""
 
     def __init__(self, journal: Journal) -> None:
@@ -92,8 +93,9 @@ class _Recorded:
         entry.outcome = FINISHED if response.status == web.HTTPOk.status_code else FAILED
         return response
 
+    @abstractmethod
     async def answer(self, request: web.Request, payload: dict[str, Any], entry: Entry) -> web.StreamResponse:
-        raise NotImplementedError
+        """Answer a request, and note its parts in ``entry``."""
 
 
 class _Timed(_Recorded):
