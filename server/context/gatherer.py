@@ -32,6 +32,8 @@ _LOG = logging.getLogger(__name__)
 _DOCUMENTS_REMEMBERED = 256
 _SEARCH_THREADS = 2
 _SEARCH_HITS = 20
+_MAX_LOOKING_AHEAD = 16
+"""Documents whose text waits to be looked at before anything is typed into them; of all users together."""
 _MAX_NAMES = 24
 _MAX_IMPORTED = 48
 _MAX_READ = 16
@@ -94,6 +96,7 @@ class ContextGatherer:
         self._memories: OrderedDict[tuple[str, str, str], _Memory] = OrderedDict()
         self._threads = ThreadPoolExecutor(_SEARCH_THREADS, thread_name_prefix="hearth-search")
         self._background = ThreadPoolExecutor(1, thread_name_prefix="hearth-refresh")
+        self._looking_ahead = 0
 
     def gather(
         self,
@@ -157,11 +160,19 @@ class ContextGatherer:
     def look_ahead(self, request: CompletionRequest, *, session: str = "") -> None:
         """Gather in the background for a document that was just opened, so that its first key need not wait.
 
-        Never blocks. The cursor is not known yet: what the document imports is, and what its beginning uses.
+        Never blocks. The cursor is not known yet: what the document imports is, and what its beginning uses. Where very
+        many are opened at once, the later ones wait for their first key: typing comes before guessing.
         """
         memory = self._memory(session, request)
-        if memory.standing is None:
-            self._refresh(_Asked(request, (), session), memory)
+        with self._lock:
+            if memory.standing is not None or self._looking_ahead >= _MAX_LOOKING_AHEAD:
+                return
+            self._looking_ahead += 1
+        try:
+            self._background.submit(self._look_ahead_now, _Asked(request, (), session), memory)
+        except RuntimeError:
+            # The gatherer was closed meanwhile.
+            self._looking_ahead -= 1
 
     def last(self, request: CompletionRequest, *, session: str = "") -> GatheredContext:
         """Return what was gathered last for the document, though names at this cursor may be missing; never blocks.
@@ -230,6 +241,15 @@ class ContextGatherer:
         """Stop the gatherer's threads. Idempotent."""
         self._background.shutdown(wait=True, cancel_futures=True)
         self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _look_ahead_now(self, asked: _Asked, memory: _Memory) -> None:
+        try:
+            if memory.standing is None:
+                self._gather(asked, memory, _Clock(0))
+        except Exception:  # noqa: BLE001 - a dispatch boundary: the first key gathers for itself
+            _LOG.exception("gathering context ahead failed")
+        with self._lock:
+            self._looking_ahead -= 1
 
     def _refresh(self, asked: _Asked, memory: _Memory) -> None:
         """Make a newer choice in the background, for the latest cursor of the document and once at a time.

@@ -147,6 +147,28 @@ def test_a_document_that_was_opened_has_context_before_its_first_key(
     assert "Discount" in {snippet.symbol for snippet in context.snippets}
 
 
+def test_opening_very_many_documents_queues_only_some_of_them(
+    gatherer: ContextGatherer, counted: CountedSearch
+) -> None:
+    counted.may_search.clear()
+    opened = [
+        CompletionRequest(f"shop/new{number}.py", "python", "", HEAD + "\n", repository="shop") for number in range(100)
+    ]
+    for one in opened:
+        gatherer.look_ahead(one)
+    counted.may_search.set()
+    eventually(lambda: gatherer.at_once(opened[0]) is not None)
+    # The places are given back: what is opened later is looked at again.
+    last = opened[-1]
+
+    def looked_at_again() -> bool:
+        gatherer.look_ahead(last)
+        return gatherer.at_once(last) is not None
+
+    eventually(looked_at_again)
+    assert sum(gatherer.at_once(one) is not None for one in opened) < len(opened) / 2
+
+
 def test_a_newer_index_is_no_reason_to_wait(gatherer: ContextGatherer, counted: CountedSearch) -> None:
     first = gatherer.gather(request(), deadline_ms=0)
     counted.pushes += 1
