@@ -2,7 +2,6 @@
 
 import * as vscode from "vscode";
 import type { Connection } from "./connection";
-import { FILE, type IndexedFile } from "./protocol";
 
 const SCHEME = "hearth";
 
@@ -24,8 +23,8 @@ export class IndexedFiles implements vscode.TextDocumentContentProvider, vscode.
   }
 
   async provideTextDocumentContent(uri: vscode.Uri, token: vscode.CancellationToken): Promise<string> {
-    const file = await this.connection.request<IndexedFile | null>(
-      FILE,
+    const file = await this.connection.request(
+      "hearth/file",
       { repository: uri.query, path: uri.path.slice(1) },
       token,
     );

@@ -7,7 +7,7 @@
 
 import * as vscode from "vscode";
 import type { Connection } from "./connection";
-import { type CompletionItem, type CompletionList, DID_REJECT, INLINE_COMPLETION, SERVER_ACCEPTED } from "./protocol";
+import { type CompletionItem, type CompletionList, INLINE_COMPLETION, SERVER_ACCEPTED } from "./protocol";
 import { Reports } from "./reports";
 import { type Scope, SELECTOR } from "./scope";
 import { Suggestion } from "./suggestion";
@@ -312,7 +312,7 @@ export class InlineCompletions implements vscode.Disposable {
   private reject(): void {
     const id = this.running?.suggestion.shown.id ?? "";
     if (id !== "" && this.reports.wasShown(id)) {
-      this.connection.notify(DID_REJECT, { id });
+      this.connection.notify("hearth/didRejectCompletion", { id });
     }
     this.stop();
   }

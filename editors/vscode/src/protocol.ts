@@ -1,25 +1,55 @@
 /** What goes over the wire beyond LSP; docs/protocol.md says the same in words. */
 
-import type { Range } from "vscode-languageclient/node";
+import type { Command, Range } from "vscode-languageclient/node";
 
 export const INLINE_COMPLETION = "textDocument/inlineCompletion";
-export const SEARCH = "hearth/search";
-export const WHY = "hearth/why";
 export const STATUS = "hearth/status";
-export const FILE = "hearth/file";
-export const DID_SHOW = "hearth/didShowCompletion";
-export const DID_PARTIALLY_ACCEPT = "hearth/didPartiallyAcceptCompletion";
-export const DID_REJECT = "hearth/didRejectCompletion";
 
 /** Commands of the server; vscode-languageclient registers them in VS Code under the same names. */
 export const SERVER_EXPLAIN = "hearth.explain";
 export const SERVER_ACCEPTED = "hearth.accepted";
 export const SERVER_REINDEX = "hearth.reindex";
 
+/** What may be asked, with what, and what is answered. */
+export interface Requests {
+  "hearth/search": {
+    params: { query: string; repository?: string; limit?: number };
+    result: { hits: SearchHit[] };
+  };
+  "hearth/why": { params: { id: string }; result: Why | null };
+  "hearth/file": { params: { repository: string; path: string; ref?: string }; result: IndexedFile | null };
+  "hearth/status": { params: object; result: Status };
+  "workspace/executeCommand": { params: { command: string; arguments: unknown[] }; result: unknown };
+}
+
+/** What the server is told of its suggestions; it never answers. */
+export interface Notifications {
+  "hearth/didShowCompletion": { id: string };
+  "hearth/didAcceptCompletion": { id: string };
+  /** UTF-16 code units from the start of the item's text. */
+  "hearth/didPartiallyAcceptCompletion": { id: string; acceptedLength: number };
+  "hearth/didRejectCompletion": { id: string };
+}
+
+/** What the server is told at `initialize` beside the standard parameters. */
+export interface InitializationOptions {
+  data?: string;
+  config?: string;
+  autoIndex?: boolean;
+  repositories?: RepositoryClaim[];
+}
+
+/** A work tree on this machine: the branch that is checked out in it, and where it was cloned from. */
+export interface RepositoryClaim {
+  uri: string;
+  remote?: string;
+  head?: string;
+}
+
 export interface CompletionItem {
   insertText: string;
   range?: Range;
-  command?: { command: string; arguments?: unknown[] };
+  command?: Command;
 }
 
 /** A whole list each time: it replaces the one before it. */
@@ -69,10 +99,6 @@ export interface SearchHit {
   uri?: string;
 }
 
-export interface SearchResult {
-  hits: SearchHit[];
-}
-
 /** A file as indexed. */
 export interface IndexedFile {
   text: string;
@@ -85,6 +111,12 @@ export interface Why {
   requestId: string;
   engine: string;
   model: string;
+  /** Where the engine found the text; empty when it wrote it. */
+  source: string;
+  /** Probability that the text is exactly right, where the engine has one. */
+  confidence: number | null;
+  /** Whether it came without asking an engine again. */
+  reuse: "" | "recycled" | "cached";
   snippets: {
     repository: string;
     path: string;
@@ -113,4 +145,6 @@ export interface Status {
       behind: number | null;
     }[];
   };
+  /** Said by `hearth connect` while the team's server is away. */
+  connected?: false;
 }

@@ -2,7 +2,6 @@
 
 import type * as vscode from "vscode";
 import type { Connection } from "./connection";
-import { DID_PARTIALLY_ACCEPT, DID_SHOW } from "./protocol";
 
 /** Shorter than this nobody has read it (docs/protocol.md). */
 const SHOWN_AFTER_MS = 750;
@@ -45,7 +44,7 @@ export class Reports implements vscode.Disposable {
   /** `length` UTF-16 code units from the start are in the document. */
   partlyTaken(id: string, length: number): void {
     this.note(id);
-    this.connection.notify(DID_PARTIALLY_ACCEPT, { id, acceptedLength: length });
+    this.connection.notify("hearth/didPartiallyAcceptCompletion", { id, acceptedLength: length });
   }
 
   /** All of it was taken; the command of the item tells the server so. */
@@ -61,7 +60,7 @@ export class Reports implements vscode.Disposable {
         this.shown.clear();
       }
       this.shown.add(id);
-      this.connection.notify(DID_SHOW, { id });
+      this.connection.notify("hearth/didShowCompletion", { id });
     }
   }
 }

@@ -3,7 +3,7 @@
 import * as vscode from "vscode";
 import type { Connection } from "./connection";
 import type { IndexedFiles } from "./indexedFiles";
-import { SEARCH, type SearchHit, type SearchResult } from "./protocol";
+import type { SearchHit } from "./protocol";
 
 const WAIT_MS = 150;
 const LIMIT = 30;
@@ -24,7 +24,7 @@ export function search(connection: Connection, files: IndexedFiles): void {
     asking = token;
     pick.busy = true;
     try {
-      const { hits } = await connection.request<SearchResult>(SEARCH, { query, limit: LIMIT }, token.token);
+      const { hits } = await connection.request("hearth/search", { query, limit: LIMIT }, token.token);
       if (asking === token) {
         pick.items = hits.length > 0 ? hits.map(toRow) : [{ label: "Nothing found", alwaysShow: true }];
       }

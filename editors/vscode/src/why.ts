@@ -2,14 +2,19 @@
 
 import * as vscode from "vscode";
 import type { Connection } from "./connection";
-import { WHY, type Why } from "./protocol";
+import type { Why } from "./protocol";
+
+const REUSED = {
+  recycled: "Begun for an earlier key, and used again",
+  cached: "Kept from before, and used again",
+};
 
 export async function showWhy(connection: Connection, id: string): Promise<void> {
   if (id === "") {
     void vscode.window.showInformationMessage("Hearth has not suggested anything yet.");
     return;
   }
-  const why = await connection.request<Why | null>(WHY, { id });
+  const why = await connection.request("hearth/why", { id });
   if (why === null) {
     void vscode.window.showInformationMessage("Hearth no longer knows how this suggestion came about.");
     return;
@@ -22,7 +27,7 @@ export async function showWhy(connection: Connection, id: string): Promise<void>
   });
 }
 
-function describe({ engine, model, snippets, dropped, stages }: Why): string {
+function describe({ requestId, engine, model, source, confidence, reuse, snippets, dropped, stages }: Why): string {
   const used = snippets.map(
     ({ repository, path, commit, startLine, endLine, score, reason }) =>
       `- ${repository} \`${path}:${startLine}-${endLine}\` at ${commit.slice(0, 8)}, score ${score}: ${reason}`,
@@ -31,7 +36,13 @@ function describe({ engine, model, snippets, dropped, stages }: Why): string {
   const times = Object.entries(stages).map(([stage, milliseconds]) => `- ${stage}: ${milliseconds.toFixed(1)} ms`);
   return [
     "# Why this suggestion?",
-    `Engine: ${engine}${model === "" ? "" : `, model ${model}`}`,
+    [
+      `- Engine: ${engine}${model === "" ? "" : `, model ${model}`}`,
+      ...(source === "" ? [] : [`- Found at \`${source}\``]),
+      ...(confidence === null ? [] : [`- Sure to ${(confidence * 100).toFixed(0)} %`]),
+      ...(reuse === "" ? [] : [`- ${REUSED[reuse]}`]),
+      `- Request \`${requestId}\``,
+    ].join("\n"),
     "## Snippets that were used",
     used.length > 0 ? used.join("\n") : "None: the suggestion comes from the file itself.",
     "## Snippets that were left out",

@@ -16,6 +16,8 @@ import type { Connection } from "../connection";
 import {
   type ExplainArguments,
   INLINE_COMPLETION,
+  type Notifications,
+  type Requests,
   SERVER_ACCEPTED,
   SERVER_EXPLAIN,
   STATUS,
@@ -111,8 +113,12 @@ export class LanguageServer implements Connection, vscode.Disposable {
     return this.client?.code2ProtocolConverter.asUri(document.uri) ?? document.uri.toString();
   }
 
-  async request<R>(method: string, params: object, token?: vscode.CancellationToken): Promise<R> {
-    return this.running().sendRequest<R>(method, params, token);
+  async request<M extends keyof Requests>(
+    method: M,
+    params: Requests[M]["params"],
+    token?: vscode.CancellationToken,
+  ): Promise<Requests[M]["result"]> {
+    return this.running().sendRequest<Requests[M]["result"]>(method, params, token);
   }
 
   async stream<R>(
@@ -131,7 +137,7 @@ export class LanguageServer implements Connection, vscode.Disposable {
     }
   }
 
-  notify(method: string, params: object): void {
+  notify<M extends keyof Notifications>(method: M, params: Notifications[M]): void {
     if (this.ready) {
       // A server that dies meanwhile has no use for it.
       this.client?.sendNotification(method, params).catch(() => undefined);

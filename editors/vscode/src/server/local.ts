@@ -3,6 +3,7 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, isAbsolute, join } from "node:path";
 import * as vscode from "vscode";
+import type { InitializationOptions } from "../protocol";
 import { setting } from "../settings";
 import { Unreachable } from "./errors";
 import type { Reached } from "./reached";
@@ -27,7 +28,7 @@ export function reachLocal(): Reached {
   return { server: { command, args: ["lsp", ...setting("server.arguments")] }, options: startOptions() };
 }
 
-function startOptions(): object {
+function startOptions(): InitializationOptions {
   const data = setting("data");
   const config = setting("config");
   return {

@@ -3,14 +3,9 @@
 import { readFile } from "node:fs/promises";
 import { dirname, isAbsolute, join } from "node:path";
 import * as vscode from "vscode";
+import type { RepositoryClaim } from "../protocol";
 
 const MAX_FILE_CHARACTERS = 256 * 1024;
-
-export interface RepositoryClaim {
-  uri: string;
-  remote: string;
-  head: string;
-}
 
 /** Describe the work tree of each open folder that is in one. Nothing is run, git's files are only read. */
 export async function claimRepositories(): Promise<RepositoryClaim[]> {
