@@ -34,7 +34,7 @@ def test_default_install_brings_no_torch_and_no_cuda() -> None:
 
 
 def test_default_install_stays_small() -> None:
-    # Unpacked it is a sixth of the rest, and only a benchmark draws with it.
+    # Unpacked it is a sixth of the rest, and only charts need it.
     assert "plotly" not in locked("base")
     assert "plotly" in locked("dev")
 

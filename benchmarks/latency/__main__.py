@@ -57,7 +57,7 @@ def main() -> int:
     parser = _parser()
     options = parser.parse_args()
     if not can_draw():
-        parser.error('plotly is missing, which draws the page. In a clone of Hearth: pip install ".[bench]"')
+        parser.error('plotly is missing, which draws the page. In a clone of Hearth: pip install ".[charts]"')
     console = Console(stderr=options.json)
     with tempfile.TemporaryDirectory(prefix="hearth-latency-") as scratch:
         place = _prepare(options, Path(scratch))

@@ -27,7 +27,7 @@ _PERCENTILES = ("p50", "p95", "p99")
 
 
 def can_draw() -> bool:
-    """Whether the library that draws is there; the extra ``bench`` brings it."""
+    """Whether the library that draws is there; the extra ``charts`` brings it."""
     return find_spec("plotly") is not None
 
 

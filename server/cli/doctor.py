@@ -7,6 +7,7 @@ import platform
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import attrs
@@ -83,6 +84,8 @@ def _versions() -> Iterator[Finding]:
         yield Finding(Level.OK, "version", text)
     parts = ("pygls", "lsprotocol", "tree-sitter", "aiohttp")
     yield Finding(Level.OK, "libraries", ", ".join(f"{name} {version(name)}" for name in parts))
+    charts = f"plotly {version('plotly')}" if find_spec("plotly") else "none: pages show tables (pip install plotly)"
+    yield Finding(Level.OK, "charts", charts)
 
 
 def _model_server(config: HearthConfig) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, NoReturn
 
 from aiohttp import web
@@ -39,5 +40,5 @@ def refuse(status: int, code: str, message: str, advice: str = "", headers: dict
     Raises:
         web.HTTPError: Always.
     """
-    response = web.json_response(error_body(code, message, advice))
-    raise _ERRORS[status](body=response.body, content_type="application/json", headers=headers)
+    text = json.dumps(error_body(code, message, advice))
+    raise _ERRORS[status](text=text, content_type="application/json", headers=headers)

@@ -22,6 +22,7 @@ from server.accounts.sign_ins import LONGEST_SECONDS, SignIns
 from server.errors import AccountsError, LimitReached, NotPermitted, RequestRefused
 from server.gateway import metrics
 from server.gateway.access import Gatekeeper, SignInRefused, Visitor
+from server.gateway.pages.drawing import Drawing
 from server.gateway.pages.rendering import HEADERS, html, make_templates
 from server.gateway.peers import Peers
 from server.gateway.responses import refuse
@@ -78,14 +79,17 @@ class Desk:
         sign_ins: Who is signed in.
         peers: Tells whether a client is on this machine, and its connection encrypted.
         threads: Where blocking work runs.
+        drawing: What draws charts, if anything does.
     """
 
-    def __init__(self, gate: Gatekeeper, sign_ins: SignIns, peers: Peers, threads: Executor) -> None:
+    def __init__(
+        self, gate: Gatekeeper, sign_ins: SignIns, peers: Peers, threads: Executor, drawing: Drawing | None
+    ) -> None:
         self.gate = gate
         self.sign_ins = sign_ins
         self.threads = threads
         self._peers = peers
-        self._templates = make_templates()
+        self._templates = make_templates(drawing)
         # Forms do not outlive the process: whoever sends an older one is shown a new one.
         self._form_key = secrets.token_bytes(32)
 

@@ -1,33 +1,46 @@
-"""``/static/``: the few files that pages load, all of them its own."""
+"""``/static/``: the few files that pages load, its own and the script that draws charts."""
 
 from __future__ import annotations
 
 import asyncio
 import gzip
+import hashlib
 from dataclasses import dataclass
 from importlib import resources
 
 from aiohttp import web
 
+from server.gateway.pages.drawing import Drawing
 from server.gateway.responses import refuse
 
 _FILES = {
+    "charts.css": "text/css",
+    "charts.js": "text/javascript",
     "hearth.css": "text/css",
     "live.js": "text/javascript",
 }
-_FRESH_SECONDS = 3600
+_OWN = "private, max-age=3600"
+_UNCHANGING = "public, max-age=31536000, immutable"
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
+    content_type: str
     plain: bytes
     packed: bytes
+    tag: str
+    lasting: str
 
 
 class Files:
-    """Hands them out to anybody: there is nothing of the company in them."""
+    """Hands them out to anybody: there is nothing of the company in them.
 
-    def __init__(self) -> None:
+    Args:
+        drawing: The script that draws charts, if there is one.
+    """
+
+    def __init__(self, drawing: Drawing | None) -> None:
+        self._drawing = drawing
         self._read: dict[str, _File] = {}
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
@@ -36,19 +49,26 @@ class Files:
 
     async def _serve(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        if name not in _FILES:
-            refuse(404, "not-found", "There is no such file.")
         if name not in self._read:
-            self._read[name] = await asyncio.to_thread(_load, name)
+            self._read[name] = await asyncio.to_thread(self._load, name)
         file = self._read[name]
-        headers = {"Cache-Control": f"private, max-age={_FRESH_SECONDS}", "Vary": "Accept-Encoding"}
         packed = "gzip" in request.headers.get("Accept-Encoding", "")
+        tag = f"{file.tag}-gzip" if packed else file.tag
+        headers = {"Cache-Control": file.lasting, "ETag": f'"{tag}"', "Vary": "Accept-Encoding"}
+        if any(known.value in {tag, "*"} for known in request.if_none_match or ()):
+            return web.Response(status=304, headers=headers)
         if packed:
             headers["Content-Encoding"] = "gzip"
         body = file.packed if packed else file.plain
-        return web.Response(body=body, content_type=_FILES[name], charset="utf-8", headers=headers)
+        return web.Response(body=body, content_type=file.content_type, charset="utf-8", headers=headers)
 
-
-def _load(name: str) -> _File:
-    plain = resources.files(__package__).joinpath("static", name).read_bytes()
-    return _File(plain, gzip.compress(plain, 6))
+    def _load(self, name: str) -> _File:
+        if name in _FILES:
+            plain = resources.files(__package__).joinpath("static", name).read_bytes()
+            content_type, lasting = _FILES[name], _OWN
+        elif self._drawing is not None and name == self._drawing.name:
+            plain = self._drawing.path.read_bytes()
+            content_type, lasting = "text/javascript", _UNCHANGING
+        else:
+            refuse(404, "not-found", "There is no such file.")
+        return _File(content_type, plain, gzip.compress(plain, 6), hashlib.sha256(plain).hexdigest()[:16], lasting)

@@ -9,6 +9,8 @@ from typing import Any
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from server.gateway.pages.drawing import Drawing
+
 # Referrers within the site are what makes browsers name their origin with forms.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -19,8 +21,8 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _MOST_UNITS = 2
 
 
-def make_templates() -> Environment:
-    """Load the templates of this package."""
+def make_templates(drawing: Drawing | None) -> Environment:
+    """Load the templates of this package; ``drawing`` is what draws their charts, if anything does."""
     templates = Environment(
         loader=PackageLoader(__package__ or "", "templates"),
         autoescape=True,
@@ -30,6 +32,7 @@ def make_templates() -> Environment:
         enable_async=False,
     )
     templates.filters |= {"ago": ago, "moment": moment, "thousands": thousands}
+    templates.globals["drawing"] = drawing
     return templates
 
 

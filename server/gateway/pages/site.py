@@ -10,6 +10,7 @@ from server.accounts import TokenScope
 from server.gateway.pages.accounts import AccountPages
 from server.gateway.pages.audit import AuditPage
 from server.gateway.pages.desk import Desk
+from server.gateway.pages.drawing import find_drawing
 from server.gateway.pages.files import Files
 from server.gateway.pages.overview import Overview
 from server.gateway.pages.repositories import RepositoryPages
@@ -28,8 +29,9 @@ def add_pages(router: web.UrlDispatcher, parts: Parts, peers: Peers, note_refusa
         peers: Tells where requests come from.
         note_refusal: Writes down the address and reason of a sign-in that was refused.
     """
-    desk = Desk(parts.gate, parts.sign_ins, peers, parts.threads)
-    Files().add_routes(router)
+    drawing = find_drawing()
+    desk = Desk(parts.gate, parts.sign_ins, peers, parts.threads, drawing)
+    Files(drawing).add_routes(router)
     sign_in = SignInPage(desk, parts.audit, note_refusal)
     router.add_get("/sign-in", sign_in.ask)
     router.add_post("/sign-in", sign_in.sign_in)

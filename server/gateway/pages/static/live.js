@@ -11,7 +11,10 @@ async function renew(part) {
     if (!answer.ok) return answer.status >= 500;
     const text = await answer.text();
     // Made and escaped by the same templates as the page itself.
-    if (text !== part.shown) part.innerHTML = text;
+    if (text !== part.shown) {
+      part.innerHTML = text;
+      part.dispatchEvent(new Event("renewed", { bubbles: true }));
+    }
     part.shown = text;
   } catch {
     // The server is away for a moment.

@@ -51,12 +51,27 @@ const methods = {
     await page.waitForLoadState();
   },
   async open(name) {
-    await page.locator("summary", { hasText: name }).click();
+    await page.locator("summary", { hasText: name }).first().click();
   },
   async waitForText(text) {
     await page.getByText(text).first().waitFor();
   },
   text: () => page.locator("main").innerText(),
+  /** How many charts are drawn, once all are. */
+  async drawn() {
+    await page.waitForFunction("[...document.querySelectorAll('[data-figure]')].every((plot) => plot.querySelector('.main-svg'))");
+    return page.locator("[data-figure]").count();
+  },
+  /** The text in the charts. */
+  plotted: async () => (await page.locator("[data-figure] text").allTextContents()).join("\n"),
+  /** What a chart tells of the place in its middle. */
+  async pointAt(title) {
+    const plot = page.locator("figure", { hasText: title }).locator(".nsewdrag").first();
+    await plot.hover();
+    const told = page.locator("figure .hoverlayer text").first();
+    await told.waitFor();
+    return (await page.locator("figure .hoverlayer text").allTextContents()).join("\n");
+  },
   /** Everything axe finds wrong, as rule and element. */
   async accessibility() {
     await page.evaluate(axe);
