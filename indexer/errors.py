@@ -12,6 +12,8 @@
     ├── UnknownRepository        no repository of that name is in the index
     ├── NameTaken                two sources would share one name
     ├── DataDirectoryError       the data directory cannot be read or written
+    │   ├── OlderData            an older Hearth made a file of it, and who reads it cannot bring it up to date
+    │   └── NewerData            a newer Hearth made a file of it
     ├── IndexCorrupt             stored files do not agree with each other or cannot be parsed
     ├── IndexBusy                another process is writing to this data directory
     ├── DiskFull                 the index could not be written; what was published before still stands
@@ -110,6 +112,18 @@ class DataDirectoryError(IndexerError):
 
     exit_code = 5
     code = "data-directory"
+
+
+class OlderData(DataDirectoryError):
+    """An older Hearth made a file of it, and whoever only reads it cannot bring it up to date."""
+
+    code = "older-data"
+
+
+class NewerData(DataDirectoryError):
+    """A newer Hearth made a file of it."""
+
+    code = "newer-data"
 
 
 class IndexCorrupt(IndexerError):

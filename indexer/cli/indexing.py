@@ -85,6 +85,7 @@ def _discard(chosen: IndexSettings, jobs: list[IndexJob]) -> list[IndexJob]:
 def _repositories(data: Path) -> list[RepositoryStatus]:
     from indexer.api import overview  # noqa: PLC0415  # start-up time: most runs name their repositories
 
+    worker.upgrade_index(data)
     with overview.open_catalog(data) as catalog:
         return overview.repositories(catalog)
 

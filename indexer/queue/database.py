@@ -8,11 +8,10 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from indexer.errors import IndexCorrupt
+from indexer.schema import Schema
 from indexer.store.database import require_directory, translated
 
 DATABASE = "queue.sqlite"
-SCHEMA_VERSION = 1
 
 _ADVICE = "Move the file away and register the repositories again; the index itself is not affected."
 _BUSY_SECONDS = 10.0
@@ -60,7 +59,9 @@ CREATE TABLE delivery (
   seen_at REAL NOT NULL,
   UNIQUE (forge, name)
 );
+INSERT INTO meta VALUES ('turn', 0);
 """
+SCHEMA = Schema(_TABLES, advice=_ADVICE)
 
 
 class QueueDatabase:
@@ -81,7 +82,7 @@ class QueueDatabase:
                 # What was accepted must survive a power cut: nobody sends it a second time.
                 self._connection.execute("PRAGMA synchronous = FULL")
             with self.transaction() as connection:
-                self._prepare(connection)
+                SCHEMA.prepare(connection, data / DATABASE)
         except BaseException:
             self._connection.close()
             raise
@@ -98,7 +99,7 @@ class QueueDatabase:
         Raises:
             DiskFull: Nothing of the block was written.
             IndexBusy: Another process holds the file for too long.
-            IndexCorrupt: The file is damaged, or of another version.
+            IndexCorrupt: The file is damaged.
             DataDirectoryError: The file cannot be used.
         """
         with self._lock, self._translated():
@@ -122,24 +123,6 @@ class QueueDatabase:
         """Return what differs when another connection has written since, or this one."""
         with self.reading() as connection:
             return int(connection.execute("PRAGMA data_version").fetchone()[0]), connection.total_changes
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
-            for statement in _TABLES.split(";\n"):
-                connection.execute(statement)
-            connection.executemany("INSERT INTO meta VALUES (?, ?)", [("schema", SCHEMA_VERSION), ("turn", 0)])
-        try:
-            row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-        except sqlite3.OperationalError as error:
-            if "no such table" not in str(error):
-                raise
-            row = None
-        if row is None or row[0] != SCHEMA_VERSION:
-            found = "no version" if row is None else f"version {row[0]}"
-            raise IndexCorrupt(
-                f"{self.data / DATABASE} has tables of {found}, this Hearth needs version {SCHEMA_VERSION}",
-                advice=_ADVICE,
-            )
 
     def _translated(self) -> contextlib.AbstractContextManager[None]:
         return translated(self.data, DATABASE, _ADVICE)

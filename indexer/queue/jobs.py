@@ -27,6 +27,8 @@ class JobKind(enum.StrEnum):
 
     INDEX = "index"
     REMOVE = "remove"
+    RENEW = "renew"
+    """Index again what is in the index and not registered."""
 
 
 class JobState(enum.StrEnum):

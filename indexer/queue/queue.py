@@ -123,6 +123,13 @@ class Queue:
                 raise _unknown(repository, registry.listed(connection))
             return jobs.enqueue(connection, repository, refs, reason=reason, delay_seconds=delay_seconds)
 
+    def renew(self, repository: str) -> None:
+        """Ask for a repository of the index to be brought up to date, registered or not."""
+        with self._database.transaction() as connection:
+            registered = registry.find(connection, repository) is not None
+            kind = JobKind.INDEX if registered else JobKind.RENEW
+            jobs.enqueue(connection, repository, ("",), kind=kind, reason="upgrade")
+
     def enqueue_due_polls(self) -> list[str]:
         """Ask for all repositories whose poll interval has passed; returns their names."""
         with self._database.transaction() as connection:

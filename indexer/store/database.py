@@ -10,13 +10,13 @@ import contextlib
 import errno
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from indexer.errors import DataDirectoryError, DiskFull, IndexBusy, IndexCorrupt, IndexerError
+from indexer.schema import Schema
 
 DATABASE = "hearth.sqlite"
-SCHEMA_VERSION = 2
 REBUILD_ADVICE = "Build it again with: hearth index --rebuild REPO"
 
 _BUSY_MS = 10_000
@@ -134,11 +134,53 @@ CREATE TABLE segment (
 CREATE TABLE pending (first_blob INTEGER PRIMARY KEY, last_blob INTEGER NOT NULL);
 -- Blobs that no publication may refer to any more, and since when.
 CREATE TABLE candidate (blob_id INTEGER PRIMARY KEY, since REAL NOT NULL);
+INSERT INTO meta VALUES ('generation', 1), ('next_blob', 1), ('next_chunk', 1);
 """
+_DERIVED = ("lexical", "vectors", "corpora")
+# What was stored before this version must not be shown: it may hold secrets. Repositories and refs stay.
+_KEPT_FROM = 2
+_FORGET_CONTENT = """
+UPDATE ref SET commit_id = '', options = '', state = 'pending', files = 0, chunks = 0, skipped = 0, indexed_at = 0,
+  corpus = '', error = 'an older version of Hearth indexed it; it has to be indexed anew';
+DELETE FROM file;
+DELETE FROM skip;
+DELETE FROM tag;
+DELETE FROM segment;
+DELETE FROM pending;
+DELETE FROM candidate;
+DELETE FROM import;
+DELETE FROM symbol;
+DELETE FROM chunk;
+DELETE FROM content;
+DELETE FROM blob;
+UPDATE meta SET value = value + 1 WHERE key = 'generation';
+"""
+SCHEMA = Schema(
+    _TABLES,
+    steps=(
+        """
+-- Where the text of a blob had a secret, of which nothing is kept.
+CREATE TABLE secret (
+  blob_id INTEGER NOT NULL,
+  line INTEGER NOT NULL,
+  rule TEXT NOT NULL,
+  PRIMARY KEY (blob_id, line, rule)
+) WITHOUT ROWID;
+"""
+        + _FORGET_CONTENT,
+    ),
+    advice=REBUILD_ADVICE,
+)
+_UPGRADE = "Bring it up to date with: hearth index. The team's server does so when it starts."
 
 
 def connect_writer(data: Path) -> sqlite3.Connection:
-    """Open or create the database for the one process that writes. Raises the errors of :func:`translated`."""
+    """Open or create the database for the one process that writes, and bring an older one up to date.
+
+    Raises:
+        NewerData: A newer Hearth made it.
+        IndexerError: See :func:`translated`.
+    """
     path = data / DATABASE
     with translated(data):
         connection = sqlite3.connect(path, timeout=_BUSY_MS / 1000, isolation_level=None)
@@ -150,12 +192,12 @@ def connect_writer(data: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA temp_store = MEMORY")
             # A secret that newer rules find must not stay behind in free pages.
             connection.execute("PRAGMA secure_delete = ON")
-            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
-                connection.executescript(f"BEGIN; {_TABLES}")
-                values = {"schema": SCHEMA_VERSION, "generation": 1, "next_blob": 1, "next_chunk": 1}
-                connection.executemany("INSERT INTO meta VALUES (?, ?)", values.items())
-                connection.execute("COMMIT")
-            check_version(connection, data)
+            connection.execute("BEGIN IMMEDIATE")
+            if 0 < SCHEMA.found(connection, path) < _KEPT_FROM:
+                # Before the rows that speak of it: killed in between, the next one comes here again.
+                _remove(data, _DERIVED)
+            SCHEMA.prepare(connection, path)
+            connection.execute("COMMIT")
         except BaseException:
             connection.close()
             raise
@@ -163,7 +205,13 @@ def connect_writer(data: Path) -> sqlite3.Connection:
 
 
 def connect_reader(data: Path) -> sqlite3.Connection | None:
-    """Open the database for reading; ``None`` while nothing was ever indexed there."""
+    """Open the database for reading; ``None`` while nothing was ever indexed there.
+
+    Raises:
+        OlderData: An older Hearth made it, and no writer has brought it up to date.
+        NewerData: A newer Hearth made it.
+        IndexerError: See :func:`translated`.
+    """
     path = data / DATABASE
     with translated(data):
         if not path.exists():
@@ -178,10 +226,10 @@ def connect_reader(data: Path) -> sqlite3.Connection | None:
         try:
             connection.execute("PRAGMA cache_size = -32768")
             connection.execute("PRAGMA mmap_size = 1073741824")
-            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+            if SCHEMA.found(connection, path) == 0:
                 connection.close()  # The first run was killed before it made the tables.
                 return None
-            check_version(connection, data)
+            SCHEMA.require(connection, path, _UPGRADE)
         except BaseException:
             connection.close()
             raise
@@ -193,9 +241,7 @@ def discard_index(data: Path) -> None:
     with translated(data):
         for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"):
             (data / name).unlink(missing_ok=True)
-        for name in ("lexical", "vectors", "corpora"):
-            if (data / name).exists():
-                shutil.rmtree(data / name)
+        _remove(data, _DERIVED)
 
 
 def require_directory(data: Path) -> None:
@@ -205,20 +251,10 @@ def require_directory(data: Path) -> None:
             raise DataDirectoryError(f"{data} is a file, not a directory", advice="Choose another with --data DIR.")
 
 
-def check_version(connection: sqlite3.Connection, data: Path) -> None:
-    """Raise IndexCorrupt unless the tables are those of this version of Hearth."""
-    try:
-        row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-    except sqlite3.OperationalError as error:
-        if "no such table" not in str(error):
-            raise
-        row = None
-    if row is None or row[0] != SCHEMA_VERSION:
-        found = "no version" if row is None else f"version {row[0]}"
-        raise IndexCorrupt(
-            f"{data / DATABASE} has tables of {found}, this Hearth needs version {SCHEMA_VERSION}",
-            advice=REBUILD_ADVICE,
-        )
+def _remove(data: Path, directories: Iterable[str]) -> None:
+    for name in directories:
+        if (data / name).exists():
+            shutil.rmtree(data / name)
 
 
 @contextlib.contextmanager

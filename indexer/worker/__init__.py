@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from indexer.store.database import discard_index
 from indexer.worker.process import spawn, spawn_async
+from indexer.worker.upgrade import upgrade_index
 
 if TYPE_CHECKING:
     from indexer.worker.job import run_job
 
-__all__ = ["discard_index", "run_job", "spawn", "spawn_async"]
+__all__ = ["discard_index", "run_job", "spawn", "spawn_async", "upgrade_index"]
 
 
 def __getattr__(name: str) -> object:

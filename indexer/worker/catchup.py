@@ -1,4 +1,4 @@
-"""What was missed while nobody was listening: spools of hooks, and refs that moved."""
+"""What was missed while nobody was listening: spools of hooks, refs that moved, and what an upgrade took away."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from indexer.diff import GitSource, is_url
 from indexer.errors import IndexerError, RefNotFound
 from indexer.queue import Queue, Repository
 from indexer.queue.spool import open_for_news, read
+from indexer.types import IndexJob, IndexState
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +27,29 @@ def catch_up(data: Path, queue: Queue) -> list[str]:
             queue.enqueue(repository.name, reason="start")
             missed.append(repository.name)
     return missed
+
+
+def ask_for_outdated(data: Path, queue: Queue) -> list[str]:
+    """Ask for every repository that lost what it showed in an upgrade; returns their names.
+
+    Also for those that are not registered: nobody else would look at them again.
+    """
+    with overview.open_catalog(data) as catalog:
+        names = [
+            status.name
+            for status in overview.repositories(catalog)
+            if any(ref.state is IndexState.PENDING and ref.error for ref in status.refs)
+        ]
+    for name in names:
+        queue.renew(name)
+    return names
+
+
+def indexed_job(data: Path, name: str) -> IndexJob | None:
+    """Return what indexes again the refs of a repository that is in the index; None when it is there no longer."""
+    with overview.open_catalog(data) as catalog:
+        found = next((status for status in overview.repositories(catalog) if status.name == name), None)
+    return IndexJob(found.source, name, tuple(ref.ref for ref in found.refs)) if found else None
 
 
 def collect_spools(queue: Queue) -> list[str]:

@@ -23,9 +23,10 @@ from indexer.errors import IndexBusy, IndexerError
 from indexer.queue import Claim, JobKind, Queue, Repository
 from indexer.store.lock import dispatcher_lock
 from indexer.types import IndexJob, IndexReport, Progress, RemoteAccess
-from indexer.worker.catchup import catch_up, collect_spools
+from indexer.worker.catchup import ask_for_outdated, catch_up, collect_spools, indexed_job
 from indexer.worker.events import Request
 from indexer.worker.process import BACKGROUND_NICENESS, WorkerProcess
+from indexer.worker.upgrade import upgrade_index
 
 _log = logging.getLogger(__name__)
 
@@ -159,7 +160,9 @@ class Dispatcher:
 
     async def _start(self) -> None:
         """See to what was claimed by a killed dispatcher, and to what was missed while there was none."""
+        await asyncio.to_thread(upgrade_index, self._data)
         await asyncio.to_thread(self._queue.recover)
+        await asyncio.to_thread(ask_for_outdated, self._data, self._queue)
         await asyncio.to_thread(catch_up, self._data, self._queue)
         await self._chores()
 
@@ -245,6 +248,8 @@ class Dispatcher:
     def _job(self, claim: Claim) -> IndexJob | None:
         if claim.kind is JobKind.REMOVE:
             return IndexJob(claim.repository, remove=True)
+        if claim.kind is JobKind.RENEW:
+            return indexed_job(self._data, claim.repository)
         repository = self._queue.repository(claim.repository)
         if repository is None:
             return None

@@ -13,16 +13,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from indexer.errors import IndexCorrupt
+from indexer.schema import Schema
 from server.accounts.private import open_private
 from server.accounts.tokens import TokenScope, digest, new_secret
 from server.accounts.values import Directory, Token
 from server.errors import AccountsError
 
 FILE_NAME = "accounts.sqlite"
-_VERSION = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
 _PATTERN = re.compile(r"[^\s\x00-\x1f]{1,256}")
-_SCHEMA = """
+_ADVICE = "Check its permissions. If it is damaged, restore it from a backup; the index is not affected."
+_TABLES = """
 CREATE TABLE users (name TEXT PRIMARY KEY, created REAL NOT NULL) STRICT;
 CREATE TABLE members (
     group_name TEXT NOT NULL, user_name TEXT NOT NULL REFERENCES users (name) ON DELETE CASCADE,
@@ -36,6 +38,7 @@ CREATE TABLE tokens (
     scopes TEXT NOT NULL, created REAL NOT NULL, expires REAL NOT NULL, revoked REAL NOT NULL
 ) STRICT;
 """
+SCHEMA = Schema(_TABLES, in_header=True, advice=_ADVICE)
 
 
 class Accounts:
@@ -46,6 +49,7 @@ class Accounts:
 
     Raises:
         AccountsError: The file cannot be used.
+        NewerData: A newer Hearth made it.
     """
 
     def __init__(self, data: Path) -> None:
@@ -57,11 +61,8 @@ class Accounts:
             data.mkdir(parents=True, exist_ok=True)
             self._database = open_private(self._path)
             self._prepare()
-        except (OSError, sqlite3.Error) as error:
-            raise AccountsError(
-                f"{self._path} cannot be used: {error}",
-                advice="Check its permissions. If it is damaged, restore it from a backup; the index is not affected.",
-            ) from error
+        except (OSError, sqlite3.Error, IndexCorrupt) as error:
+            raise AccountsError(f"{self._path} cannot be used: {error}", advice=_ADVICE) from error
 
     def __enter__(self) -> Self:
         return self
@@ -192,16 +193,7 @@ class Accounts:
         database.execute("PRAGMA foreign_keys = ON")
         database.execute("PRAGMA busy_timeout = 5000")
         with self._transaction():
-            (version,) = database.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                for statement in filter(str.strip, _SCHEMA.split(";")):
-                    database.execute(statement)
-                database.execute(f"PRAGMA user_version = {_VERSION}")
-            elif version != _VERSION:
-                raise AccountsError(
-                    f"{self._path} is of version {version}, and this Hearth knows version {_VERSION}",
-                    advice="Run the newer Hearth that wrote it.",
-                )
+            SCHEMA.prepare(database, self._path)
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:

@@ -7,12 +7,14 @@ import logging
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import attrs
 
 from indexer import worker
+from indexer.errors import IndexerError
 from indexer.types import IndexJob, IndexReport, Progress
 from server.cli.assembly import assemble
 from server.cli.warmup import warm_up
@@ -58,6 +60,8 @@ def services_factory(
             chosen = load(options.config, data=options.data or config.data.directory).config
         elif options.data is not None:
             chosen = attrs.evolve(config, data=attrs.evolve(config.data, directory=options.data))
+        with suppress(IndexerError):  # Whatever is wrong is said by what opens it next.
+            worker.upgrade_index(chosen.data.directory)
         program = assemble(chosen, tolerant=True)
 
         def run_index_job(job: IndexJob) -> AsyncIterator[Progress | IndexReport]:

@@ -17,6 +17,7 @@ import attrs
 from indexer.errors import IndexerError
 from indexer.queue import Queue
 from indexer.queue.registration import configured_repositories
+from indexer.worker import upgrade_index
 from indexer.worker.dispatch import Dispatcher, JobEvent
 from server.accounts import Accounts
 from server.accounts.sign_ins import SignIns
@@ -83,7 +84,7 @@ async def _serve(config: HearthConfig) -> None:
         certificate = Certificate(config.server.tls) if config.server.tls.certificate else None
         audit = Audit(config.data.directory, config.server.audit)
         stack.callback(audit.close)
-        program = await asyncio.to_thread(assemble, config, tolerant=True)
+        program = await asyncio.to_thread(_assemble, config)
         stack.push_async_callback(program.close)
         threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="hearth-serve")
         stack.callback(threads.shutdown, wait=False, cancel_futures=True)
@@ -134,6 +135,15 @@ async def _serve(config: HearthConfig) -> None:
             await serve_until_signal(
                 make_application(parts), sessions, config.server, certificate=certificate, listening=_say
             )
+
+
+def _assemble(config: HearthConfig) -> Program:
+    """Put the program together on an index that this Hearth can read."""
+    try:
+        upgrade_index(config.data.directory)
+    except IndexerError as error:
+        _log.error("the index cannot be brought up to date: %s", error)
+    return assemble(config, tolerant=True)
 
 
 @dataclass

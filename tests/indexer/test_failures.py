@@ -86,9 +86,9 @@ def damage_middle_of_database(data: Path) -> None:
         file.write(b"\xff" * (path.stat().st_size - 4096))
 
 
-def another_version(data: Path) -> None:
+def no_version(data: Path) -> None:
     connection = sqlite3.connect(data / "hearth.sqlite")
-    connection.execute("UPDATE meta SET value = 999 WHERE key = 'schema'")
+    connection.execute("DELETE FROM meta WHERE key = 'schema'")
     connection.commit()
     connection.close()
 
@@ -115,7 +115,7 @@ def remove_vectors(data: Path) -> None:
     [
         damage_database,
         damage_middle_of_database,
-        another_version,
+        no_version,
         damage_lexical,
         remove_lexical,
         damage_vectors,

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from indexer.errors import IndexCorrupt, NameTaken, UnknownRepository
+from indexer.errors import IndexCorrupt, NameTaken, NewerData, UnknownRepository
 from indexer.queue import Claim, JobKind, JobState, Origin, Queue, Repository
-from indexer.queue.database import DATABASE
+from indexer.queue.database import DATABASE, SCHEMA
 from indexer.queue.jobs import MOST_BACKOFF_SECONDS, backoff_seconds
 
 ATTEMPTS = 3
@@ -257,3 +258,16 @@ def test_changes_are_seen_across_connections_and_within_one(data: Path, queue: Q
     assert (after := queue.changes()) != seen
     queue.enqueue("shop", ("dev",), reason="push")
     assert queue.changes() != after
+
+
+def test_an_upgrade_keeps_every_repository_and_job(data: Path, queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue.enqueue("shop", ("main",), reason="push")
+    before = queue.repositories(), queue.jobs()
+    queue.close()
+    step = "ALTER TABLE repository ADD COLUMN note TEXT NOT NULL DEFAULT '';\n"
+    monkeypatch.setattr("indexer.queue.database.SCHEMA", replace(SCHEMA, steps=(*SCHEMA.steps, step)))
+    with Queue(data) as upgraded:
+        assert (upgraded.repositories(), upgraded.jobs()) == before
+    monkeypatch.setattr("indexer.queue.database.SCHEMA", SCHEMA)
+    with pytest.raises(NewerData, match=DATABASE):
+        Queue(data)

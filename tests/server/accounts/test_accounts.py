@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import stat
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from indexer.errors import NewerData
 from server.accounts import Accounts, TokenScope
-from server.accounts.store import FILE_NAME
+from server.accounts.store import FILE_NAME, SCHEMA
 from server.accounts.tokens import is_well_formed, new_secret
 from server.errors import AccountsError
 
@@ -123,4 +125,23 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(accounts: Accounts) 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"this is no database " * 500)
     with pytest.raises(AccountsError, match=FILE_NAME):
+        Accounts(tmp_path)
+
+
+def test_an_upgrade_keeps_every_account_or_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Accounts(tmp_path) as accounts:
+        accounts.add_user("ana", ["backend"])
+        accounts.add_to_group("backend", repositories=["shop"])
+        accounts.add_token("ana", EDITOR, label="laptop")
+        before = accounts.directory()
+    step = "ALTER TABLE users ADD COLUMN mail TEXT NOT NULL DEFAULT '';\n"
+    failing = replace(SCHEMA, steps=(*SCHEMA.steps, step, "UPDATE nothing SET there = 1;\n"))
+    monkeypatch.setattr("server.accounts.store.SCHEMA", failing)
+    with pytest.raises(AccountsError, match="nothing"):
+        Accounts(tmp_path)
+    monkeypatch.setattr("server.accounts.store.SCHEMA", replace(SCHEMA, steps=(*SCHEMA.steps, step)))
+    with Accounts(tmp_path) as accounts:
+        assert accounts.directory() == before
+    monkeypatch.setattr("server.accounts.store.SCHEMA", SCHEMA)
+    with pytest.raises(NewerData, match=FILE_NAME):
         Accounts(tmp_path)
