@@ -66,13 +66,15 @@ class Caller:
 
     Attributes:
         user: Who asks; for records, never sent to a model server.
-        team: Chooses the model where teams have their own.
+        team: Chooses the model where teams have their own, and tells metrics apart.
         tenant: Requests of one tenant may share what a model server keeps of prompts; those of two never do.
+        editor: Which editor it is, by one of a few names; for metrics.
     """
 
     user: str = ""
     team: str = ""
     tenant: str = ""
+    editor: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ async def _serve(config: HearthConfig) -> None:
             shared.published_repositories,
             RateLimits(config.server.limits),
             everyone_reads=config.server.everyone_reads,
-            teams=tuple(config.engine.vllm.teams),
+            teams=tuple(dict.fromkeys((*config.engine.vllm.teams, *config.server.teams))),
         )
         parts = Parts(
             config=config.server,

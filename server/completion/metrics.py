@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Histogram
 
-from server.engine.metrics import SECONDS
+from server.engine.metrics import SECONDS, StageHistograms
 
-STAGE_SECONDS = Histogram(
-    "hearth_completion_stage_seconds", "Time of one stage of a completion.", ["stage"], buckets=SECONDS
-)
+_WHO = ["engine", "model", "editor", "team"]
+
+STAGE_SECONDS = StageHistograms("hearth_completion", "a completion")
 FIRST_TEXT_SECONDS = Histogram(
     "hearth_completion_first_text_seconds",
     "Time from the request to the first text that can be shown.",
@@ -40,25 +40,21 @@ SPECULATIVE = Counter(
     "hearth_completion_speculative_requests_total",
     "Requests to a model begun when a suggestion was taken, before an editor asked for the next one.",
 )
-GENERATED_TOKENS = Counter(
-    "hearth_completion_tokens_total", "Tokens that engines generated for completions.", ["engine", "model"]
-)
+GENERATED_TOKENS = Counter("hearth_completion_tokens_total", "Tokens that engines generated for completions.", _WHO)
 SHOWN_TOKENS = Counter(
     "hearth_completion_shown_tokens_total",
     "Tokens of suggestions that an editor reported as shown.",
-    ["engine", "model"],
+    _WHO,
 )
-ACCEPTED_TOKENS = Counter(
-    "hearth_completion_accepted_tokens_total", "Tokens of what was taken of suggestions.", ["engine", "model"]
-)
+ACCEPTED_TOKENS = Counter("hearth_completion_accepted_tokens_total", "Tokens of what was taken of suggestions.", _WHO)
 WASTED_TOKENS = Counter(
     "hearth_completion_wasted_tokens_total",
     "Tokens of completions that never were in a whole answer: cancelled, failed, empty, unread or speculative.",
-    ["engine", "model", "reason"],
+    [*_WHO, "reason"],
 )
-SHOWN = Counter("hearth_suggestions_shown_total", "Suggestions that an editor reported as shown.", ["engine"])
-ACCEPTED = Counter("hearth_suggestions_accepted_total", "Suggestions taken, wholly or in part.", ["engine", "extent"])
-REJECTED = Counter("hearth_suggestions_rejected_total", "Suggestions that were shown and turned down.", ["engine"])
+SHOWN = Counter("hearth_suggestions_shown_total", "Suggestions that an editor reported as shown.", _WHO)
+ACCEPTED = Counter("hearth_suggestions_accepted_total", "Suggestions taken, wholly or in part.", [*_WHO, "extent"])
+REJECTED = Counter("hearth_suggestions_rejected_total", "Suggestions that were shown and turned down.", _WHO)
 ACCEPTED_CHARACTERS = Counter(
-    "hearth_suggestions_accepted_characters_total", "Characters of suggestions that were taken.", ["engine"]
+    "hearth_suggestions_accepted_characters_total", "Characters of suggestions that were taken.", _WHO
 )

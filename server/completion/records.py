@@ -11,8 +11,8 @@ from prometheus_client import Counter
 from server.completion import metrics
 from server.context import Dropped
 from server.correlation import new_request_id
-from server.engine.metrics import model_label
-from server.types import Snippet
+from server.engine.metrics import caller_labels, model_label
+from server.types import Caller, Snippet
 
 MAX_RECORDS = 512
 
@@ -64,6 +64,7 @@ class SuggestionRecord:
     """
 
     id: str = field(default_factory=new_request_id)
+    caller: Caller = field(default_factory=Caller)
     making: Making = field(default_factory=Making)
     reuse: Reuse = Reuse.NONE
     outcome: Outcome = Outcome.RUNNING
@@ -80,6 +81,11 @@ class SuggestionRecord:
         return self.making.engine
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """Engine, model, editor and team, as metrics name them."""
+        return self.engine, model_label(self.making.model or self.engine), *caller_labels(self.caller)
+
+    @property
     def characters(self) -> int:
         """Length of the text."""
         return len(self.text)
@@ -93,9 +99,7 @@ class SuggestionRecord:
     def count_tokens(self, counter: Counter, characters: int) -> None:
         """Count some of its text in tokens, as many as the whole text it is a part of took for as many characters."""
         if self.making.tokens_per_character:
-            counter.labels(self.engine, model_label(self.making.model)).inc(
-                characters * self.making.tokens_per_character
-            )
+            counter.labels(*self.labels).inc(characters * self.making.tokens_per_character)
 
 
 class SuggestionRecords:
@@ -124,7 +128,7 @@ class SuggestionRecords:
         record = self.get(identifier)
         if record is not None and not record.shown:
             record.shown = True
-            metrics.SHOWN.labels(record.engine).inc()
+            metrics.SHOWN.labels(*record.labels).inc()
             if record.outcome is not Outcome.RUNNING:
                 record.count_tokens(metrics.SHOWN_TOKENS, record.characters)
 
@@ -132,7 +136,7 @@ class SuggestionRecords:
         """The user took all of it. Editors may report this twice (notification and command); it counts once."""
         record = self.get(identifier)
         if record is not None and record.accepted_characters < record.characters:
-            metrics.ACCEPTED.labels(record.engine, "whole").inc()
+            metrics.ACCEPTED.labels(*record.labels, "whole").inc()
             self._accept(record, record.characters)
 
     def note_partially_accepted(self, identifier: str, characters: int) -> None:
@@ -140,7 +144,7 @@ class SuggestionRecords:
         record = self.get(identifier)
         if record is not None and record.accepted_characters < min(characters, record.characters):
             if record.accepted_characters == 0:
-                metrics.ACCEPTED.labels(record.engine, "part").inc()
+                metrics.ACCEPTED.labels(*record.labels, "part").inc()
             self._accept(record, min(characters, record.characters))
 
     def note_rejected(self, identifier: str) -> None:
@@ -148,10 +152,10 @@ class SuggestionRecords:
         record = self.get(identifier)
         if record is not None and not record.rejected and record.accepted_characters == 0:
             record.rejected = True
-            metrics.REJECTED.labels(record.engine).inc()
+            metrics.REJECTED.labels(*record.labels).inc()
 
     def _accept(self, record: SuggestionRecord, characters: int) -> None:
         more = characters - record.accepted_characters
-        metrics.ACCEPTED_CHARACTERS.labels(record.engine).inc(more)
+        metrics.ACCEPTED_CHARACTERS.labels(*record.labels).inc(more)
         record.count_tokens(metrics.ACCEPTED_TOKENS, more)
         record.accepted_characters = characters

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from server.completion import metrics
 from server.completion.continuation import Start, may_fit, plain, rest_of
@@ -19,6 +20,7 @@ from server.config import CompletionConfig
 from server.context import GatheredContext, RecentEdit
 from server.correlation import REQUEST_ID
 from server.engine.ladder import LadderStream
+from server.engine.metrics import StageTimes
 from server.engine.timing import DeltaTimes
 from server.errors import EngineError
 from server.types import CompletionRequest, Delta, Engine, Rung
@@ -95,7 +97,7 @@ class Run:
         self.task = task
         self.start = Start.of(task.request)
         self.making = Making(request_id=task.request.request_id)
-        self.usage = Usage(speculative=task.speculative, tally=tally)
+        self.usage = Usage(speculative=task.speculative, tally=tally, caller=task.request.caller)
         self.said = Draft("")
         self.stand_in = stand_in
         self.asked = False
@@ -114,7 +116,8 @@ class Run:
         self._cursor = cursor_of(task.request, max_lines=config.max_lines)
         self._raw = ""
         self._awaited: str | None = None
-        self._times = DeltaTimes(metrics.STAGE_SECONDS.labels("per_token"))
+        self._stages = StageTimes(metrics.STAGE_SECONDS, task.request.caller)
+        self._times = DeltaTimes(partial(self._stages.note, "per_token"))
         self._news = asyncio.Event()
         self._interest = _Interest()
         self._loop = asyncio.get_running_loop()
@@ -323,6 +326,7 @@ class Run:
             self.making.stages["per_token"] = round(self._times.seconds_per_token * 1000, 3)
         self.usage.engine, self.usage.model = self.making.engine, self.making.model
         self.usage.count()
+        self._stages.count(self.making.model or self.making.engine)
         if self.cancelled or self.error is not None:
             self.usage.waste("cancelled" if self.cancelled else "failed")
         self._tell()
@@ -342,5 +346,5 @@ class Run:
 
     def _note(self, name: str, seconds: float) -> None:
         self.making.stages[name] = round(seconds * 1000, 3)
-        metrics.STAGE_SECONDS.labels(name).observe(seconds)
+        self._stages.note(name, seconds)
         log.debug("%s took %.3f ms", name, seconds * 1000)

@@ -88,7 +88,7 @@ class CompletionService:
             document: Names the document among those of all sessions; empty when nothing will follow this request.
             lead: What the editor shows before the suggestion as a part of it.
         """
-        record = SuggestionRecord(id=usable_request_id(request.request_id), lead=lead)
+        record = SuggestionRecord(id=usable_request_id(request.request_id), caller=request.caller, lead=lead)
         task = Task(
             request=replace(self._fill_in(request), request_id=record.id),
             recent_edits=recent_edits,

@@ -15,6 +15,7 @@ from server.completion.continuation import rest_of
 from server.completion.postprocess import Draft, cursor_of, fit
 from server.completion.records import Making, Outcome, Reuse, SuggestionRecord
 from server.completion.running import Run
+from server.engine.metrics import StageTimes
 from server.types import CompletionRequest
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class Suggestion:
         self._sources = sources
         self._cursor = cursor_of(request)
         self._started = time.perf_counter()
+        self._stages = StageTimes(metrics.STAGE_SECONDS, request.caller)
         self._final: Draft | None = None
         self._fitting = 0.0
         self._standing_in = False
@@ -196,6 +198,8 @@ class Suggestion:
     def _time_first_text(self) -> None:
         seconds = time.perf_counter() - self._started
         metrics.FIRST_TEXT_SECONDS.labels(self._record.engine).observe(seconds)
+        if "first_text" not in self._record.stages:
+            self._note("first_text", seconds)
 
     def _update(self, draft: Draft, *, final: bool) -> SuggestionUpdate:
         self._record.text = draft.text
@@ -211,11 +215,13 @@ class Suggestion:
         record.end(outcome)
         if self._standing_in:
             metrics.STAND_INS.labels("left").inc()
-        seconds = time.perf_counter() - self._started
-        record.stages["total"] = round(seconds * 1000, 3)
-        metrics.STAGE_SECONDS.labels("total").observe(seconds)
+        self._note("total", time.perf_counter() - self._started)
         metrics.COMPLETIONS.labels(record.engine or "none", outcome.value).inc()
         if record.text:
-            record.stages["fit"] = round(self._fitting * 1000, 3)
-            metrics.STAGE_SECONDS.labels("fit").observe(self._fitting)
+            self._note("fit", self._fitting)
+        self._stages.count(record.making.model or record.engine)
         log.debug("suggestion %s, made by request %s", outcome.value, record.making.request_id or "none")
+
+    def _note(self, stage: str, seconds: float) -> None:
+        self._record.stages[stage] = round(seconds * 1000, 3)
+        self._stages.note(stage, seconds)

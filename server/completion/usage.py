@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from server.completion import metrics
-from server.engine.metrics import model_label
+from server.engine.metrics import caller_labels, model_label
+from server.types import Caller
 
 _KEEP = 0.97
 
@@ -32,6 +33,7 @@ class Usage:
     seen: bool = False
     """Whether its text was part of a whole answer."""
     model: str = ""
+    caller: Caller = field(default_factory=Caller)
     speculative: bool = False
     """Whether nobody has asked for it yet."""
     tally: Tally = field(default_factory=Tally)
@@ -40,7 +42,7 @@ class Usage:
     def count(self) -> None:
         """The engine has ended: count what it generated."""
         if self.tokens:
-            metrics.GENERATED_TOKENS.labels(self.engine, model_label(self.model)).inc(self.tokens)
+            metrics.GENERATED_TOKENS.labels(*self._labels).inc(self.tokens)
             self.tally.generated = _KEEP * self.tally.generated + self.tokens
             self.tally.wasted *= _KEEP
 
@@ -49,5 +51,9 @@ class Usage:
         if not self.seen and not self._wasted and self.tokens:
             self._wasted = True
             reason = "speculative" if self.speculative else reason
-            metrics.WASTED_TOKENS.labels(self.engine, model_label(self.model), reason).inc(self.tokens)
+            metrics.WASTED_TOKENS.labels(*self._labels, reason).inc(self.tokens)
             self.tally.wasted += self.tokens
+
+    @property
+    def _labels(self) -> tuple[str, ...]:
+        return self.engine, model_label(self.model or self.engine), *caller_labels(self.caller)

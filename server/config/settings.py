@@ -296,6 +296,12 @@ class ServerConfig:
         validator=_networks,
     )
     everyone_reads: bool = _setting(False, "Whether every user may read every repository, whatever the groups say.")
+    teams: tuple[str, ...] = _setting(
+        (),
+        "Groups that latency and usage are told apart by, beside those of [engine.vllm.teams]; who is in several "
+        "counts for the first of all these.",
+        validators.max_len(64),
+    )
     drain_seconds: float = _setting(
         20.0, "How long running suggestions may take to end when the server is stopped.", _between(0.0, 3600.0)
     )

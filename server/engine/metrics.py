@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
+
+from server.types import Caller
 
 SECONDS = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.0125, 0.015, 0.0175, 0.02),
@@ -23,8 +25,72 @@ STEPS = Counter(
 )
 LADDERS = Gauge("hearth_ladders", "Ladders of engines in this process by the engine they stand on.", ["engine"])
 
+PROMPT_TOKENS = Counter(
+    "hearth_engine_prompt_tokens_total",
+    "Tokens of the prompts that model servers accepted, also of requests that were cancelled later.",
+    ["engine", "task", "model", "editor", "team"],
+)
+
+_NONE = "none"
 _MAX_MODELS = 32
 _models: set[str] = set()
+
+
+class StageHistograms:
+    """How long the stages of one kind of work take: the same times three times over, by model, by editor and by team.
+
+    One histogram with all three labels would be as many series as their product, with dozens of buckets each.
+
+    Args:
+        prefix: What the names of the metrics begin with.
+        work: What is timed, for people.
+    """
+
+    def __init__(self, prefix: str, work: str) -> None:
+        self.by_model = Histogram(
+            f"{prefix}_stage_seconds", f"Time of one stage of {work}, by model.", ["stage", "model"], buckets=SECONDS
+        )
+        self.by_editor = Histogram(
+            f"{prefix}_editor_stage_seconds",
+            f"Time of one stage of {work}, by editor.",
+            ["stage", "editor"],
+            buckets=SECONDS,
+        )
+        self.by_team = Histogram(
+            f"{prefix}_team_stage_seconds", f"Time of one stage of {work}, by team.", ["stage", "team"], buckets=SECONDS
+        )
+
+
+class StageTimes:
+    """The times of one request, kept until it is known which model it was that took them.
+
+    Args:
+        histograms: Where they are counted.
+        caller: On whose behalf.
+    """
+
+    def __init__(self, histograms: StageHistograms, caller: Caller) -> None:
+        self._histograms = histograms
+        self._caller = caller
+        self._noted: list[tuple[str, float]] = []
+
+    def note(self, stage: str, seconds: float) -> None:
+        """Keep the time of a stage."""
+        self._noted.append((stage, seconds))
+
+    def count(self, model: str) -> None:
+        """Count what was kept; ``model`` is empty when the request ended before an engine answered."""
+        label, (editor, team) = model_label(model), caller_labels(self._caller)
+        for stage, seconds in self._noted:
+            self._histograms.by_model.labels(stage, label).observe(seconds)
+            self._histograms.by_editor.labels(stage, editor).observe(seconds)
+            self._histograms.by_team.labels(stage, team).observe(seconds)
+        self._noted.clear()
+
+
+def caller_labels(caller: Caller) -> tuple[str, str]:
+    """Return the editor and the team of a caller as labels; of both there are only a few."""
+    return caller.editor or _NONE, caller.team or _NONE
 
 
 def model_label(model: str) -> str:
@@ -32,6 +98,8 @@ def model_label(model: str) -> str:
 
     A model server may list any number of names, and each label is kept for as long as the process lives.
     """
+    if not model:
+        return _NONE
     if model not in _models:
         if len(_models) >= _MAX_MODELS:
             return "other"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-
-from prometheus_client import Histogram
+from collections.abc import Callable
 
 from server.types import Delta
 
@@ -13,11 +12,11 @@ class DeltaTimes:
     """How long one stream took for its tokens, and its reader for handling them.
 
     Args:
-        per_token: Where the time of each token is noted: between the arrivals of two deltas, divided by the tokens of
+        per_token: Called with the seconds of each token: between the arrivals of two deltas, divided by the tokens of
             the second (1 where the server does not say). The first token's time is none of these.
     """
 
-    def __init__(self, per_token: Histogram) -> None:
+    def __init__(self, per_token: Callable[[float], None]) -> None:
         self._per_token = per_token
         self._arrived = 0.0
         self._tokens = 0
@@ -38,7 +37,7 @@ class DeltaTimes:
             gap, tokens = now - self._arrived, delta.tokens or 1
             self._seconds += gap
             self._tokens += tokens
-            self._per_token.observe(gap / tokens)
+            self._per_token(gap / tokens)
         self._arrived = now
 
     def handled(self) -> None:

@@ -8,12 +8,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 from indexer.api import Index
 from server.config import ExplainConfig
 from server.context.resolution import Resolver
 from server.correlation import REQUEST_ID
-from server.engine.metrics import model_label
+from server.engine.metrics import StageTimes, caller_labels, model_label
 from server.engine.timing import DeltaTimes
 from server.explain import metrics
 from server.explain.citations import CitationFilter, citations_of
@@ -27,17 +28,21 @@ log = logging.getLogger(__name__)
 class ExplanationStream:
     """An explanation while it is written: iterate once for the deltas, then read :attr:`result`."""
 
-    def __init__(self, request: ExplainRequest, deltas: AsyncIterator[Delta], engine: str, asked: float) -> None:
+    def __init__(
+        self, request: ExplainRequest, deltas: AsyncIterator[Delta], engine: str, asked: float, stages: StageTimes
+    ) -> None:
         self.request = request
         """The code and the facts that the engine was given."""
         self._deltas = deltas
         self._engine = engine
         self._asked = asked
         self._filter = CitationFilter(citations_of(request.facts))
-        self._times = DeltaTimes(metrics.STAGE_SECONDS.labels("per_token"))
+        self._stages = stages
+        self._times = DeltaTimes(partial(stages.note, "per_token"))
         self._shown: list[str] = []
         self._tokens = 0
-        self._model = ""
+        self.model = ""
+        """What writes it, as far as known."""
 
     async def __aiter__(self) -> AsyncIterator[str]:
         began = False
@@ -64,21 +69,18 @@ class ExplanationStream:
 
     def count(self) -> None:
         """The stream has been left: count what it cost."""
-        stage("post_process", self._times.handling_seconds)
+        _note(self._stages, "post_process", self._times.handling_seconds)
         if self._tokens:
-            metrics.GENERATED_TOKENS.labels(self._engine, model_label(self._model)).inc(self._tokens)
+            who = caller_labels(self.request.caller)
+            metrics.GENERATED_TOKENS.labels(self._engine, model_label(self.model or self._engine), *who).inc(
+                self._tokens
+            )
 
     def _begin(self, delta: Delta) -> None:
-        self._model = delta.model
+        self.model = delta.model
         for name, milliseconds in delta.stages.items():
-            stage(name, milliseconds / 1000)
-        stage("first_token", time.perf_counter() - self._asked)
-
-
-def stage(name: str, seconds: float) -> None:
-    """Note how long one stage of an explanation took."""
-    metrics.STAGE_SECONDS.labels(name).observe(seconds)
-    log.debug("%s of an explanation took %.3f ms", name, seconds * 1000)
+            _note(self._stages, name, milliseconds / 1000)
+        _note(self._stages, "first_token", time.perf_counter() - self._asked)
 
 
 class Explainer:
@@ -106,24 +108,32 @@ class Explainer:
             server.errors.EngineError: No engine could answer.
         """
         began = time.perf_counter()
-        engine, outcome = "none", "failed"
+        engine, model, outcome = "none", "", "failed"
+        stages = StageTimes(metrics.STAGE_SECONDS, target.caller)
         try:
             request = await asyncio.to_thread(self.facts, target)
             request = replace(request, request_id=request.request_id or REQUEST_ID.get())
             asked = time.perf_counter()
-            stage("gather", asked - began)
+            _note(stages, "gather", asked - began)
             async with self._engine.explain(request) as deltas:
                 # A ladder's stream says which of its engines answers.
                 engine = str(getattr(deltas, "rung", self._engine.name))
-                stream = ExplanationStream(request, deltas, engine, asked)
+                stream = ExplanationStream(request, deltas, engine, asked, stages)
                 try:
                     yield stream
                 finally:
                     stream.count()
+                    model = stream.model or engine
             outcome = "explained"
         except (asyncio.CancelledError, GeneratorExit):
             outcome = "stopped"
             raise
         finally:
-            stage("total", time.perf_counter() - began)
+            _note(stages, "total", time.perf_counter() - began)
+            stages.count(model)
             metrics.EXPLANATIONS.labels(engine, outcome).inc()
+
+
+def _note(stages: StageTimes, name: str, seconds: float) -> None:
+    stages.note(name, seconds)
+    log.debug("%s of an explanation took %.3f ms", name, seconds * 1000)

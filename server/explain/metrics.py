@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter
 
-from server.engine.metrics import SECONDS
+from server.engine.metrics import StageHistograms
 
-STAGE_SECONDS = Histogram(
-    "hearth_explanation_stage_seconds", "Time of one stage of an explanation.", ["stage"], buckets=SECONDS
-)
+STAGE_SECONDS = StageHistograms("hearth_explanation", "an explanation")
 EXPLANATIONS = Counter(
     "hearth_explanations_total",
     "Explanations by how they ended: explained, stopped (nobody reads on) or failed.",
     ["engine", "outcome"],
 )
 GENERATED_TOKENS = Counter(
-    "hearth_explanation_tokens_total", "Tokens that engines generated for explanations.", ["engine", "model"]
+    "hearth_explanation_tokens_total",
+    "Tokens that engines generated for explanations.",
+    ["engine", "model", "editor", "team"],
 )

@@ -88,7 +88,8 @@ class Gatekeeper:
         repositories: Returns the names of all published repositories, and a number that changes with them.
         limits: Counts what users ask for.
         everyone_reads: Whether every user may read every repository.
-        teams: Groups that have a model of their own; who is in several has that of the first one here.
+        teams: Groups that have a model of their own, or are told apart in metrics; who is in several counts for the
+            first one here.
     """
 
     def __init__(
@@ -177,7 +178,7 @@ class Gatekeeper:
         return found
 
     def team(self, user: str) -> str:
-        """Return the group whose model a user has; empty for the model of all."""
+        """Return the team that a user counts for, whose model they have if it has one; empty without."""
         groups = self.directory.users.get(user, frozenset())
         return next((team for team in self._teams if team in groups), "")
 

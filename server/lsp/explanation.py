@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pygls.exceptions import JsonRpcInternalError, JsonRpcInvalidParams
@@ -60,7 +60,7 @@ class Explanations:
             scope=around.scope,
             open_files=around.open_files,
             question=wanted.question,
-            caller=around.caller,
+            caller=replace(around.caller, editor=server.editor),
         )
         partial = None
         if token is not None:

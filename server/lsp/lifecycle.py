@@ -11,6 +11,7 @@ from typing import Any
 from lsprotocol import types
 
 from indexer.errors import IndexerError
+from server.lsp.clients import editor_name
 from server.lsp.completion_items import CompletionItems
 from server.lsp.positions import PositionEncoding
 from server.lsp.services import StartOptions
@@ -53,6 +54,7 @@ class Lifecycle:
         general = params.capabilities.general
         offered = [str(getattr(name, "value", name)) for name in (general and general.position_encodings) or ()]
         server.documents.encoding = PositionEncoding.negotiate(offered)
+        server.editor = editor_name(params.client_info)
         given = _given(params.initialization_options)
         server.places.begin(_folders(params), given)
         if not _has_inline_completion(params.capabilities):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from lsprotocol import types
@@ -68,7 +68,7 @@ async def prepare_completion(server: HearthLanguageServer, moment: Moment, text:
         suffix=text.suffix,
         scope=around.scope,
         open_files=around.open_files,
-        caller=around.caller,
+        caller=replace(around.caller, editor=server.editor),
         request_id=REQUEST_ID.get(),
     )
     return PreparedCompletion(request, around.recent_edits)

@@ -17,6 +17,7 @@ from pygls.lsp.server import LanguageServer
 
 from server import queries
 from server.errors import LimitReached, RequestRefused
+from server.lsp.clients import OTHER
 from server.lsp.protocol import HearthProtocol, make_converter
 from server.lsp.services import Assemble, Services
 from server.lsp.workspace import Workspace
@@ -38,6 +39,7 @@ class HearthLanguageServer(LanguageServer):
 
     Attributes:
         id: Tells sessions apart where several share their parts.
+        editor: Which editor is served, see :mod:`server.lsp.clients`.
     """
 
     protocol: HearthProtocol
@@ -56,6 +58,7 @@ class HearthLanguageServer(LanguageServer):
         self.documents = workspace.documents
         self.places = workspace
         self.id = secrets.token_hex(8)
+        self.editor = OTHER
         self.on_stop: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
         self._threads = threads or ThreadPoolExecutor(_THREADS, thread_name_prefix="hearth-lsp")

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from lsprotocol import types
-from prometheus_client import REGISTRY
 from pygls.exceptions import JsonRpcException
 
 from tests.e2e.editor import WAIT_SECONDS, Answer, Editor, open_editor_here, plain
 from tests.e2e.model_server import MODEL, ModelServer, running_model_server
+from tests.server.counting import total
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -273,7 +273,7 @@ async def test_what_was_taken_of_a_selected_completion_counts_from_its_end(write
 
 
 def taken_characters() -> float:
-    return REGISTRY.get_sample_value("hearth_suggestions_accepted_characters_total", {"engine": "vllm"}) or 0.0
+    return total("hearth_suggestions_accepted_characters_total", engine="vllm")
 
 
 async def test_a_change_elsewhere_in_the_document_makes_it_unfit(writer: Writer) -> None:

@@ -25,3 +25,13 @@ class Counting:
             for sample in family.samples
             if sample.name == self._name
         }
+
+
+def total(name: str, **labels: str) -> float:
+    """Return the sum of all samples of a metric, by its exported name, that have these labels and maybe others."""
+    return sum(
+        sample.value
+        for family in REGISTRY.collect()
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from server.config import ExplainConfig, VllmConfig
+from server.engine.metrics import PROMPT_TOKENS, caller_labels, model_label
 from server.engine.vllm.client import Deadlines, ModelServerClient
 from server.engine.vllm.failures import from_status
 from server.engine.vllm.fields import OptionalFields
@@ -46,6 +47,7 @@ Learn = Callable[[Sequence[ServedModel], str], Awaitable[None]]
 
 _HEALTH_SECONDS = 3.0
 _MAX_STOP_STRINGS = 4
+_MAX_PROMPT_TOKENS = 1 << 24
 _EXPLAIN_PRIORITY = 10
 """Completions have 0, the default, and lower goes first: they need no server that knows priorities, and overtake."""
 
@@ -126,7 +128,16 @@ class VllmEngine:
             self._config.first_token_seconds, self._config.between_tokens_seconds, self._config.total_seconds
         )
         question = _Question(
-            "/v1/completions", payload, optional, deadlines, request.request_id, {"prompt": written}, _completion_text
+            "/v1/completions",
+            payload,
+            optional,
+            deadlines,
+            request.request_id,
+            {"prompt": written},
+            _completion_text,
+            caller=request.caller,
+            task="complete",
+            prompt_tokens=len(prompt.token_ids),
         )
         async with aclosing(self._ask(self._completions, question)) as deltas:
             yield deltas
@@ -159,6 +170,8 @@ class VllmEngine:
             request.request_id,
             {"prompt": written},
             _chat_text,
+            caller=request.caller,
+            task="explain",
         )
         async with aclosing(self._ask(self._chat, question)) as deltas:
             yield deltas
@@ -185,12 +198,13 @@ class VllmEngine:
         """Ask, and once more for each refusal that names fields which can be left out."""
         while True:
             optional = self._optional[client].taken(question.optional)
-            began = False
+            accepted = began = False
             try:
                 asked = time.perf_counter()
                 async with client.stream(
                     question.path, question.payload | optional, question.deadlines, request_id=question.request_id
                 ) as events:
+                    accepted = True
                     question.stages["queue"] = _milliseconds_since(asked)
                     async with aclosing(_deltas(events, question, client.server)) as deltas:
                         async for delta in deltas:
@@ -199,8 +213,18 @@ class VllmEngine:
                 return
             except EngineRefused as error:
                 # vLLM refuses with a status or, when the stream has been opened already, with its first event.
+                accepted = began
                 if began or not self._optional[client].learn(error, optional):
                     raise
+            finally:
+                if accepted:
+                    self._count_prompt(question)
+
+    def _count_prompt(self, question: _Question) -> None:
+        """Count what a model read, or will have read: a cancel mostly comes too late to spare it that."""
+        if question.prompt_tokens:
+            labels = (self.name, question.task, model_label(question.payload["model"]), *caller_labels(question.caller))
+            PROMPT_TOKENS.labels(*labels).inc(question.prompt_tokens)
 
     async def health(self) -> EngineHealth:
         """Ask whether the server is up and has the model. Never raises for the server's sake."""
@@ -275,7 +299,7 @@ class VllmEngine:
         return [item.name for item in served]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Question:
     """What is asked of a server.
 
@@ -283,6 +307,9 @@ class _Question:
         optional: Fields that the server may not know, and the answer is right without.
         stages: Milliseconds of what was done for it so far.
         text_of: Finds the text in a choice of an event.
+        caller: On whose behalf.
+        task: ``"complete"`` or ``"explain"``.
+        prompt_tokens: Tokens of the prompt as far as known; what the server says of them counts.
     """
 
     path: str
@@ -292,6 +319,9 @@ class _Question:
     request_id: str
     stages: dict[str, float]
     text_of: Callable[[dict[str, Any]], object]
+    caller: Caller
+    task: str
+    prompt_tokens: int = 0
 
 
 async def _nothing() -> AsyncIterator[Delta]:
@@ -312,9 +342,12 @@ async def _deltas(events: AsyncIterator[dict[str, Any]], question: _Question, se
     tokens_so_far = tokens_told = 0
     async for event in events:
         usage = event.get("usage")
-        tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
-        if isinstance(tokens, int):
-            tokens_so_far = max(tokens_so_far, tokens)
+        if isinstance(usage, dict):
+            tokens, read = usage.get("completion_tokens"), usage.get("prompt_tokens")
+            if isinstance(tokens, int):
+                tokens_so_far = max(tokens_so_far, tokens)
+            if isinstance(read, int) and 0 <= read <= _MAX_PROMPT_TOKENS:
+                question.prompt_tokens = read
         choices = event.get("choices")
         if not choices:
             continue  # the report on usage at the end

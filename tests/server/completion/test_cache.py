@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from prometheus_client import REGISTRY
 
 from server.completion.cache import LIFETIME_SECONDS, MAX_DOCUMENTS, MAX_PER_DOCUMENT, TypeThroughCache
 from server.completion.continuation import Start
 from server.completion.records import Making
 from server.completion.usage import Usage
 from server.types import CompletionRequest
+from tests.server.counting import total
 
 
 class Clock:
@@ -37,8 +37,7 @@ def cache() -> TypeThroughCache:
 
 
 def wasted() -> float:
-    labels = {"engine": "vllm", "model": "", "reason": "unread"}
-    return REGISTRY.get_sample_value("hearth_completion_wasted_tokens_total", labels) or 0.0
+    return total("hearth_completion_wasted_tokens_total", engine="vllm", reason="unread")
 
 
 def test_typing_along_and_back_finds_what_is_left(cache: TypeThroughCache) -> None:

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
-from prometheus_client import REGISTRY
 
 from server.completion import CompletionService, Outcome, SuggestionUpdate
 from server.completion.running import TYPING_GRACE_SECONDS
@@ -16,6 +15,7 @@ from server.config import CompletionConfig, ContextConfig
 from server.context import ContextGatherer, GatheredContext, RecentEdit
 from server.errors import EngineUnavailable
 from server.types import CompletionRequest, Delta, EngineHealth, ExplainRequest, Snippet, SnippetReason
+from tests.server.counting import total
 
 SNIPPET = Snippet("shop", "a.py", "c0ffee", 1, 2, "python", "def f(): ...", 1.0, SnippetReason.DEFINITION)
 
@@ -288,7 +288,7 @@ async def test_an_engine_that_is_sure_says_so_and_names_its_source() -> None:
 async def test_tokens_of_what_is_typed_along_are_counted_once() -> None:
     engine = PacedEngine("width", " * 2")
     service = CompletionService(FixedGatherer(), engine)
-    before = {name: counted(name) for name in COUNTED}
+    before = {name: total(name, engine="vllm") for name in COUNTED}
     async with service.stream(request(), document="a") as updates:
         assert (await anext(updates)).text == "width"
     service.changed("a", lambda: "x = w\n")
@@ -298,7 +298,7 @@ async def test_tokens_of_what_is_typed_along_are_counted_once() -> None:
     async with service.stream(request("x = wi"), document="a") as updates:
         assert [update.text async for update in updates] == ["dth * 2"]
     service.close()
-    assert {name: counted(name) - before[name] for name in COUNTED} == {
+    assert {name: total(name, engine="vllm") - before[name] for name in COUNTED} == {
         "hearth_completion_engine_requests_total": 1,
         "hearth_completion_tokens_total": 2,
         "hearth_completions_recycled_total": 1,
@@ -324,15 +324,6 @@ COUNTED = (
     "hearth_completions_recycled_total",
     "hearth_completion_cache_hits_total",
 )
-
-
-def counted(name: str) -> float:
-    return sum(
-        sample.value
-        for family in REGISTRY.collect()
-        for sample in family.samples
-        if sample.name == name and sample.labels["engine"] == "vllm"
-    )
 
 
 async def test_records_say_why_and_what_became_of_it() -> None:

@@ -6,12 +6,12 @@ import asyncio
 from functools import partial
 
 import pytest
-from prometheus_client import REGISTRY
 
 from server.completion import CompletionService, SuggestionUpdate
 from server.config import CompletionConfig
 from server.types import CompletionRequest
 from tests.server.completion.test_service import SNIPPET, FixedGatherer, PacedEngine, request, until
+from tests.server.counting import total
 
 SLOW = CompletionConfig(debounce_ms=5000, adaptive_debounce=False)
 
@@ -141,5 +141,4 @@ async def test_only_a_model_is_asked_ahead_and_only_if_that_is_wanted(name: str)
 
 
 def wasted() -> float:
-    labels = {"engine": "vllm", "model": "", "reason": "speculative"}
-    return REGISTRY.get_sample_value("hearth_completion_wasted_tokens_total", labels) or 0.0
+    return total("hearth_completion_wasted_tokens_total", engine="vllm", reason="speculative")

@@ -16,6 +16,7 @@ from attrs import evolve
 
 from server.config import ExplainConfig, VllmConfig
 from server.engine.vllm import VllmEngine
+from server.engine.vllm.engine import PromptWriter
 from server.errors import (
     EngineBusy,
     EngineError,
@@ -25,6 +26,7 @@ from server.errors import (
     EngineUnavailable,
 )
 from server.types import Caller, ChatMessage, CompletionRequest, Delta, ExplainRequest, Prompt, ServedModel
+from tests.server.counting import Counting
 from tests.server.engine.fault_server import (
     DONE,
     MODEL,
@@ -58,7 +60,13 @@ async def write_explanation(request: ExplainRequest) -> tuple[ChatMessage, ...]:
     return ChatMessage("system", "be brief"), ChatMessage("user", request.text)
 
 
-def make_engine(server: FaultServer, *, environment: dict[str, str] | None = None, **changes: Any) -> VllmEngine:
+def make_engine(
+    server: FaultServer,
+    *,
+    environment: dict[str, str] | None = None,
+    write_prompt: PromptWriter = write_prompt,
+    **changes: Any,
+) -> VllmEngine:
     settings: dict[str, Any] = {"url": server.url, **changes}
     return VllmEngine(
         evolve(PATIENT, **settings),
@@ -117,6 +125,41 @@ async def test_the_request_says_all_that_the_server_would_choose_otherwise(serve
     assert sent["stop_token_ids"] == [1, 2]
     assert server.headers[0]["Authorization"] == "Bearer secret"
     assert server.headers[0]["X-Request-Id"]
+
+
+@pytest.mark.parametrize(("usage", "counted"), [
+    ({"prompt_tokens": 7, "completion_tokens": 1}, 7),
+    ({"completion_tokens": 1}, 3),
+    ({"prompt_tokens": -1}, 3),
+    ({"prompt_tokens": 10**400}, 3),
+    ({"prompt_tokens": "7"}, 3),
+])  # fmt: skip
+async def test_tokens_of_a_prompt_are_those_that_the_server_says_or_that_were_sent(
+    server: FaultServer, usage: dict[str, Any], counted: int
+) -> None:
+    async def write_tokens(_request: CompletionRequest, _model: str) -> Prompt:
+        return Prompt("", token_ids=(11, 12, 13))
+
+    server.behaviour = answers(event("a", usage=usage, finish="stop"), DONE)
+    engine = make_engine(server, write_prompt=write_tokens)
+    tokens = Counting("hearth_engine_prompt_tokens_total")
+    await text_of(engine, replace(REQUEST, caller=Caller("ana", "payments", editor="zed")))
+    assert tokens.added() == {("vllm", "complete", MODEL, "zed", "payments"): counted}
+    await engine.close()
+
+
+async def test_the_prompt_of_a_cancelled_request_counts_and_that_of_a_refused_one_does_not(server: FaultServer) -> None:
+    engine = make_engine(server)
+    tokens = Counting("hearth_engine_prompt_tokens_total")
+    server.behaviour = hangs_after(event("a", usage={"prompt_tokens": 5, "completion_tokens": 1}))
+    async with engine.complete(REQUEST) as deltas:
+        assert (await anext(deltas)).text == "a"
+    assert list(tokens.added().values()) == [5]
+    server.behaviour = refuses(400)
+    with pytest.raises(EngineRefused):
+        await text_of(engine)
+    assert list(tokens.added().values()) == [5]
+    await engine.close()
 
 
 async def test_tokens_are_counted_when_the_server_says_them(server: FaultServer) -> None:
