@@ -5,7 +5,7 @@ Both read and write files; call them off an event loop.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from indexer.config import WebhookSecrets
@@ -24,19 +24,38 @@ class Answer:
     fields: dict[str, object]
 
 
-def receive_notice(queue: Queue, body: bytes) -> Answer:
+_UNKNOWN = Answer(
+    404,
+    {
+        "error": {
+            "code": UnknownRepository.code,
+            "message": "no such repository is registered, or the user of this token may not read it",
+            "advice": "On the server: hearth repo list, and hearth group add GROUP --repository NAME.",
+        }
+    },
+)
+
+
+def receive_notice(queue: Queue, body: bytes, may_tell: Callable[[str], bool]) -> Answer:
     """Take the notice of a hook, whose token was checked.
+
+    Args:
+        queue: Where the news goes.
+        body: As it came.
+        may_tell: Whether the sender may speak of a repository; of others they are not even told that they exist.
 
     Raises:
         IndexerError: The queue cannot be written; the sender keeps the notice and sends it again.
     """
     try:
         notice = parse_notice(body)
+        if not may_tell(notice.repository):
+            return _UNKNOWN
         added = queue.enqueue(notice.repository, notice.refs, reason="push") if notice.refs else 0
     except InvalidNotice as error:
         return _refusal(400, error)
-    except UnknownRepository as error:
-        return _refusal(404, error)
+    except UnknownRepository:
+        return _UNKNOWN
     return Answer(202, {"repository": notice.repository, "queued": added})
 
 

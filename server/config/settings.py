@@ -262,8 +262,16 @@ class LimitsConfig:
         "Most bytes that wait for an editor that does not read, before it is cut off.",
         _between(1 << 10, 1 << 30),
     )
+    handshake_seconds: float = _setting(
+        10.0, "How long a client may take for the TLS handshake.", _between(0.1, 3600.0)
+    )
     header_seconds: float = _setting(
         20.0, "How long a client may take to send the head of a request, or be idle between two.", _between(0.1, 3600.0)
+    )
+    request_seconds: float = _setting(
+        30.0,
+        "How long the rest of a request and its answer may take; the session of an editor lasts as long as it wants.",
+        _between(0.1, 3600.0),
     )
     completions: int = _setting(600, "Most completions a minute of one user; 0 means no limit.", _between(0, 1 << 20))
     explanations: int = _setting(30, "Most explanations a minute of one user; 0 means no limit.", _between(0, 1 << 20))

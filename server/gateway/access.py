@@ -60,6 +60,10 @@ class Visitor:
         """What they may read now."""
         return self._gate.readable(self.user) if self._token is not None else None
 
+    def may_read(self, repository: str) -> bool:
+        """Whether they may read a repository of that name, published or not yet."""
+        return self._token is None or self._gate.may_read(self.user, repository)
+
     @property
     def welcome(self) -> bool:
         """Whether they may still be connected: nothing was revoked, and nothing has expired."""
@@ -176,6 +180,11 @@ class Gatekeeper:
             found = frozenset(names) if everything else directory.readable(user, names)
             self._readable[user] = found
         return found
+
+    def may_read(self, user: str, repository: str) -> bool:
+        """Whether a user may read a repository of that name, published or not yet."""
+        directory = self.directory
+        return (self._everyone_reads and user in directory.users) or bool(directory.readable(user, (repository,)))
 
     def team(self, user: str) -> str:
         """Return the team that a user counts for, whose model they have if it has one; empty without."""

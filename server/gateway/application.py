@@ -29,7 +29,8 @@ def make_application(parts: Parts) -> web.Application:
     peers = Peers(parts.config.trusted_proxies, behind_proxy=parts.config.behind_proxy)
     door = Door(parts, peers)
     application = web.Application(
-        middlewares=[answer_in_form, refuse_what_browsers_forge], client_max_size=_MAX_BODY_BYTES
+        middlewares=[answer_in_form(parts.config.limits.request_seconds), refuse_what_browsers_forge(peers)],
+        client_max_size=_MAX_BODY_BYTES,
     )
     secure_responses(application, peers)
     application.router.add_get("/lsp", _Editors(parts, door).serve)
@@ -45,9 +46,7 @@ def make_application(parts: Parts) -> web.Application:
         threads=parts.threads,
     ).add_routes(application.router)
     Administration(door.let_in, parts.registry, parts.threads).add_routes(application.router)
-    News(parts.queue, parts.secrets, lambda request: door.let_in(request, TokenScope.HOOKS), parts.threads).add_routes(
-        application.router
-    )
+    News(parts.queue, parts.secrets, door.let_in, parts.threads).add_routes(application.router)
     add_pages(application.router, parts, peers, door.note_refusal)
     Downloads(parts.downloads).add_routes(application.router)
     return application

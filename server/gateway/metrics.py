@@ -17,3 +17,7 @@ REFUSED = Counter(
 )
 REQUESTS = Counter("hearth_http_requests_total", "HTTP requests that were answered.", ["route", "status"])
 REQUEST_SECONDS = Histogram("hearth_http_request_seconds", "Time to answer an HTTP request.", ["route"])
+CERTIFICATE_EXPIRES = Gauge(
+    "hearth_certificate_expires_timestamp_seconds",
+    "When the certificate in use expires, in seconds since the epoch; 0 when it is not valid, or there is no TLS.",
+)

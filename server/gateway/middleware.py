@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from indexer.errors import IndexerError
 from server.accounts.tokens import PREFIX
@@ -19,8 +20,9 @@ from server.gateway.responses import SECURITY_HEADERS, error_body, refuse
 log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_ANSWER_SECONDS = 30.0
 _SWITCHED = 101
+_EDITORS = "/lsp"
+"""Where a request becomes a session, which lasts for hours."""
 _TOKEN_PARAMETERS = frozenset({"token", "access_token", "api_key", "authorization"})
 
 
@@ -37,50 +39,56 @@ def secure_responses(application: web.Application, peers: Peers) -> None:
     application.on_response_prepare.append(prepare)
 
 
-@web.middleware
-async def answer_in_form(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count the request, and turn every failure into an error of one form."""
-    started = time.perf_counter()
-    route = _route(request)
-    status = 500
-    try:
-        response = await _in_time(request, handler)
-        status = response.status
-        return response
-    except web.HTTPException as answer:
-        status = answer.status
-        if answer.content_type == "application/json" or answer.status < 400:  # an HTTP status
-            raise
-        return web.json_response(error_body("http", answer.reason), status=status, headers=_kept_headers(answer))
-    finally:
-        metrics.REQUESTS.labels(route, str(status)).inc()
-        if status != _SWITCHED:
-            # A session lasts for hours.
-            metrics.REQUEST_SECONDS.labels(route).observe(time.perf_counter() - started)
+def answer_in_form(seconds: float) -> Middleware:
+    """Count each request, bound its time, and turn every failure into an error of one form."""
+
+    @web.middleware
+    async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
+        started = time.perf_counter()
+        route = _route(request)
+        status = 500
+        try:
+            response = await _in_time(request, handler, None if route == _EDITORS else seconds)
+            status = response.status
+            return response
+        except web.HTTPException as refusal:
+            status = refusal.status
+            if refusal.content_type == "application/json" or refusal.status < 400:  # an HTTP status
+                raise
+            body = error_body("http", refusal.reason)
+            return web.json_response(body, status=status, headers=_kept_headers(refusal))
+        finally:
+            metrics.REQUESTS.labels(route, str(status)).inc()
+            if status != _SWITCHED:
+                metrics.REQUEST_SECONDS.labels(route).observe(time.perf_counter() - started)
+
+    return answer
 
 
-@web.middleware
-async def refuse_what_browsers_forge(request: web.Request, handler: Handler) -> web.StreamResponse:
+def refuse_what_browsers_forge(peers: Peers) -> Middleware:
     """Turn away pages of other sites, and tokens where proxies and histories write them down."""
-    if any(name.lower() in _TOKEN_PARAMETERS or value.startswith(PREFIX) for name, value in request.query.items()):
-        refuse(
-            400,
-            "token-in-url",
-            "A token must not stand in a URL, where proxies and histories keep it.",
-            "Revoke it, and send the new one in the header `Authorization: Bearer …`.",
-        )
-    origin = request.headers.get("Origin")
-    if origin is not None and origin.partition("://")[2].lower() != request.host.lower():
-        metrics.REFUSED.labels("address").inc()
-        refuse(403, "other-origin", "Pages of other sites may not use this server.")
-    return await handler(request)
+
+    @web.middleware
+    async def refuse_forged(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if any(name.lower() in _TOKEN_PARAMETERS or value.startswith(PREFIX) for name, value in request.query.items()):
+            refuse(
+                400,
+                "token-in-url",
+                "A token must not stand in a URL, where proxies and histories keep it.",
+                "Revoke it, and send the new one in the header `Authorization: Bearer …`.",
+            )
+        origin = request.headers.get("Origin")
+        if origin is not None and not peers.is_own(request, origin):
+            metrics.REFUSED.labels("address").inc()
+            refuse(403, "other-origin", "Pages of other sites may not use this server.")
+        return await handler(request)
+
+    return refuse_forged
 
 
-async def _in_time(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _in_time(request: web.Request, handler: Handler, seconds: float | None) -> web.StreamResponse:
     try:
-        if request.headers.get("Upgrade"):
-            return await handler(request)
-        async with asyncio.timeout(_ANSWER_SECONDS):
+        async with asyncio.timeout(seconds):
             return await handler(request)
     except TimeoutError:
         refuse(503, "timeout", "This took too long.", "Try again.")

@@ -14,6 +14,8 @@ from indexer.hook.payload import MOST_NOTICE_BYTES
 from indexer.hook.receiving import Answer, receive_notice, receive_webhook
 from indexer.hook.webhooks import MOST_WEBHOOK_BYTES
 from indexer.queue import Queue
+from server.accounts import TokenScope
+from server.gateway.api.routes import LetIn
 
 _RETRY_SECONDS = "60"
 
@@ -24,17 +26,14 @@ class News:
     Args:
         queue: Where the news goes.
         secrets: Where the secrets of webhooks are.
-        admit: Called before a notice is read; raises what to answer to somebody who may not send one. Webhooks need no
-            sign-in: their signatures are checked.
+        let_in: Recognises who sends a notice, before it is read. Webhooks need no sign-in, they are signed.
         threads: Where files are read and written.
     """
 
-    def __init__(
-        self, queue: Queue, secrets: WebhookSecrets, admit: Callable[[web.Request], object], threads: Executor
-    ) -> None:
+    def __init__(self, queue: Queue, secrets: WebhookSecrets, let_in: LetIn, threads: Executor) -> None:
         self._queue = queue
         self._secrets = secrets
-        self._admit = admit
+        self._let_in = let_in
         self._threads = threads
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
@@ -44,9 +43,9 @@ class News:
 
     async def _push(self, request: web.Request) -> web.Response:
         """``POST /api/v1/hooks/push``: what ``hearth hooks notify`` sends."""
-        self._admit(request)
+        visitor = self._let_in(request, TokenScope.HOOKS)
         body = await _body(request, MOST_NOTICE_BYTES)
-        return await self._answer(lambda: receive_notice(self._queue, body))
+        return await self._answer(lambda: receive_notice(self._queue, body, visitor.may_read))
 
     async def _webhook(self, request: web.Request) -> web.Response:
         """``POST /api/v1/webhooks/FORGE``: what a forge sends."""

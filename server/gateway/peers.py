@@ -36,6 +36,20 @@ class Peers:
             return request.headers.get("X-Forwarded-Proto", request.scheme).strip().lower() == "https"
         return request.secure
 
+    def is_own(self, request: web.Request, origin: str) -> bool:
+        """Whether an origin, as browsers send it, is the one that the client has this server under.
+
+        A page that came unencrypted may be anybody's, so the scheme counts as well, where it is known: a proxy that is
+        not trusted, or does not say it, leaves the host.
+        """
+        scheme, _, host = origin.lower().partition("://")
+        if host != request.host.lower():
+            return False
+        told = "X-Forwarded-Proto" in request.headers and self._is_trusted(request.remote or "")
+        if self._behind_proxy and not told:
+            return scheme in {"http", "https"}
+        return scheme == ("https" if self.is_secure(request) else "http")
+
     def is_local(self, request: web.Request) -> bool:
         """Whether somebody on this very machine asks, by one of its own names.
 

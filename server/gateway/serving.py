@@ -7,14 +7,13 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
 
 from server.config import ServerConfig
 from server.errors import ConfigError
-from server.gateway import metrics
+from server.gateway.admission import Admission
 from server.gateway.peers import is_loopback
 from server.gateway.sessions import Sessions
 from server.gateway.tls import Certificate
@@ -22,7 +21,6 @@ from server.gateway.tls import Certificate
 log = logging.getLogger(__name__)
 
 _BACKLOG = 512
-_HANDSHAKE_SECONDS = 10.0
 _STOP_SECONDS = 5.0
 
 
@@ -83,9 +81,12 @@ async def serve_until_signal(
         application, access_log=None, keepalive_timeout=config.limits.header_seconds, shutdown_timeout=_STOP_SECONDS
     )
     await runner.setup()
+    handlers: Any = runner.server
+    context = certificate.context if certificate is not None else None
+    admission = Admission(handlers, config.limits, context)
     tasks = [asyncio.create_task(item) for item in work]
     try:
-        server = await _listen(runner, config, certificate)
+        server = await _listen(config, admission)
         scheme = "https" if certificate is not None else "http"
         for listener in server.sockets:
             listening(f"{scheme}://{_spelled(listener)}")
@@ -94,44 +95,21 @@ async def serve_until_signal(
         server.close()
         await sessions.drain(config.drain_seconds)
     finally:
+        admission.close()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, config: ServerConfig, certificate: Certificate | None) -> asyncio.Server:
-    handlers: Any = runner.server
-
-    def connect() -> asyncio.Protocol:
-        if len(handlers.connections) >= config.limits.connections:
-            metrics.REFUSED.labels("connections").inc()
-            return _NoRoom()
-        made: asyncio.Protocol = handlers()
-        return made
-
+async def _listen(config: ServerConfig, admission: Admission) -> asyncio.Server:
     try:
-        return await asyncio.get_running_loop().create_server(
-            connect,
-            config.host,
-            config.port,
-            backlog=_BACKLOG,
-            ssl=certificate.context if certificate is not None else None,
-            ssl_handshake_timeout=_HANDSHAKE_SECONDS if certificate is not None else None,
-        )
+        return await asyncio.get_running_loop().create_server(admission, config.host, config.port, backlog=_BACKLOG)
     except OSError as error:
         raise ConfigError(
             f"cannot listen on {config.host} port {config.port}: {error.strerror or error}",
             advice="Is another server running there? `[server] host` and `port` choose the address.",
         ) from error
-
-
-class _NoRoom(asyncio.Protocol):
-    """Hangs up at once."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        with suppress(OSError):
-            transport.close()
 
 
 def _spelled(listener: socket.socket) -> str:

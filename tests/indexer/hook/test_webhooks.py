@@ -284,10 +284,18 @@ def test_forges_that_are_not_set_up_or_not_known_are_refused(queue: Queue, monke
     assert SECRET not in str(answer.fields)
 
 
+def anything(_repository: str) -> bool:
+    return True
+
+
 def test_notices_of_hooks_are_checked(queue: Queue) -> None:
-    answer = receive_notice(queue, encode_notice("github", ["main", "main", "dev"]))
+    answer = receive_notice(queue, encode_notice("github", ["main", "main", "dev"]), anything)
     assert (answer.status, answer.fields) == (202, {"repository": "github", "queued": 2})
-    assert receive_notice(queue, encode_notice("nobody", ["main"])).status == 404
+    nobody = receive_notice(queue, encode_notice("nobody", ["main"]), anything)
+    unreadable = receive_notice(queue, encode_notice("github", ["main"]), lambda name: name != "github")
+    assert nobody.status == 404
+    assert unreadable == nobody
+    assert "github" not in str(nobody.fields)
     for body in (
         b"",
         b"[]",
@@ -299,4 +307,4 @@ def test_notices_of_hooks_are_checked(queue: Queue) -> None:
         json.dumps({"repository": "github", "refs": ["x"] * 20_000}).encode(),
         b" " * (MOST_NOTICE_BYTES + 1),
     ):
-        assert receive_notice(queue, body).status == 400
+        assert receive_notice(queue, body, anything).status == 400

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import trustme
 
@@ -20,10 +22,11 @@ WAIT_SECONDS = 30.0
 
 @dataclass
 class TeamServer:
-    """A running server: where it listens and the process it is."""
+    """A running server: where it listens, the process it is and the file that its log goes to."""
 
     url: str
     process: asyncio.subprocess.Process
+    log: Path
 
     async def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Signal the process, unless it has ended, and return its exit status."""
@@ -38,21 +41,24 @@ async def team_server(data: Path, settings: str = "", *options: str) -> AsyncIte
     """Start a server on the index in ``data`` with ``settings`` as its hearth.toml; end it, and show its log."""
     config = data.parent / f"{data.name}.toml"
     config.write_text(settings)
-    process = await asyncio.create_subprocess_exec(
-        *HEARTH, "serve", "--port", "0", "--data", str(data), "--config", str(config), *options,
-        stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+    log = data.parent / f"{data.name}.log"
+    with log.open("wb") as stream:
+        process = await asyncio.create_subprocess_exec(
+            *HEARTH, "serve", "--port", "0", "--data", str(data), "--config", str(config), *options,
+            stdout=asyncio.subprocess.PIPE, stderr=stream,
+        )  # fmt: skip
     assert process.stdout is not None
     try:
         async with asyncio.timeout(WAIT_SECONDS):
             url = (await process.stdout.readline()).decode().strip()
         assert url, f"hearth serve ended with status {await process.wait()}"
-        yield TeamServer(url, process)
+        yield TeamServer(url, process, log)
     finally:
         if process.returncode is None:
             process.terminate()
         async with asyncio.timeout(WAIT_SECONDS):
             await process.wait()
+        sys.stderr.write(log.read_text())
 
 
 @asynccontextmanager
@@ -68,8 +74,15 @@ def remote(repository: str) -> Path:
     return Path("/home/somebody/elsewhere") / repository
 
 
-def issue(authority: trustme.CA, certificate: Path, key: Path) -> None:
+async def until_logged(team: TeamServer, pattern: str) -> None:
+    """Wait until a line of the server's log has a match."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while not re.search(pattern, team.log.read_text()):  # noqa: ASYNC110  # the server is another process
+            await asyncio.sleep(0.05)
+
+
+def issue(authority: trustme.CA, certificate: Path, key: Path, **validity: Any) -> None:
     """Write a certificate for this machine, and its key."""
-    issued = authority.issue_cert("127.0.0.1", "localhost")
+    issued = authority.issue_cert("127.0.0.1", "localhost", **validity)
     key.write_bytes(issued.private_key_pem.bytes())
     certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))

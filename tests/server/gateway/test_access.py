@@ -142,18 +142,25 @@ async def test_every_answer_of_the_api_is_as_described(data: Path, company: Comp
 
 async def test_news_of_pushes_are_answered_as_described(data: Path, company: Company) -> None:
     with Queue(data) as queue:
-        queue.register(Registered("shop", str(data / "shop.git"), paused=True))
+        for name in ("shop", "secret"):
+            queue.register(Registered(name, str(data / f"{name}.git"), paused=True))
     hooks = company.token(scopes={TokenScope.HOOKS})
     push = "/api/v1/hooks/push"
     notice = {"version": 1, "repository": "shop", "updates": []}
     async with team_server(data) as team, asking(team, hooks) as client, asking(team, company.token()) as editor:
         assert await status_of(client, push, method="post", data=b"{") == 400
-        assert await status_of(client, push, method="post", json={**notice, "repository": "none"}) in {400, 404}
+        assert await status_of(client, push, method="post", json={**notice, "refs": ["main"]}) == 202
+        for other in ("secret", "none"):
+            async with client.post(push, json={"repository": other, "refs": ["main"]}) as answer:
+                assert answer.status == 404
+                assert "shop" not in await answer.text()
         assert await status_of(client, push, method="post", data=io.BytesIO(b" " * (MOST_NOTICE_BYTES + 1))) == 413
         assert await status_of(editor, push, method="post", json=notice) == 403
         for forge, expected in (("github", 403), ("none", 404)):
             path = f"/api/v1/webhooks/{forge}"
             assert await status_of(editor, path, method="post", json={}) == expected
+    with Queue(data) as queue:
+        assert {job.repository for job in queue.jobs() if job.reason == "push"} == {"shop"}
 
 
 def test_every_route_of_the_api_is_described() -> None:

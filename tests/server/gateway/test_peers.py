@@ -49,6 +49,38 @@ def test_encryption_is_what_a_trusted_proxy_says() -> None:
     assert not peers.is_secure(request_from("203.0.113.9", X_Forwarded_Proto="https"))
 
 
+@pytest.mark.parametrize(
+    ("behind_proxy", "headers", "origin", "own"),
+    [
+        (False, {}, "http://localhost:8642", True),
+        (False, {}, "HTTP://LocalHost:8642", True),
+        (False, {}, "https://localhost:8642", False),
+        (False, {}, "http://localhost", False),
+        (False, {}, "null", False),
+        (False, {}, "", False),
+        (False, {}, "http://localhost:8642/", False),
+        (False, {"X_Forwarded_Proto": "https"}, "https://localhost:8642", True),
+        (False, {"X_Forwarded_Proto": "https"}, "http://localhost:8642", False),
+        (True, {"X_Forwarded_Proto": "https"}, "http://localhost:8642", False),
+        (True, {}, "https://localhost:8642", True),
+        (True, {}, "http://localhost:8642", True),
+        (True, {}, "file://localhost:8642", False),
+    ],
+)
+def test_an_origin_is_ours_by_scheme_and_host(
+    behind_proxy: bool, headers: dict[str, str], origin: str, own: bool
+) -> None:
+    peers = Peers([PROXY], behind_proxy=behind_proxy)
+    assert peers.is_own(request_from(PROXY, **headers), origin) is own
+
+
+def test_a_scheme_that_a_stranger_tells_is_not_believed() -> None:
+    request = request_from("203.0.113.9", X_Forwarded_Proto="https")
+    assert not Peers([PROXY], behind_proxy=False).is_own(request, "https://localhost:8642")
+    # Every connection is a proxy's, which may have ended TLS without a word.
+    assert Peers([], behind_proxy=True).is_own(request, "https://localhost:8642")
+
+
 def test_loopback_is_told_by_address() -> None:
     assert all(map(is_loopback, ("127.0.0.1", "127.8.0.1", "::1", "localhost")))
     assert not any(map(is_loopback, ("0.0.0.0", "::", "192.168.0.1", "", "hearth.example")))
