@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
+import socket
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -427,6 +429,23 @@ async def test_nobody_listens(unused_tcp_port: int) -> None:
     assert isinstance(error, EngineUnavailable)
     assert "cannot be reached" in error.message
     assert "[engine.vllm]" in error.advice
+
+
+async def test_a_machine_that_takes_no_connection_is_given_up() -> None:
+    with socket.socket() as listener, contextlib.ExitStack() as stack:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        # Nobody accepts, so what comes when the queue is full is never answered.
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        silent = FaultServer(url=f"http://127.0.0.1:{listener.getsockname()[1]}")
+        started = time.monotonic()
+        _, error = await failure(make_engine(silent, connect_seconds=0.2))
+        assert isinstance(error, EngineTimeout)
+        assert "did not accept a connection in time" in error.message
+        assert time.monotonic() - started < PATIENT.first_token_seconds / 2
 
 
 async def test_the_api_key_appears_in_no_error(server: FaultServer, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,7 +13,6 @@ import aiohttp
 import pytest
 import trustme
 
-from server.accounts import Accounts, TokenScope
 from tests.server.gateway.team import TeamServer, issue, team_server
 
 ROOM = 10
@@ -40,44 +39,74 @@ async def hung_up(reader: asyncio.StreamReader) -> bytes:
         return b""
 
 
-async def test_handshakes_that_do_not_end_count_and_pass(data: Path, tmp_path: Path) -> None:
-    authority = trustme.CA()
-    certificate, key = tmp_path / "server.pem", tmp_path / "server.key"
-    issue(authority, certificate, key)
-    with Accounts(data) as accounts:
-        accounts.add_user("ana")
-        _, secret = accounts.add_token("ana", {TokenScope.SEARCH, TokenScope.METRICS})
-    settings = (
-        f'[server.tls]\ncertificate = "{certificate}"\nkey = "{key}"\n'
-        f"[server.limits]\nconnections = {ROOM}\nhandshake_seconds = 2.0\n"
-    )
-    trusting = ssl.create_default_context()
-    authority.configure_trust(trusting)
-    async with team_server(data, settings) as team:
+class Encrypted:
+    """A server with TLS, and a client that trusts it."""
+
+    def __init__(self, data: Path) -> None:
+        self.authority = trustme.CA()
+        self.certificate, self.key = data.parent / "server.pem", data.parent / "server.key"
+        issue(self.authority, self.certificate, self.key)
+        self.data = data
+
+    @asynccontextmanager
+    async def serve(self, handshake_seconds: float) -> AsyncIterator[tuple[TeamServer, Callable[[], Awaitable[int]]]]:
+        settings = (
+            f'[server.tls]\ncertificate = "{self.certificate}"\nkey = "{self.key}"\n'
+            f"[server.limits]\nconnections = {ROOM}\nhandshake_seconds = {handshake_seconds}\n"
+        )
+        trusting = ssl.create_default_context()
+        self.authority.configure_trust(trusting)
         connector = aiohttp.TCPConnector(ssl=trusting, force_close=True)
-        async with aiohttp.ClientSession(connector=connector) as client:
+        async with team_server(self.data, settings) as team, aiohttp.ClientSession(connector=connector) as client:
 
             async def status() -> int:
-                headers = {"Authorization": f"Bearer {secret}"}
-                async with client.get(f"{team.url}/api/v1/status", headers=headers) as answer:
+                async with client.get(f"{team.url}/healthz") as answer:
                     return answer.status
 
             assert await status() == 200
-            async with connections(team, 3 * ROOM) as streams:
-                # Those beyond the limit are hung up on at once, those within it when their time is over.
-                for _, writer in streams[ROOM:]:
-                    writer.write(b"\x16\x03\x01")
-                await asyncio.gather(*(hung_up(reader) for reader, _ in streams[ROOM:]))
-                with pytest.raises(aiohttp.ClientError):
-                    await status()
-                await asyncio.gather(*(hung_up(reader) for reader, _ in streams))
-            assert await status() == 200
-            # One that gives up by itself leaves its place at once.
-            for _ in range(3 * ROOM):
-                async with connections(team, 1) as [(_, writer)]:
-                    writer.write(b"GET / HTTP/1.1\r\n\r\n")
-                    writer.write_eof()
-            assert await status() == 200
+            yield team, status
+
+
+@pytest.fixture
+def encrypted(data: Path) -> Encrypted:
+    return Encrypted(data)
+
+
+async def test_handshakes_that_do_not_end_count_and_pass(encrypted: Encrypted) -> None:
+    async with encrypted.serve(2.0) as (team, status), connections(team, 3 * ROOM) as streams:
+        # Those beyond the limit are hung up on at once, those within it when their time is over.
+        await asyncio.gather(*(hung_up(reader) for reader, _ in streams[ROOM:]))
+        with pytest.raises(aiohttp.ClientError):
+            await status()
+        await asyncio.gather(*(hung_up(reader) for reader, _ in streams))
+        assert await status() == 200
+
+
+async def test_who_gives_up_a_handshake_leaves_room_for_others(encrypted: Encrypted) -> None:
+    async with encrypted.serve(600.0) as (team, status):
+        for beginning in (b"", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n\r\n"):
+            async with connections(team, ROOM) as streams:
+                for _, writer in streams:
+                    writer.write(beginning)
+            async with asyncio.timeout(30):
+                while True:
+                    with suppress(aiohttp.ClientError):
+                        if await status() == 200:
+                            break
+                    await asyncio.sleep(0.05)
+
+
+async def test_no_more_connections_are_taken_at_once_than_there_is_room_for(indexed: Path) -> None:
+    async with team_server(indexed, f"[server.limits]\nconnections = {ROOM}\n") as team:
+        async with connections(team, 3 * ROOM) as streams:
+            ends = [asyncio.create_task(hung_up(reader)) for reader, _ in streams]
+            while sum(end.done() for end in ends) < 2 * ROOM:
+                await asyncio.wait({end for end in ends if not end.done()}, return_when=asyncio.FIRST_COMPLETED)
+            for (_, writer), end in zip(streams, ends, strict=True):
+                if not end.done():
+                    writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            answers = await asyncio.gather(*ends)
+        assert sum(b"200 OK" in answer for answer in answers) == ROOM
 
 
 @pytest.mark.parametrize("extra", ["", "Upgrade: websocket\r\n", "Expect: 100-continue\r\n"])
