@@ -24,6 +24,7 @@
     │   ├── EmbedderUnavailable  the embedding server did not answer
     │   │   └── EmbedderAway     it did not a moment ago, so it was not asked again
     │   └── EmbedderRefused      it answered with an error that trying again will not mend
+    ├── BackupError              a backup cannot be written, or is none that can be restored
     ├── InvalidQueryFile         a line of a --queries file is not usable
     └── ConfigError              hearth.toml: names the file, line and key
 
@@ -191,6 +192,13 @@ class EmbedderRefused(EmbedderError):
     """The embedding server answered with an error that trying again will not mend."""
 
     code = "embedder-refused"
+
+
+class BackupError(IndexerError):
+    """A backup cannot be written, or is none that can be restored; nothing was changed."""
+
+    exit_code = 17
+    code = "backup"
 
 
 class InvalidQueryFile(IndexerError):

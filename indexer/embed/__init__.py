@@ -15,7 +15,18 @@ from indexer.embed.remote import RemoteEmbedder
 from indexer.embed.static import StaticEmbedder
 from indexer.embed.table import StaticTable
 
-__all__ = ["Embedder", "RemoteEmbedder", "StaticEmbedder", "StaticTable", "default_embedder", "make_embedder"]
+__all__ = [
+    "REMOTE_VERSION",
+    "Embedder",
+    "RemoteEmbedder",
+    "StaticEmbedder",
+    "StaticTable",
+    "default_embedder",
+    "make_embedder",
+]
+
+REMOTE_VERSION = "embedder.json"
+"""File in the data directory that says which model of an embedding server the vectors are of."""
 
 _TABLE = Path(__file__).with_name("static_table.npz")
 
@@ -28,4 +39,4 @@ def default_embedder() -> Embedder:
 
 def make_embedder(config: EmbedderConfig, data: Path) -> Embedder:
     """Return the embedder for an index in ``data``: the server that the settings name, else the one that ships."""
-    return RemoteEmbedder(config, data / "embedder.json") if config.configured else default_embedder()
+    return RemoteEmbedder(config, data / REMOTE_VERSION) if config.configured else default_embedder()

@@ -19,7 +19,7 @@ import indexer.cli.freshness
 import indexer.cli_search
 from indexer.cli_options import ConfigOption, DataOption, IndexSettings, JsonOption
 from indexer.errors import IndexerError
-from server.cli import account_commands
+from server.cli import account_commands, backup_commands
 from server.cli.output import EXIT_UNEXPECTED, report, report_error, report_unexpected, start_log
 
 if TYPE_CHECKING:
@@ -361,4 +361,5 @@ def engine_down(data: DataOption = None, config: ConfigOption = None) -> None:
 
 app.add_typer(engine_app, name="engine", rich_help_panel="Service")
 account_commands.register(app)
+backup_commands.register(app)
 app.add_typer(config_app, name="config", rich_help_panel="Service")

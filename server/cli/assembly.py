@@ -20,6 +20,9 @@ from server.explain import Explainer
 from server.prompt import FormatRegistry, ModelPrompts
 from server.types import Engine, Rung
 
+SALT_KEY = "cache_salt.key"
+"""File in the data directory with the key that keeps tenants apart."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -122,7 +125,7 @@ def make_vllm(config: HearthConfig, prompts: ModelPrompts | None = None) -> Engi
         write_prompt=prompts.write,
         write_explanation=prompts.write_explanation,
         learn=prompts.learn,
-        salt_key_file=config.data.directory / "cache_salt.key",
+        salt_key_file=config.data.directory / SALT_KEY,
     )
     if not config.engine.launch:
         return engine

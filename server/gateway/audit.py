@@ -21,8 +21,11 @@ from server.config import AuditConfig
 
 log = logging.getLogger(__name__)
 
+DIRECTORY = "audit"
+"""Its place in the data directory."""
+LOCK = "audit.lock"
+"""The file in it that whoever appends has an exclusive lock of."""
 _CURRENT = "audit.jsonl"
-_LOCK = "audit.lock"
 _MEGABYTE = 1_000_000
 _MAX_WAITING = 10_000
 
@@ -36,7 +39,7 @@ class Audit:
     """
 
     def __init__(self, data: Path, config: AuditConfig) -> None:
-        self._directory = data / "audit"
+        self._directory = data / DIRECTORY
         self._config = config
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="hearth-audit")
         self._waiting: list[str] = []
@@ -97,7 +100,7 @@ def note_now(data: Path, config: AuditConfig, event: str, **facts: Any) -> None:
     if not config.enabled:
         return
     try:
-        append(data / "audit", [_line(event, facts)], config)
+        append(data / DIRECTORY, [_line(event, facts)], config)
     except OSError as error:
         log.error("the audit log cannot be written: %s", error)
 
@@ -108,7 +111,7 @@ def read(data: Path) -> Iterator[str]:
     Raises:
         OSError: A file cannot be read.
     """
-    directory = data / "audit"
+    directory = data / DIRECTORY
     for file in [*_full_files(directory), directory / _CURRENT]:
         if file.exists():
             with file.open(encoding="utf-8") as stream:
@@ -127,7 +130,7 @@ def _line(event: str, facts: dict[str, Any]) -> str:
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
