@@ -29,6 +29,7 @@ __all__ = [
     "EngineRefused",
     "EngineTimeout",
     "EngineUnavailable",
+    "HistoryError",
     "InvalidCaseFile",
     "InvalidPosition",
     "LimitReached",
@@ -104,6 +105,12 @@ class AccountsError(ServerError):
 
     exit_code = 15
     code = "accounts"
+
+
+class HistoryError(ServerError):
+    """What was measured over time cannot be read or written."""
+
+    code = "history"
 
 
 class RequestRefused(ServerError):

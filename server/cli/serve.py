@@ -38,6 +38,7 @@ from server.gateway.registry import Registry
 from server.gateway.serving import check_address, serve_until_signal
 from server.gateway.sessions import Session, Sessions
 from server.gateway.tls import Certificate
+from server.history import History, recording
 from server.lsp.connection import Connection
 from server.lsp.server import create_remote_server
 from server.lsp.services import Services, StartOptions
@@ -89,6 +90,8 @@ async def _serve(config: HearthConfig) -> None:
         threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="hearth-serve")
         stack.callback(threads.shutdown, wait=False, cancel_futures=True)
         shared = Shared(program, threads, audit)
+        history = History(config.data.directory, config.server.history)
+        stack.callback(history.close)
         queue = await asyncio.to_thread(Queue, config.data.directory)
         stack.callback(queue.close)
         configured = await asyncio.to_thread(configured_repositories, config.repository, config.repositories)
@@ -128,10 +131,16 @@ async def _serve(config: HearthConfig) -> None:
             registry=Registry(queue, config.repositories, audit, lambda: dispatcher.current),
             secrets=config.repositories.webhooks,
             downloads=config.data.directory / "downloads",
+            history=history,
         )
         if gate.open:
             _log.warning("there are no accounts: whoever works on this machine may use the server and read the index")
-        async with launched_servers(config), dispatcher, watched_event_loop():
+        async with (
+            launched_servers(config),
+            dispatcher,
+            watched_event_loop(),
+            recording(history, config.server.history),
+        ):
             await serve_until_signal(
                 make_application(parts), sessions, config.server, certificate=certificate, listening=_say
             )

@@ -290,6 +290,20 @@ class AuditConfig:
 
 
 @frozen
+class HistoryConfig:
+    """What the team server keeps of its metrics over time, in `history.sqlite` of the data directory: numbers alone."""
+
+    enabled: bool = _setting(True, "Whether to keep it; the pages of latency and usage show it.")
+    interval_seconds: float = _setting(
+        60.0,
+        "How often it is written down; what came since is lost when the server is killed.",
+        _between(1.0, 3600.0),
+    )
+    minutes_days: int = _setting(2, "How many days every minute is kept for.", _between(1, 60))
+    hours_days: int = _setting(90, "How many days every hour is kept for.", _between(1, 3650))
+
+
+@frozen
 class ServerConfig:
     """The team server, `hearth serve`."""
 
@@ -316,6 +330,7 @@ class ServerConfig:
     tls: TlsConfig = field(factory=TlsConfig)
     limits: LimitsConfig = field(factory=LimitsConfig)
     audit: AuditConfig = field(factory=AuditConfig)
+    history: HistoryConfig = field(factory=HistoryConfig)
 
 
 @frozen

@@ -18,6 +18,7 @@ from server.gateway.access import Gatekeeper
 from server.gateway.audit import Audit
 from server.gateway.registry import Registry
 from server.gateway.sessions import Sessions
+from server.history import History
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Parts:
         registry: What administrators do with repositories.
         secrets: Where the secrets of webhooks are.
         downloads: Directory of the plugins that are handed out.
+        history: What the metrics were over time.
     """
 
     config: ServerConfig
@@ -57,3 +59,4 @@ class Parts:
     registry: Registry
     secrets: WebhookSecrets
     downloads: Path
+    history: History

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from typing import Any
 
 from lsprotocol import types
@@ -67,7 +66,6 @@ class InlineCompletions:
 
     async def complete(self, params: InlineCompletionParams) -> types.InlineCompletionList | Unless:
         """Suggest what could be inserted at the cursor; an empty list when there is nothing to say."""
-        asked_at = time.perf_counter()
         uri = params.text_document.uri
         key = document_key(uri)
         self._supersede(key)
@@ -96,7 +94,6 @@ class InlineCompletions:
                     prepared.request,
                     recent_edits=prepared.recent_edits,
                     automatic=automatic,
-                    asked_at=asked_at,
                     session=self._server.id,
                     document=key,
                     lead=text.selected,

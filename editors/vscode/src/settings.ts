@@ -8,7 +8,6 @@ export interface Settings {
   enabled: boolean;
   languages: Record<string, boolean>;
   exclude: string[];
-  telemetry: boolean;
   autoIndex: boolean;
   "server.url": string;
   "server.certificateAuthority": string;

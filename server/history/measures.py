@@ -1,0 +1,101 @@
+"""What is kept of the metrics over time, and how much of it there is at a moment."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from prometheus_client import Counter, Histogram
+
+from server.completion import metrics as completion
+from server.engine import metrics as engine
+from server.explain import metrics as explanation
+from server.history.percentiles import Bucket, Buckets
+
+STAGES = {"completion": completion.STAGE_SECONDS, "explanation": explanation.STAGE_SECONDS}
+"""The times of stages by what they are stages of."""
+COUNTERS = (
+    completion.SHOWN,
+    completion.ACCEPTED,
+    completion.REJECTED,
+    completion.GENERATED_TOKENS,
+    completion.WASTED_TOKENS,
+    explanation.GENERATED_TOKENS,
+    engine.PROMPT_TOKENS,
+)
+
+
+class Series(NamedTuple):
+    """One metric with one value for each of its labels."""
+
+    metric: str
+    labels: tuple[tuple[str, str], ...]
+
+    def label(self, name: str) -> str:
+        """Return the value of a label; empty when there is none of that name."""
+        return dict(self.labels).get(name, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """How much there is of everything that is kept."""
+
+    counts: Mapping[Series, float] = field(default_factory=dict)
+    times: Mapping[Series, Buckets] = field(default_factory=dict)
+
+    def since(self, before: Amounts) -> Amounts:
+        """Return what has come since ``before``, and only that."""
+        counts = {series: value - before.counts.get(series, 0.0) for series, value in self.counts.items()}
+        times = {}
+        for series, buckets in self.times.items():
+            known = before.times.get(series, {})
+            grown = {bucket: count - known.get(bucket, 0) for bucket, count in buckets.items()}
+            times[series] = {bucket: count for bucket, count in grown.items() if count > 0}
+        return Amounts(
+            {series: value for series, value in counts.items() if value > 0},
+            {series: buckets for series, buckets in times.items() if buckets},
+        )
+
+
+def collect() -> Amounts:
+    """Return what this process has counted since it began. Takes milliseconds: call it off the event loop."""
+    counts = {series: value for counter in COUNTERS for series, value in _counts(counter)}
+    histograms = [
+        histogram for stages in STAGES.values() for histogram in (stages.by_model, stages.by_editor, stages.by_team)
+    ]
+    times = {series: buckets for histogram in histograms for series, buckets in _times(histogram)}
+    return Amounts(counts, times)
+
+
+def name_of(metric: Counter | Histogram) -> str:
+    """Return the name under which a metric is kept."""
+    (family,) = metric.describe()
+    return f"{family.name}_total" if family.type == "counter" else family.name
+
+
+def _counts(counter: Counter) -> Iterator[tuple[Series, float]]:
+    name = name_of(counter)
+    for family in counter.collect():
+        for sample in family.samples:
+            if sample.name == name:
+                yield Series(name, tuple(sorted(sample.labels.items()))), sample.value
+
+
+def _times(histogram: Histogram) -> Iterator[tuple[Series, Buckets]]:
+    for family in histogram.collect():
+        buckets: dict[Series, dict[Bucket, int]] = {}
+        below: dict[Series, tuple[float, float]] = {}
+        for sample in family.samples:
+            if not sample.name.endswith("_bucket"):
+                continue
+            labels = {name: value for name, value in sample.labels.items() if name != "le"}
+            series = Series(family.name, tuple(sorted(labels.items())))
+            upper = float(sample.labels["le"])
+            lower, counted = below.get(series, (0.0, 0.0))
+            # Each sample counts those of all lower buckets as well.
+            if sample.value > counted:
+                buckets.setdefault(series, {})[lower, upper] = round(sample.value - counted)
+            below[series] = (upper if math.isfinite(upper) else lower, sample.value)
+        yield from buckets.items()
