@@ -34,11 +34,14 @@ test: $(STAMP) ## Run the tests
 test-real: $(STAMP) ## Run the tests with heavy real parts (model server, editors)
 	@$(BIN)/python -m pytest -m real $(ARGS)
 
-check: $(STAMP) ## Lint, types, import contracts, the editors' plugins
+check: $(STAMP) ## Lint, types, import contracts, security, the editors' plugins
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@# Its warnings are about comments that one statement of several lines needs once.
+	@$(BIN)/bandit -q -c pyproject.toml -r server indexer 2>/dev/null
+	@$(BIN)/python requirements/audit.py
 	@for script in editors/*/check.sh; do $$script || exit 1; done
 
 fix: $(STAMP) ## Apply what ruff can mend by itself

@@ -23,7 +23,7 @@ class SkipReason(enum.StrEnum):
     SUBMODULE = "submodule"
     MISSING = "missing"
     EMPTY = "empty"
-    SECRET = "secret"  # noqa: S105 -- a reason, not a password
+    SECRET = "secret"  # noqa: S105 -- a reason, not a password  # nosec B105
 
 
 @dataclass(frozen=True, slots=True)

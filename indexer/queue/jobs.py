@@ -117,7 +117,7 @@ def claim(connection: sqlite3.Connection) -> Claim | None:
     due = "j.state = 'waiting' AND (j.due_at <= :now OR j.due_at > :now + :most)"
     going = "(j.kind = 'remove' OR coalesce(r.paused, 0) = 0)"
     first = connection.execute(
-        "SELECT j.id, j.repository, j.kind, j.attempts FROM job j"  # noqa: S608 -- constants
+        "SELECT j.id, j.repository, j.kind, j.attempts FROM job j"  # noqa: S608 -- constants  # nosec B608
         " LEFT JOIN repository r ON r.name = j.repository LEFT JOIN turn t ON t.repository = j.repository"
         f" WHERE {due} AND {going} ORDER BY coalesce(t.served, 0), j.due_at, j.id LIMIT 1",
         {"now": now, "most": MOST_BACKOFF_SECONDS * (1 + _JITTER)},
@@ -126,7 +126,7 @@ def claim(connection: sqlite3.Connection) -> Claim | None:
         return None
     job_id, repository, kind, attempts = first
     rows = connection.execute(
-        "SELECT j.id, j.version, j.ref, j.reason, j.enqueued_at FROM job j"  # noqa: S608 -- constants
+        "SELECT j.id, j.version, j.ref, j.reason, j.enqueued_at FROM job j"  # noqa: S608 -- constants  # nosec B608
         f" WHERE j.id = :id OR (:fresh AND {due} AND j.repository = :repository AND j.kind = :kind"
         " AND j.attempts = 0) ORDER BY j.id",
         {
@@ -230,7 +230,7 @@ def listed(connection: sqlite3.Connection) -> list[Job]:
 def backoff_seconds(attempts: int) -> float:
     """Return how long to wait after so many failures: doubled each time, and spread so that not all come at once."""
     seconds = min(_FIRST_BACKOFF_SECONDS * 2.0 ** (attempts - 1), MOST_BACKOFF_SECONDS)
-    return seconds * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 -- spreads load, guards nothing
+    return seconds * random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 -- spreads load, guards nothing  # nosec B311
 
 
 def _give_back(connection: sqlite3.Connection, token: str, due_at: float, attempts: int | None = None) -> None:

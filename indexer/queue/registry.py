@@ -123,7 +123,7 @@ def take_due_polls(connection: sqlite3.Connection) -> list[str]:
 
 def _select(connection: sqlite3.Connection, rest: str, *values: object) -> list[Repository]:
     rows = connection.execute(
-        "SELECT name, source, branches, credential, poll_minutes, paused, origin, added_at"  # noqa: S608 -- constants
+        "SELECT name, source, branches, credential, poll_minutes, paused, origin, added_at"  # noqa: S608 -- constants  # nosec B608
         f" FROM repository {rest}",
         values,
     ).fetchall()

@@ -265,7 +265,7 @@ class BlobWriter:
                 connection.execute("INSERT OR IGNORE INTO pending VALUES (?, ?)", (blob_id, blob_id))
                 connection.execute("DELETE FROM chunk WHERE id >= ? AND id < ?", (first_chunk, first_chunk + count))
                 for table in ("content", "symbol", "import", "secret", "tag", "candidate"):
-                    connection.execute(f"DELETE FROM {table} WHERE blob_id = ?", (blob_id,))  # noqa: S608 -- constants
+                    connection.execute(f"DELETE FROM {table} WHERE blob_id = ?", (blob_id,))  # noqa: S608 -- constants  # nosec B608
                 connection.execute("DELETE FROM blob WHERE id = ?", (blob_id,))
         return rows
 

@@ -143,7 +143,7 @@ class Catalog:
     def statuses(self) -> list[RepositoryStatus]:
         """Return every repository with all of its refs, published or not; ``behind`` is left at -1."""
         refs: dict[int, list[RefStatus]] = {}
-        with self._query(f"SELECT ref_id, count(*) FROM ({_SECRETS}) GROUP BY ref_id") as rows:  # noqa: S608 -- constants
+        with self._query(f"SELECT ref_id, count(*) FROM ({_SECRETS}) GROUP BY ref_id") as rows:  # noqa: S608 -- constants  # nosec B608
             secrets = dict(rows)
         with self._query(
             "SELECT r.id, r.repository_id, r.name, r.commit_id, r.state, r.files, r.chunks, r.skipped, r.indexed_at,"
@@ -165,7 +165,7 @@ class Catalog:
     def secrets(self, ref_id: int) -> list[tuple[str, int, str]]:
         """Return ``(path, line, rule)`` of every place with a secret in the files of a ref, by path and line."""
         with self._query(
-            f"SELECT path, line, rule FROM ({_SECRETS}) WHERE ref_id = ? ORDER BY path, line, rule",  # noqa: S608 -- constants
+            f"SELECT path, line, rule FROM ({_SECRETS}) WHERE ref_id = ? ORDER BY path, line, rule",  # noqa: S608 -- constants  # nosec B608
             ref_id,
         ) as rows:
             return [(path, line, rule) for path, line, rule in rows]
@@ -226,7 +226,7 @@ class Catalog:
         ranges: list[tuple[int, int]] = []
         for part in _parts(sorted(wanted)):
             with self._query(
-                f"SELECT DISTINCT b.id, b.first_chunk, b.chunk_count FROM file f JOIN blob b ON b.id = f.blob_id"  # noqa: S608 -- question marks
+                f"SELECT DISTINCT b.id, b.first_chunk, b.chunk_count FROM file f JOIN blob b ON b.id = f.blob_id"  # noqa: S608 -- question marks  # nosec B608
                 f" WHERE f.ref_id = ? AND f.path IN ({_marks(part)})",
                 ref_id,
                 *part,
@@ -246,7 +246,7 @@ class Catalog:
         found: list[ChunkRecord] = []
         for part in _parts(chunk_ids):
             with self._query(
-                "SELECT c.id, f.ref_id, r.commit_id, f.path, b.language, b.id, c.start_line, c.end_line, c.symbol,"  # noqa: S608 -- question marks
+                "SELECT c.id, f.ref_id, r.commit_id, f.path, b.language, b.id, c.start_line, c.end_line, c.symbol,"  # noqa: S608 -- question marks  # nosec B608
                 " c.scope, c.kind FROM chunk c JOIN blob b ON b.id = c.blob_id JOIN file f ON f.blob_id = b.id"
                 f" JOIN ref r ON r.id = f.ref_id WHERE c.id IN ({_marks(part)}) AND f.ref_id IN ({_marks(ref_ids)})",
                 *part,
@@ -261,7 +261,7 @@ class Catalog:
         hits: list[SymbolHit] = []
         for part in _parts(sorted(set(names))):
             with self._query(
-                f"SELECT * FROM (SELECT {_SYMBOL_COLUMNS}, row_number() OVER"  # noqa: S608 -- question marks
+                f"SELECT * FROM (SELECT {_SYMBOL_COLUMNS}, row_number() OVER"  # noqa: S608 -- question marks  # nosec B608
                 " (PARTITION BY s.name ORDER BY f.ref_id, f.path, s.start_line) AS place"
                 f" FROM {_SYMBOL_TABLES} WHERE s.name IN ({_marks(part)}) AND f.ref_id IN ({_marks(refs)}))"
                 " WHERE place <= ?",
@@ -295,7 +295,7 @@ class Catalog:
         self, refs: dict[int, RefRecord], where: str, values: tuple[object, ...], limit: int
     ) -> list[SymbolHit]:
         with self._query(
-            f"SELECT {_SYMBOL_COLUMNS} FROM {_SYMBOL_TABLES}"  # noqa: S608 -- question marks
+            f"SELECT {_SYMBOL_COLUMNS} FROM {_SYMBOL_TABLES}"  # noqa: S608 -- question marks  # nosec B608
             f" WHERE {where} AND f.ref_id IN ({_marks(tuple(refs))}) LIMIT ?",
             *values,
             *refs,

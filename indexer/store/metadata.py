@@ -134,11 +134,11 @@ class MetadataWriter(BlobWriter):
         with self.transaction() as connection:
             for table in ("file", "skip"):
                 connection.execute(
-                    f"INSERT OR REPLACE INTO candidate SELECT DISTINCT blob_id, 0 FROM {table}"  # noqa: S608 -- constants
+                    f"INSERT OR REPLACE INTO candidate SELECT DISTINCT blob_id, 0 FROM {table}"  # noqa: S608 -- constants  # nosec B608
                     " WHERE ref_id = ? AND blob_id IS NOT NULL",
                     (ref_id,),
                 )
-                connection.execute(f"DELETE FROM {table} WHERE ref_id = ?", (ref_id,))  # noqa: S608 -- constants
+                connection.execute(f"DELETE FROM {table} WHERE ref_id = ?", (ref_id,))  # noqa: S608 -- constants  # nosec B608
             connection.execute("DELETE FROM ref WHERE id = ?", (ref_id,))
             next_generation(connection)
 

@@ -254,7 +254,7 @@ def serve(
 
 
 @app.command(rich_help_panel="Service")
-def connect(
+def connect(  # the name of a variable, no token  # nosec B107
     url: Annotated[str, typer.Argument(metavar="URL", help="Where the team server is: https://host[:port].")],
     token_env: Annotated[
         str, typer.Option("--token-env", metavar="NAME", help="Environment variable that holds your token.")

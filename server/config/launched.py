@@ -59,7 +59,7 @@ def engine_directory(data: Path) -> Path:
         return directory
     key = hashlib.blake2b(os.fsencode(directory), digest_size=8).hexdigest()
     # Not $TMPDIR, which differs between a service and its users' shells. Whoever makes it checks whose it is.
-    return Path("/tmp") / f"hearth-{os.getuid()}-{key}"  # noqa: S108  # see the line above
+    return Path("/tmp") / f"hearth-{os.getuid()}-{key}"  # noqa: S108  # see the line above  # nosec B108
 
 
 def socket_path(data: Path, role: Role) -> Path:

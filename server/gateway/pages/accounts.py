@@ -57,7 +57,7 @@ class AccountPages:
             return self._page(guest, secret)
         return web.Response(status=303, headers={"Location": "/accounts", **HEADERS})
 
-    def _page(self, guest: Guest, secret: str = "") -> web.Response:
+    def _page(self, guest: Guest, secret: str = "") -> web.Response:  # none by default  # nosec B107
         directory, now = self._accounts.directory(), time.time()
         groups = sorted({*directory.grants, *(group for groups in directory.users.values() for group in groups)})
         return self._desk.page(

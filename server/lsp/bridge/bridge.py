@@ -134,7 +134,7 @@ class Bridge:
                 if asyncio.get_running_loop().time() - began > _STABLE_SECONDS:
                     wait = FIRST_WAIT_SECONDS
             # Many editors lose a server that restarts at the same time, and should not all come back at once.
-            await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311  # no secret
+            await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311  # no secret  # nosec B311
             wait = min(max(wait, FIRST_WAIT_SECONDS) * 2, LONGEST_WAIT_SECONDS)
 
     async def _use(self, socket: Socket) -> str:
