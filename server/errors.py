@@ -10,6 +10,7 @@
     │   ├── EngineTimeout        a deadline of ours ran out
     │   └── EngineProtocolError  what it sent is not the protocol
     ├── InvalidPosition          a FILE:LINE:COL that does not exist
+    ├── SignInFailed         an editor was not signed in to the team's server
     ├── InvalidCaseFile          a line of a --cases file is not usable
     └── ConfigError              (indexer.errors) hearth.toml: names the file, line and key
 
@@ -36,6 +37,7 @@ __all__ = [
     "NotPermitted",
     "RequestRefused",
     "ServerError",
+    "SignInFailed",
 ]
 
 
@@ -111,6 +113,13 @@ class HistoryError(ServerError):
     """What was measured over time cannot be read or written."""
 
     code = "history"
+
+
+class SignInFailed(ServerError):
+    """An editor was not signed in to the team's server, or not out of it."""
+
+    exit_code = 16
+    code = "sign-in"
 
 
 class RequestRefused(ServerError):

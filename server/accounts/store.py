@@ -11,34 +11,19 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from indexer.errors import IndexCorrupt
-from indexer.schema import Schema
 from server.accounts.private import open_private
-from server.accounts.tokens import TokenScope, digest, new_secret
+from server.accounts.schema import ADVICE, SCHEMA
+from server.accounts.tokens import TokenKind, TokenScope, digest, new_secret
 from server.accounts.values import Directory, Token
 from server.errors import AccountsError
 
 FILE_NAME = "accounts.sqlite"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
 _PATTERN = re.compile(r"[^\s\x00-\x1f]{1,256}")
-_ADVICE = "Check its permissions. If it is damaged, restore it from a backup; the index is not affected."
-_TABLES = """
-CREATE TABLE users (name TEXT PRIMARY KEY, created REAL NOT NULL) STRICT;
-CREATE TABLE members (
-    group_name TEXT NOT NULL, user_name TEXT NOT NULL REFERENCES users (name) ON DELETE CASCADE,
-    PRIMARY KEY (group_name, user_name)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE grants (
-    group_name TEXT NOT NULL, repository TEXT NOT NULL, PRIMARY KEY (group_name, repository)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE tokens (
-    id TEXT PRIMARY KEY, user_name TEXT NOT NULL, label TEXT NOT NULL, digest BLOB NOT NULL UNIQUE,
-    scopes TEXT NOT NULL, created REAL NOT NULL, expires REAL NOT NULL, revoked REAL NOT NULL
-) STRICT;
-"""
-SCHEMA = Schema(_TABLES, in_header=True, advice=_ADVICE)
+_COLUMNS = "id, user_name, label, scopes, created, expires, revoked, kind, parent, digest"
 
 
 class Accounts:
@@ -62,7 +47,7 @@ class Accounts:
             self._database = open_private(self._path)
             self._prepare()
         except (OSError, sqlite3.Error, IndexCorrupt) as error:
-            raise AccountsError(f"{self._path} cannot be used: {error}", advice=_ADVICE) from error
+            raise AccountsError(f"{self._path} cannot be used: {error}", advice=ADVICE) from error
 
     def __enter__(self) -> Self:
         return self
@@ -149,43 +134,108 @@ class Accounts:
                     f"group {group!r} was not granted {name!r}",
                 )
 
+    def admit(self, issuer: str, subject: str, user: str, groups: Collection[str]) -> str:
+        """Let in somebody whom a provider vouches for, as a member of these groups and no others.
+
+        Args:
+            issuer: Which provider.
+            subject: Who they are there, for ever.
+            user: What a new user is called; whoever was here before keeps their name.
+            groups: Where they belong now.
+
+        Returns:
+            The name of the user that they are.
+
+        Raises:
+            AccountsError: Somebody else has that name, or it is not one.
+        """
+        _check_names("group", groups)
+        with self._writing() as database:
+            known = _user_of(database, issuer, subject)
+            if known is None:
+                _check_names("user", [user])
+                if database.execute("SELECT 1 FROM users WHERE name = ?", (user,)).fetchone():
+                    raise AccountsError(
+                        f"there is a user {user!r} already, who is somebody else",
+                        advice=f"If they are the same, an administrator removes the old one: hearth user remove {user}",
+                    )
+                database.execute("INSERT INTO users VALUES (?, ?)", (user, time.time()))
+                database.execute("INSERT INTO identities VALUES (?, ?, ?)", (issuer, subject, user))
+            name = known or user
+            database.execute("DELETE FROM members WHERE user_name = ?", (name,))
+            database.executemany("INSERT INTO members VALUES (?, ?)", [(group, name) for group in sorted(set(groups))])
+        return name
+
+    def withdraw(self, issuer: str, subject: str) -> str | None:
+        """Take groups and sign-ins from somebody whom a provider does not let in any more; return who they were."""
+        with self._writing() as database:
+            user = _user_of(database, issuer, subject)
+            if user is not None:
+                database.execute("DELETE FROM members WHERE user_name = ?", (user,))
+                database.execute(
+                    "UPDATE tokens SET revoked = ? WHERE user_name = ? AND kind != ? AND revoked = 0",
+                    (time.time(), user, TokenKind.MADE),
+                )
+        return user
+
     def add_token(
-        self, user: str, scopes: Collection[TokenScope], *, label: str = "", seconds: float = 0.0
+        self,
+        user: str,
+        scopes: Collection[TokenScope],
+        *,
+        label: str = "",
+        seconds: float = 0.0,
+        kind: TokenKind = TokenKind.MADE,
+        parent: str = "",
     ) -> tuple[Token, str]:
-        """Make a token; the second value is the secret, which is stored nowhere.
+        """Make a token; the second value is the secret, which is stored nowhere. Also forgets sign-ins that are over.
 
         Args:
             user: Whose it is.
             scopes: What it may be used for.
             label: What it is for, for people.
             seconds: How long it lasts; 0.0 means until it is revoked.
+            kind: What it came from.
+            parent: The token that it is revoked with.
 
         Raises:
             AccountsError: There is no such user.
         """
         secret, now = new_secret(), time.time()
         expires = now + seconds if seconds else 0.0
-        token = Token(secrets.token_hex(4), user, label, frozenset(scopes), now, expires, 0.0, digest(secret))
+        token_id = secrets.token_hex(4)
+        token = Token(token_id, user, label, frozenset(scopes), now, expires, 0.0, kind, parent, digest(secret))
         with self._writing() as database:
             _require_user(database, user)
+            # Everybody leaves one of these a day, and what became of them stands in the audit log.
             database.execute(
-                "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (token.id, user, label, token.digest, " ".join(sorted(token.scopes)), now, expires, 0.0),
+                "DELETE FROM tokens WHERE kind != ? AND (revoked > 0 OR expires BETWEEN 1 AND ?)", (TokenKind.MADE, now)
+            )
+            database.execute(
+                f"INSERT INTO tokens ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # our own text
+                (token_id, user, label, " ".join(sorted(scopes)), now, expires, 0.0, kind, parent, token.digest),
             )
         return token, secret
 
     def revoke_token(self, token_id: str) -> Token:
-        """Make a token useless from now on, and return it.
+        """Make a token, and what was given out on its strength, useless from now on, and return it.
 
         Raises:
             AccountsError: There is none of that id, or it is revoked already.
         """
+        now = time.time()
         with self._writing() as database:
             _require_change(
-                database.execute("UPDATE tokens SET revoked = ? WHERE id = ? AND revoked = 0", (time.time(), token_id)),
+                database.execute("UPDATE tokens SET revoked = ? WHERE id = ? AND revoked = 0", (now, token_id)),
                 f"there is no token {token_id!r} to revoke",
             )
+            database.execute("UPDATE tokens SET revoked = ? WHERE parent = ? AND revoked = 0", (now, token_id))
         return self.directory().tokens[token_id]
+
+    def forget_sign_in(self, token_id: str) -> None:
+        """Forget the token that one browser's sign-in at a provider stood on; any other token stays. Idempotent."""
+        with self._writing() as database:
+            database.execute("DELETE FROM tokens WHERE id = ? AND kind = ?", (token_id, TokenKind.BROWSER))
 
     def _prepare(self) -> None:
         database = self._database
@@ -227,19 +277,29 @@ class Accounts:
         grants: dict[str, set[str]] = {}
         for group, repository in database.execute("SELECT group_name, repository FROM grants"):
             grants.setdefault(group, set()).add(repository)
-        tokens = database.execute(
-            "SELECT id, user_name, label, scopes, created, expires, revoked, digest FROM tokens ORDER BY created, id"
-        )
+        tokens = database.execute(f"SELECT {_COLUMNS} FROM tokens ORDER BY created, id")  # noqa: S608  # our own text
         return Directory(
             {name: frozenset(groups) for name, groups in sorted(users.items())},
             {name: frozenset(repositories) for name, repositories in sorted(grants.items())},
-            {
-                token_id: Token(
-                    token_id, user, label, frozenset(map(TokenScope, scopes.split())), created, expires, revoked, stored
-                )
-                for token_id, user, label, scopes, created, expires, revoked, stored in tokens
-            },
+            {token.id: token for token in map(_token, tokens)},
+            dict(database.execute("SELECT user_name, issuer FROM identities")),
         )
+
+
+def _token(row: tuple[Any, ...]) -> Token:
+    token_id, user, label, scopes, created, expires, revoked, kind, parent, stored = row
+    return Token(
+        token_id,
+        user,
+        label,
+        frozenset(map(TokenScope, scopes.split())),
+        created,
+        expires,
+        revoked,
+        TokenKind(kind),
+        parent,
+        stored,
+    )
 
 
 def _check_names(kind: str, names: Collection[str]) -> None:
@@ -249,6 +309,13 @@ def _check_names(kind: str, names: Collection[str]) -> None:
                 f"{name!r} cannot be the name of a {kind}",
                 advice="Names have letters, digits and . _ @ + -, and begin with a letter or digit.",
             )
+
+
+def _user_of(database: sqlite3.Connection, issuer: str, subject: str) -> str | None:
+    row = database.execute(
+        "SELECT user_name FROM identities WHERE issuer = ? AND subject = ?", (issuer, subject)
+    ).fetchone()
+    return str(row[0]) if row else None
 
 
 def _require_user(database: sqlite3.Connection, user: str) -> None:

@@ -31,6 +31,17 @@ class TokenScope(enum.StrEnum):
     ADMIN = "admin"
 
 
+class TokenKind(enum.StrEnum):
+    """What a token came from."""
+
+    MADE = "made"
+    """An administrator made it for somebody."""
+    BROWSER = "browser"
+    """A provider said who sits at a browser; its secret was shown to nobody."""
+    EDITOR = "editor"
+    """Somebody who was signed in let an editor in."""
+
+
 EDITOR_SCOPES = (TokenScope.COMPLETE, TokenScope.EXPLAIN, TokenScope.SEARCH)
 """What an editor needs."""
 

@@ -7,12 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from server.accounts.tokens import TokenScope, digest
+from server.accounts.tokens import TokenKind, TokenScope, digest
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token as it is stored. Times are seconds since the epoch; ``expires`` and ``revoked`` are 0.0 for never."""
+    """A token as it is stored. Times are seconds since the epoch; ``expires`` and ``revoked`` are 0.0 for never.
+
+    It is revoked with its ``parent``, on whose strength it was given out; empty without one.
+    """
 
     id: str
     user: str
@@ -21,6 +24,8 @@ class Token:
     created: float
     expires: float = 0.0
     revoked: float = 0.0
+    kind: TokenKind = TokenKind.MADE
+    parent: str = ""
     digest: bytes = field(default=b"", repr=False)
 
     def usable(self, now: float) -> bool:
@@ -35,12 +40,14 @@ class Directory:
     Attributes:
         users: Groups by user.
         grants: Patterns of repository names by group.
-        tokens: Every token ever given out, by its id.
+        tokens: Every token that was given out, by its id; of those from sign-ins, the ones that are not over.
+        issuers: The provider at which a user signs in, for those who do.
     """
 
     users: Mapping[str, frozenset[str]] = field(default_factory=dict)
     grants: Mapping[str, frozenset[str]] = field(default_factory=dict)
     tokens: Mapping[str, Token] = field(default_factory=dict)
+    issuers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:

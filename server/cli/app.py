@@ -44,6 +44,20 @@ EngineOption = Annotated[
     Literal["vllm", "embedded"] | None,
     typer.Option("--engine", help="Ask this engine only, instead of the first that is up.", show_default=False),
 ]
+UrlArgument = Annotated[str, typer.Argument(metavar="URL", help="Where the team server is: https://host[:port].")]
+CaOption = Annotated[
+    Path | None,
+    typer.Option("--ca", metavar="FILE", help="Certificates to trust besides the system's.", show_default=False),
+]
+KeptTokenOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        metavar="FILE",
+        help="Keep it here; `hearth connect` needs it named then.",
+        show_default=False,
+    ),
+]
 
 
 def main() -> None:
@@ -255,7 +269,7 @@ def serve(
 
 @app.command(rich_help_panel="Service")
 def connect(  # the name of a variable, no token  # nosec B107
-    url: Annotated[str, typer.Argument(metavar="URL", help="Where the team server is: https://host[:port].")],
+    url: UrlArgument,
     token_env: Annotated[
         str, typer.Option("--token-env", metavar="NAME", help="Environment variable that holds your token.")
     ] = "HEARTH_TOKEN",  # noqa: S107  # a name, no token
@@ -263,21 +277,53 @@ def connect(  # the name of a variable, no token  # nosec B107
         Path | None,
         typer.Option("--token-file", metavar="FILE", help="File that holds your token instead.", show_default=False),
     ] = None,
-    ca: Annotated[
-        Path | None,
-        typer.Option("--ca", metavar="FILE", help="Certificates to trust besides the system's.", show_default=False),
-    ] = None,
+    ca: CaOption = None,
 ) -> None:
     """Reach the team's server from an editor that starts a process: `hearth lsp`, but on another machine.
 
-    A lost connection comes back by itself, and your open documents with it. The proxy that the environment names is
-    used. There is no option for the token itself: other users of the machine could read it.
+    Neovim and every other editor that starts a language server needs nothing else, once you ran `hearth sign-in URL`;
+    or name a token that you were given. A lost connection comes back by itself, and your open documents with it; so
+    does one that was refused, as soon as you signed in again. The proxy that the environment names is used. There is no
+    option for the token itself: other users of the machine could read it.
+
+    `hearth connect https://hearth.example.com`
 
     `hearth connect https://hearth.example.com --token-file ~/.config/hearth/token`
     """
     from server.cli.connect import connect as run  # noqa: PLC0415  # start-up time
 
     raise typer.Exit(run(url, token_env=token_env, token_file=token_file, ca_file=ca))
+
+
+@app.command("sign-in", rich_help_panel="Service")
+def sign_in(
+    url: UrlArgument,
+    *,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page, or only print its address.")
+    ] = True,
+    token_file: KeptTokenOption = None,
+    ca: CaOption = None,
+) -> None:
+    """Sign the editors of this machine in to the team's server, with a browser.
+
+    It prints the address of a page and a code. Open the page on any machine, sign in there as your company does, and
+    let in what shows that code. The token goes into a file that you alone can read, where `hearth connect`
+    finds it; editors that wait for it, in Neovim or elsewhere, come back by themselves.
+
+    `hearth sign-in https://hearth.example.com`
+    """
+    from server.cli.sign_in import sign_in as run  # noqa: PLC0415  # start-up time
+
+    run(url, token_file=token_file, ca_file=ca, browser=browser)
+
+
+@app.command("sign-out", rich_help_panel="Service")
+def sign_out(url: UrlArgument, token_file: KeptTokenOption = None, ca: CaOption = None) -> None:
+    """End what `hearth sign-in` began: the server takes the token back, and the file goes."""
+    from server.cli.sign_in import sign_out as run  # noqa: PLC0415  # start-up time
+
+    run(url, token_file=token_file, ca_file=ca)
 
 
 @app.command(rich_help_panel="Service")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from indexer.backup import INDEXER_PARTS, Keeping, Part, PartKind
+from server.accounts.schema import SCHEMA as ACCOUNTS_SCHEMA
 from server.accounts.sign_ins import FILE_NAME as SIGN_INS
 from server.accounts.store import FILE_NAME as ACCOUNTS
-from server.accounts.store import SCHEMA as ACCOUNTS_SCHEMA
 from server.cli.assembly import SALT_KEY
 from server.gateway.audit import DIRECTORY as AUDIT
 from server.gateway.audit import LOCK as AUDIT_LOCK

@@ -6,6 +6,7 @@ Secrets never stand in the file: a setting that needs one names the environment 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -36,6 +37,11 @@ def _networks(_instance: object, _attribute: object, value: tuple[str, ...]) -> 
             raise ValueError(
                 f'must list addresses such as "10.0.0.7" or networks such as "10.0.0.0/8", not "{network}"'
             ) from None
+
+
+def _origin(_instance: object, _attribute: object, value: str) -> None:
+    if value and not re.fullmatch(r"https?://[^/\s@?#]+/?", value):
+        raise ValueError(f'must be an address without a path, such as "https://hearth.example.com", not "{value}"')
 
 
 def default_data_directory() -> Path:
@@ -312,6 +318,11 @@ class ServerConfig:
     behind_proxy: bool = _setting(
         False, "Whether a proxy in front ends TLS, so that plain HTTP may be spoken on any address."
     )
+    public_url: str = _setting(
+        "",
+        "Where browsers reach the server, such as `https://hearth.example.com`; empty means where they ask.",
+        _origin,
+    )
     trusted_proxies: tuple[str, ...] = field(
         default=(),
         metadata={"help": "Addresses or networks of proxies whose `X-Forwarded-For` and `-Proto` are believed."},
@@ -323,6 +334,11 @@ class ServerConfig:
         "Groups that latency and usage are told apart by, beside those of [engine.vllm.teams]; who is in several "
         "counts for the first of all these.",
         validators.max_len(64),
+    )
+    editor_hours: float = _setting(
+        168.0,
+        "How long an editor stays signed in that somebody let in with a browser, in hours.",
+        _between(0.01, 87_600.0),
     )
     drain_seconds: float = _setting(
         20.0, "How long running suggestions may take to end when the server is stopped.", _between(0.0, 3600.0)

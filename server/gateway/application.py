@@ -11,7 +11,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from server.accounts import TokenScope
 from server.gateway import metrics
 from server.gateway.access import SignInRefused, Visitor
-from server.gateway.api import Administration, Api
+from server.gateway.api import Administration, Api, DeviceRoutes
+from server.gateway.device import DeviceSignIns
 from server.gateway.downloads import Downloads
 from server.gateway.middleware import answer_in_form, refuse_what_browsers_forge, secure_responses
 from server.gateway.news import News
@@ -47,7 +48,19 @@ def make_application(parts: Parts) -> web.Application:
     ).add_routes(application.router)
     Administration(door.let_in, parts.registry, parts.threads).add_routes(application.router)
     News(parts.queue, parts.secrets, door.let_in, parts.threads).add_routes(application.router)
-    add_pages(application.router, parts, peers, door.note_refusal)
+    waiting = DeviceSignIns()
+    DeviceRoutes(
+        door.let_in,
+        gate=parts.gate,
+        accounts=parts.accounts,
+        waiting=waiting,
+        peers=peers,
+        audit=parts.audit,
+        threads=parts.threads,
+        public_url=parts.config.public_url,
+        hours=parts.config.editor_hours,
+    ).add_routes(application.router)
+    add_pages(application.router, parts, peers, waiting, door.note_refusal)
     Downloads(parts.downloads).add_routes(application.router)
     return application
 
@@ -59,6 +72,7 @@ class Door:
         self._gate = parts.gate
         self._audit = parts.audit
         self._peers = peers
+        self._url = parts.config.public_url
         self._refusals = (0, 0)
         """The minute of the last refused sign-in, and how many there were in it."""
 
@@ -85,7 +99,7 @@ class Door:
                 401,
                 "sign-in",
                 str(reason),
-                "An administrator makes one: hearth token create NAME.",
+                f"Run hearth sign-in {self._url or 'URL'}, or use a token that an administrator makes for you.",
                 {"WWW-Authenticate": 'Bearer realm="hearth"'},
             )
         if not visitor.may(*scopes):

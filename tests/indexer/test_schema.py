@@ -12,7 +12,7 @@ import pytest
 from indexer.errors import IndexCorrupt, NewerData, OlderData
 from indexer.schema import Schema
 from indexer.store.database import SCHEMA as INDEX
-from server.accounts.store import SCHEMA as ACCOUNTS
+from server.accounts.schema import SCHEMA as ACCOUNTS
 
 FIRST = "CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL);\nCREATE TABLE user (name TEXT NOT NULL);\n"
 GROUPS = "CREATE TABLE member (name TEXT NOT NULL);\nINSERT INTO member SELECT name FROM user;\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from functools import partial
@@ -16,13 +15,13 @@ from indexer.queue import Job, Repository
 from indexer.worker.dispatch import JobEvent
 from server.accounts import TokenScope
 from server.errors import RequestRefused
+from server.gateway.api.body import read_fields
 from server.gateway.api.routes import LetIn
 from server.gateway.registry import Change, Registry
 from server.gateway.responses import refuse
 
 _REGISTRATIONS = "/api/v1/registrations"
 _JOBS = "/api/v1/jobs"
-_MOST_POLL_MINUTES = 100_000
 _T = TypeVar("_T")
 
 
@@ -154,29 +153,5 @@ _POLL = {"pollMinutes": float}
 
 
 async def _fields(request: web.Request, known: Mapping[str, type]) -> dict[str, Any]:
-    """Read a JSON object whose fields are all optional, and of these types."""
-    # What a form of another site can send is never JSON by its content type.
-    if request.content_type != "application/json":
-        refuse(415, "content-type", "The body must be JSON.", "Send the header `Content-Type: application/json`.")
-    try:
-        given = json.loads(await request.read())
-    except (ValueError, RecursionError):
-        given = None
-    if not isinstance(given, dict):
-        refuse(400, "fields", "The body is not a JSON object.")
-    for name, value in given.items():
-        wanted = known.get(name)
-        if wanted is None:
-            refuse(400, "fields", f"There is no field {name!r} here.", f"There are: {', '.join(known)}.")
-        if not _is_a(value, wanted):
-            refuse(400, "fields", f"The value of {name!r} is not of its type.", "/api/v1/openapi.json has them.")
+    given = await read_fields(request, known)
     return {("poll_minutes" if name == "pollMinutes" else name): value for name, value in given.items()}
-
-
-def _is_a(value: Any, wanted: type) -> bool:
-    if wanted is list:
-        return isinstance(value, list) and all(isinstance(item, str) for item in value)
-    if wanted is float:
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return number and 0 <= value <= _MOST_POLL_MINUTES
-    return isinstance(value, wanted)

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -37,6 +38,8 @@ _MENU = (
     ("/accounts", "Accounts", TokenScope.ADMIN),
     ("/audit", "Audit", TokenScope.ADMIN),
 )
+_TARGETS = frozenset({"/device", *(path for path, _, _ in _MENU)})
+"""Where signing in leads."""
 _READERS = (TokenScope.COMPLETE, TokenScope.EXPLAIN, TokenScope.SEARCH, TokenScope.ADMIN)
 _STATUSES: Mapping[type[IndexerError], int] = {
     NotPermitted: 403,
@@ -99,7 +102,7 @@ class Desk:
         async def handle(request: web.Request) -> web.StreamResponse:
             guest = self._guest(request)
             if guest is None:
-                raise web.HTTPSeeOther(f"/sign-in?to={request.path}", headers=HEADERS)
+                raise web.HTTPSeeOther(f"/sign-in?to={quote(request.path_qs)}", headers=HEADERS)
             return await self._guarded(request, guest, scopes or _READERS, lambda: page(request, guest))
 
         return handle
@@ -157,9 +160,9 @@ class Desk:
         return fields
 
     @staticmethod
-    def own_page(path: str) -> str:
-        """Return ``path`` if it is that of a page, and the overview's otherwise."""
-        return path if any(path == known for known, _, _ in _MENU) else "/"
+    def own_page(target: str) -> str:
+        """Return ``target`` if it is a page, whatever its query asks for, and the overview otherwise."""
+        return target if target.isascii() and target.isprintable() and target.partition("?")[0] in _TARGETS else "/"
 
     def seal(self, key: str) -> str:
         """Return what stands in the forms of whoever has ``key``."""

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from aiohttp import web
 
 from server.accounts import TokenScope
+from server.gateway.device import DeviceSignIns
 from server.gateway.pages.accounts import AccountPages
 from server.gateway.pages.audit import AuditPage
 from server.gateway.pages.desk import Desk
+from server.gateway.pages.device import DevicePage
 from server.gateway.pages.drawing import find_drawing
 from server.gateway.pages.files import Files
 from server.gateway.pages.overview import Overview
@@ -20,13 +22,20 @@ from server.gateway.parts import Parts
 from server.gateway.peers import Peers
 
 
-def add_pages(router: web.UrlDispatcher, parts: Parts, peers: Peers, note_refusal: Callable[[str, str], None]) -> None:
+def add_pages(
+    router: web.UrlDispatcher,
+    parts: Parts,
+    peers: Peers,
+    waiting: DeviceSignIns,
+    note_refusal: Callable[[str, str], None],
+) -> None:
     """Put the pages in their places.
 
     Args:
         router: Where they go.
         parts: What they show and change.
         peers: Tells where requests come from.
+        waiting: Editors that ask to be signed in.
         note_refusal: Writes down the address and reason of a sign-in that was refused.
     """
     drawing = find_drawing()
@@ -36,6 +45,9 @@ def add_pages(router: web.UrlDispatcher, parts: Parts, peers: Peers, note_refusa
     router.add_get("/sign-in", sign_in.ask)
     router.add_post("/sign-in", sign_in.sign_in)
     router.add_post("/sign-out", sign_in.sign_out)
+    device = DevicePage(desk, waiting, parts.audit)
+    router.add_get("/device", desk.show(device.show))
+    router.add_post("/device", desk.act(device.decide))
     admin = TokenScope.ADMIN
     router.add_get("/", desk.show(Overview(desk, parts).show))
     repositories = RepositoryPages(desk, parts.index, parts.registry)

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 15.0
 REFUSED_WAIT_SECONDS = 30.0
+TOKEN_POLL_SECONDS = 1.0
 _STABLE_SECONDS = 10.0
 _REQUEST_FAILED = -32803
 _SERVER_CANCELLED = -32802
@@ -120,6 +121,10 @@ class Bridge:
                 socket = await self._link.connect()
             except Refused as refusal:
                 self._tell(str(refusal))
+                if refusal.signing_in_helps:
+                    await self._wait_for_sign_in(str(refusal))
+                    wait = FIRST_WAIT_SECONDS
+                    continue
                 self._refuse_to_begin(str(refusal))
                 wait = REFUSED_WAIT_SECONDS
             except Unreachable as error:
@@ -136,6 +141,15 @@ class Bridge:
             # Many editors lose a server that restarts at the same time, and should not all come back at once.
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311  # no secret  # nosec B311
             wait = min(max(wait, FIRST_WAIT_SECONDS) * 2, LONGEST_WAIT_SECONDS)
+
+    async def _wait_for_sign_in(self, reason: str) -> None:
+        """Wait until there is another token, and once in a while without one: the same may be taken again."""
+        self._lost(reason)
+        for _ in range(round(REFUSED_WAIT_SECONDS / TOKEN_POLL_SECONDS)):
+            await asyncio.sleep(TOKEN_POLL_SECONDS)
+            if await asyncio.to_thread(self._link.has_new_token):
+                self._told.clear()
+                return
 
     async def _use(self, socket: Socket) -> str:
         """Use a connection until it ends, and return why it did."""

@@ -14,12 +14,14 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from server.errors import ConfigError
+from server.lsp.bridge.kept_token import kept_token_file
 
 Socket = aiohttp.ClientWebSocketResponse[Literal[False]]
 
 _MAX_MESSAGE_BYTES = 256 * 1024 * 1024
 _CONNECT_SECONDS = 15.0
 _HEARTBEAT_SECONDS = 20.0
+_UNKNOWN = 401
 _LATER = frozenset({502, 503, 504})
 
 
@@ -28,7 +30,14 @@ class Unreachable(Exception):
 
 
 class Refused(Exception):
-    """The server does not want us; the message is for people."""
+    """The server does not want us; the message is for people.
+
+    ``signing_in_helps`` when another token would be let in and may come, so that it is worth waiting for.
+    """
+
+    def __init__(self, message: str, *, signing_in_helps: bool = False) -> None:
+        super().__init__(message)
+        self.signing_in_helps = signing_in_helps
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,8 @@ class Address:
     Attributes:
         url: ``https://host[:port]``, up to and without ``/lsp``.
         token_env: Environment variable that holds the token; passed over when it is not set.
-        token_file: File that holds the token, read at each connection, so that a new one counts at once.
+        token_file: File that holds the token, read at each connection, so that a new one counts at once. With neither,
+            the one that ``hearth sign-in`` keeps for the server is used.
         ca_file: Certificates to trust besides those of the system (PEM).
     """
 
@@ -65,19 +75,27 @@ class Address:
                 advice="Use https://.",
             )
 
+    @property
+    def token_may_change(self) -> bool:
+        """Whether the token is read from a file, and not from the environment that the process began with."""
+        return self.token_file is not None or not os.environ.get(self.token_env, "").strip()
+
     def token(self) -> str:
         """Return the token; empty when there is none.
 
         Raises:
             Refused: The file cannot be read.
         """
-        if self.token_file is not None:
-            try:
-                return self.token_file.expanduser().read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                reason = getattr(error, "strerror", None) or "it is not text"
-                raise Refused(f"the token file {self.token_file} cannot be read: {reason}") from error
-        return os.environ.get(self.token_env, "").strip()
+        if not self.token_may_change:
+            return os.environ[self.token_env].strip()
+        file = (self.token_file or kept_token_file(self.url)).expanduser()
+        try:
+            return file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            if self.token_file is None and isinstance(error, FileNotFoundError):
+                return ""
+            reason = getattr(error, "strerror", None) or "it is not text"
+            raise Refused(f"the token file {file} cannot be read: {reason}", signing_in_helps=True) from error
 
     def tls(self) -> ssl.SSLContext:
         """Return what the server's certificate is checked with: the system's store and ``ca_file``.
@@ -107,6 +125,7 @@ class Link:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._tls = address.tls()
+        self._token = ""
         self._client = aiohttp.ClientSession(trust_env=True)
 
     @property
@@ -121,7 +140,7 @@ class Link:
             Unreachable: There is none now.
             Refused: The server does not want us.
         """
-        token = self._address.token()
+        token = self._token = self._address.token()
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         url = f"{self.url.rstrip('/')}/lsp"
         try:
@@ -143,11 +162,19 @@ class Link:
         except aiohttp.WSServerHandshakeError as error:
             if error.status in _LATER:
                 raise Unreachable(f"{self.url} is not ready") from error
-            raise Refused(await self._reason(url, headers, error.status)) from error
+            told = await self._reason(url, headers, error.status)
+            raise Refused(told, signing_in_helps=error.status == _UNKNOWN and self._address.token_may_change) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             # The text of aiohttp's own errors names objects of the program.
             reason = getattr(error, "strerror", None) or error
             raise Unreachable(f"{self.url} cannot be reached: {reason}".rstrip(": ")) from error
+
+    def has_new_token(self) -> bool:
+        """Whether somebody signed in since the last connection was asked for. Reads a small file."""
+        try:
+            return self._address.token() not in {"", self._token}
+        except Refused:
+            return False
 
     async def close(self) -> None:
         """Close what was opened."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 import time
 from dataclasses import replace
@@ -12,12 +13,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.errors import NewerData
-from server.accounts import Accounts, TokenScope
-from server.accounts.store import FILE_NAME, SCHEMA
+from server.accounts import Accounts, TokenKind, TokenScope
+from server.accounts.schema import SCHEMA
+from server.accounts.store import FILE_NAME
 from server.accounts.tokens import is_well_formed, new_secret
 from server.errors import AccountsError
 
 EDITOR = {TokenScope.COMPLETE}
+ISSUER = "https://sign-in.example.invalid"
+FIRST_VERSION = """
+CREATE TABLE users (name TEXT PRIMARY KEY, created REAL NOT NULL) STRICT;
+CREATE TABLE members (
+    group_name TEXT NOT NULL, user_name TEXT NOT NULL REFERENCES users (name) ON DELETE CASCADE,
+    PRIMARY KEY (group_name, user_name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE grants (
+    group_name TEXT NOT NULL, repository TEXT NOT NULL, PRIMARY KEY (group_name, repository)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE tokens (
+    id TEXT PRIMARY KEY, user_name TEXT NOT NULL, label TEXT NOT NULL, digest BLOB NOT NULL UNIQUE,
+    scopes TEXT NOT NULL, created REAL NOT NULL, expires REAL NOT NULL, revoked REAL NOT NULL
+) STRICT;
+PRAGMA user_version = 1;
+INSERT INTO users VALUES ('ana', 1.0);
+INSERT INTO members VALUES ('backend', 'ana');
+INSERT INTO grants VALUES ('backend', 'shop');
+INSERT INTO tokens VALUES ('abcd1234', 'ana', 'laptop', X'00', 'complete search', 1.0, 0.0, 0.0);
+"""
 
 
 @pytest.fixture
@@ -145,3 +167,73 @@ def test_an_upgrade_keeps_every_account_or_changes_nothing(tmp_path: Path, monke
     monkeypatch.setattr("server.accounts.store.SCHEMA", SCHEMA)
     with pytest.raises(NewerData, match=FILE_NAME):
         Accounts(tmp_path)
+
+
+def test_a_file_of_the_first_version_is_brought_up_to_date_and_loses_nothing(tmp_path: Path) -> None:
+    old = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
+    for statement in filter(str.strip, FIRST_VERSION.split(";")):
+        old.execute(statement)
+    old.close()
+    with Accounts(tmp_path) as accounts:
+        directory = accounts.directory()
+        assert directory.users == {"ana": {"backend"}}
+        assert directory.readable("ana", ["shop"]) == {"shop"}
+        assert directory.holds("abcd1234", time.time())
+        assert directory.tokens["abcd1234"].kind is TokenKind.MADE
+        accounts.admit(ISSUER, "17", "ben", ["backend"])
+    with Accounts(tmp_path) as accounts:
+        assert accounts.directory().issuers == {"ben": ISSUER}
+
+
+def test_whom_a_provider_vouches_for_keeps_their_name_and_has_the_groups_of_today(accounts: Accounts) -> None:
+    assert accounts.admit(ISSUER, "17", "ana", ["backend", "all"]) == "ana"
+    accounts.add_to_group("more", users=["ana"])
+    assert accounts.admit(ISSUER, "17", "ana-married", ["all"]) == "ana"
+    assert accounts.directory().users == {"ana": {"all"}}
+    assert accounts.admit("https://other.example", "17", "ana-there", ()) == "ana-there"
+
+
+def test_nobody_comes_in_under_the_name_of_another(accounts: Accounts) -> None:
+    accounts.add_user("ana", ["owners"])
+    with pytest.raises(AccountsError, match="somebody else"):
+        accounts.admit(ISSUER, "17", "ana", ["backend"])
+    with pytest.raises(AccountsError, match="cannot be the name"):
+        accounts.admit(ISSUER, "17", "../ana", ["backend"])
+    assert accounts.directory().users == {"ana": {"owners"}}
+    assert accounts.directory().issuers == {}
+    accounts.admit(ISSUER, "18", "ben", ["backend"])
+    accounts.remove_user("ben")
+    assert accounts.admit(ISSUER, "18", "ben", []) == "ben"
+
+
+def test_who_is_not_let_in_any_more_loses_groups_and_sign_ins_at_once(accounts: Accounts) -> None:
+    accounts.admit(ISSUER, "17", "ana", ["backend"])
+    kinds = {kind: accounts.add_token("ana", EDITOR, seconds=60, kind=kind)[0] for kind in TokenKind}
+    assert accounts.withdraw(ISSUER, "17") == "ana"
+    assert accounts.withdraw(ISSUER, "18") is None
+    directory, now = accounts.directory(), time.time()
+    assert directory.users == {"ana": frozenset()}
+    assert [kind for kind, token in kinds.items() if directory.holds(token.id, now)] == [TokenKind.MADE]
+
+
+def test_what_was_given_out_on_the_strength_of_a_token_is_revoked_with_it(accounts: Accounts) -> None:
+    accounts.add_user("ana")
+    token, _ = accounts.add_token("ana", EDITOR)
+    editor, _ = accounts.add_token("ana", EDITOR, kind=TokenKind.EDITOR, parent=token.id)
+    other, _ = accounts.add_token("ana", EDITOR, kind=TokenKind.EDITOR)
+    accounts.revoke_token(token.id)
+    held = [one.id for one in (token, editor, other) if accounts.directory().holds(one.id, time.time())]
+    assert held == [other.id]
+
+
+def test_sign_ins_that_are_over_are_forgotten_and_tokens_that_were_made_are_not(accounts: Accounts) -> None:
+    accounts.add_user("ana")
+    lasting, _ = accounts.add_token("ana", EDITOR, seconds=0.001)
+    accounts.add_token("ana", EDITOR, seconds=0.001, kind=TokenKind.BROWSER)
+    revoked, _ = accounts.add_token("ana", EDITOR, seconds=60, kind=TokenKind.EDITOR)
+    accounts.revoke_token(revoked.id)
+    browser, _ = accounts.add_token("ana", EDITOR, seconds=60, kind=TokenKind.BROWSER)
+    assert set(accounts.directory().tokens) == {lasting.id, browser.id}
+    accounts.forget_sign_in(lasting.id)
+    accounts.forget_sign_in(browser.id)
+    assert set(accounts.directory().tokens) == {lasting.id}

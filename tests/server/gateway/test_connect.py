@@ -84,24 +84,47 @@ async def test_a_server_that_is_not_there_yet_is_waited_for(data: Path, clone: P
             assert any(hit.get("uri", "").startswith(clone.as_uri()) for hit in hits)
 
 
-async def test_who_is_refused_is_told_why_once(data: Path, tmp_path: Path, clone: Path) -> None:
+async def test_who_is_not_let_in_is_told_why_and_comes_in_with_another_token(
+    data: Path, tmp_path: Path, clone: Path
+) -> None:
     with Accounts(data) as accounts:
         accounts.add_user("ana")
         token, secret = accounts.add_token("ana", {TokenScope.COMPLETE})
+        _, later = accounts.add_token("ana", {TokenScope.COMPLETE})
     file = tmp_path / "token"
-    async with team_server(data) as team:
-        async with connected(team.url, "--token-file", str(file)) as editor:
-            await refused(editor, clone, "cannot be read")
+    async with team_server(data) as team, connected(team.url, "--token-file", str(file)) as editor:
+        beginning = asyncio.create_task(editor.initialize(clone, VSCODE_CAPABILITIES))
+        await told(editor, "cannot be read")
         file.write_text("hearth_mistyped\n")
-        async with connected(team.url, "--token-file", str(file)) as editor:
-            await refused(editor, clone, "not a whole token")
+        await told(editor, "not a whole token")
         file.write_text(f"{secret}\n")
-        async with connected(team.url, "--token-file", str(file)) as editor:
-            await editor.initialize(clone, VSCODE_CAPABILITIES)
-            with Accounts(data) as accounts:
-                accounts.revoke_token(token.id)
-            shown = await editor.wait_for_notification("window/showMessage", timeout_s=20)
-            assert "revoked" in shown["message"]
+        async with asyncio.timeout(30):
+            await beginning
+        assert len(messages(editor)) == 2
+        with Accounts(data) as accounts:
+            accounts.revoke_token(token.id)
+        await told(editor, "revoked")
+        assert (await told_status(editor))["connected"] is False
+        file.write_text(f"{later}\n")
+        await until_connected(editor)
+        assert len(messages(editor)) == 3
+
+
+async def test_who_may_not_come_in_at_all_is_told_why_at_the_beginning(
+    data: Path, clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Accounts(data) as accounts:
+        accounts.add_user("prometheus")
+        _, secret = accounts.add_token("prometheus", {TokenScope.METRICS})
+    async with team_server(data) as team:
+        # What stands in the environment of a process stays as it is.
+        for token, why in ((secret, "not for complete"), (secret[:-1], "not a whole token")):
+            monkeypatch.setenv("HEARTH_TOKEN", token)
+            async with connected(team.url) as editor:
+                with pytest.raises(ServerAnsweredError, match=why):
+                    await editor.initialize(clone, VSCODE_CAPABILITIES)
+                [message] = messages(editor)
+                assert why in message
 
 
 async def test_what_is_too_large_is_left_out_and_the_rest_goes_on(data: Path, clone: Path) -> None:
@@ -158,12 +181,28 @@ def opened(uri: str, text: str) -> dict[str, Any]:
     return {"uri": uri, "languageId": "python", "version": 1, "text": text}
 
 
-async def refused(editor: Editor, folder: Path, why: str) -> None:
-    with pytest.raises(ServerAnsweredError, match=why):
-        await editor.initialize(folder, VSCODE_CAPABILITIES)
-    shown = [params["message"] for _, method, params in editor.notifications if method == "window/showMessage"]
-    assert len(shown) == 1
-    assert why in shown[0]
+async def told(editor: Editor, why: str) -> None:
+    await editor.wait_for_notification("window/showMessage", lambda value: why in value["message"], timeout_s=30)
+
+
+async def told_status(editor: Editor) -> Any:
+    return await editor.wait_for_notification("hearth/status", lambda value: "connected" in value, timeout_s=30)
+
+
+async def until_connected(editor: Editor) -> None:
+    """Ask until there is a session again: meanwhile every request is answered with an error."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await editor.request("hearth/status", {})
+            except ServerAnsweredError:
+                await asyncio.sleep(0.05)
+            else:
+                return
+
+
+def messages(editor: Editor) -> list[str]:
+    return [params["message"] for _, method, params in editor.notifications if method == "window/showMessage"]
 
 
 async def until_hover(editor: Editor, uri: str, place: tuple[int, int], text: str) -> None:
