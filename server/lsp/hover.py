@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from lsprotocol import types
 
 from server.explain import HoverTarget, hover_at
@@ -45,6 +47,18 @@ class Hovers:
         start = document.client_position(Place(line, found.start_column))
         end = document.client_position(Place(line, found.end_column))
         return types.Hover(
-            contents=types.MarkupContent(kind=types.MarkupKind.Markdown, value=found.markdown),
+            contents=self._contents(found.markdown),
             range=types.Range(types.Position(*start), types.Position(*end)),
         )
+
+    def _contents(self, markdown: str) -> types.MarkupContent:
+        documents = self._server.client_capabilities.text_document
+        formats = documents and documents.hover and documents.hover.content_format
+        if formats and types.MarkupKind.Markdown not in formats:
+            return types.MarkupContent(kind=types.MarkupKind.PlainText, value=_plain(markdown))
+        return types.MarkupContent(kind=types.MarkupKind.Markdown, value=markdown)
+
+
+def _plain(markdown: str) -> str:
+    """Take the marks of code out, which are all the marks that a hover has."""
+    return re.sub(r"^```.*\n?|`", "", markdown, flags=re.MULTILINE).strip()
