@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.editors.neovim_child import install_neovim
+from tests.editors.installed import install
 from tests.editors.shop import Shop, Way, alone, make_shop, team
+from tests.editors.terminal import Terminal
 
 
 @pytest.fixture(scope="session")
 def neovim() -> Path:
     """Neovim, installed into the cache when it is not there."""
-    return install_neovim()
+    return install("install_neovim.sh", "nvim") / "nvim"
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +33,11 @@ def way(request: pytest.FixtureRequest, shop: Shop, tmp_path_factory: pytest.Tem
     else:
         with team(shop, folder) as served:
             yield served
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Iterator[Terminal]:
+    """A terminal, which ends with the test."""
+    terminal = Terminal(install("install_neovim.sh", "nvim") / "tmux", tmp_path)
+    yield terminal
+    terminal.stop()

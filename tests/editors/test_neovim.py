@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import shutil
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.model_server import ModelServer, running_model_server
-from tests.editors.neovim_child import PLUGIN, Case, Terminal, cases, environment, run_case
+from tests.editors.neovim_child import PLUGIN, Case, cases, environment, run_case
 from tests.editors.shop import LIMIT_SECONDS, Shop, Way, alone, team
+from tests.editors.terminal import Terminal
 
 pytestmark = pytest.mark.real
 
@@ -74,16 +74,6 @@ async def test_model_server(
     await asyncio.to_thread(run)
 
 
-@pytest.fixture
-def terminal(tmp_path: Path) -> Iterator[Terminal]:
-    if shutil.which("tmux") is None:
-        pytest.skip("tmux is not installed")
-    # The path of a socket may have some hundred bytes only.
-    terminal = Terminal(tmp_path)
-    yield terminal
-    terminal.stop()
-
-
 async def test_in_a_terminal(neovim: Path, way: Way, terminal: Terminal, tmp_path: Path) -> None:
     init = tmp_path / "init.lua"
     init.write_text(
@@ -97,16 +87,13 @@ async def test_in_a_terminal(neovim: Path, way: Way, terminal: Terminal, tmp_pat
     terminal.start(
         [str(neovim), "--clean", "-n", "-u", str(init), str(way.folder / "shop" / "audit.py")],
         {name: variables[name] for name in variables if name.startswith(("XDG_", "LC_"))},
+        tmp_path,
     )
     await terminal.wait_for("Hearth embedded")
     terminal.type("G", "o", "total = ")
     screen = await terminal.wait_for("total = cart")
     assert "-- INSERT --" in screen
-    line = next(line for line in terminal.screen(colours=True).splitlines() if "cart" in line and "total" in line)
-    typed = line.partition("cart")[0]
-    # Ghost text has a colour of its own: an escape sequence stands between what was typed and what is suggested.
-    assert re.search(r"\x1b\[[0-9;]*38;[0-9;]*m$", typed), repr(line)
-    assert "total" in typed, repr(line)
+    await terminal.wait_for_ghost("total = ", "cart.total_in_euro()")
     terminal.type("Tab")
     terminal.type("Escape")
     terminal.type(":w! ", str(tmp_path / "saved.py"), "Enter")

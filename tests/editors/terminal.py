@@ -1,0 +1,76 @@
+"""A real terminal with an editor in it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+COLUMNS = 100
+
+
+class Terminal:
+    """A terminal of its own.
+
+    Args:
+        tmux: The program that is the terminal.
+        folder: Where its socket may be. The path may have some hundred bytes only.
+    """
+
+    def __init__(self, tmux: Path, folder: Path) -> None:
+        self._program = tmux
+        self._socket = folder / "tmux"
+
+    def _tmux(self, *arguments: str) -> str:
+        command = [str(self._program), "-S", str(self._socket), "-f", os.devnull, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+
+    def start(self, command: list[str], variables: Mapping[str, str], folder: Path, lines: int = 16) -> None:
+        """Run a program in ``folder`` on a screen of so many lines."""
+        pairs = [word for name, value in variables.items() for word in ("-e", f"{name}={value}")]
+        size = ["-x", str(COLUMNS), "-y", str(lines)]
+        self._tmux("-u", "new-session", "-d", "-c", str(folder), *size, *pairs, *command)
+        # Otherwise ESC waits for what could make it one key with the next.
+        self._tmux("set-option", "-s", "escape-time", "0")
+
+    def type(self, *keys: str) -> None:
+        """Press keys, by their names in tmux, or type text."""
+        self._tmux("send-keys", *keys)
+
+    def screen(self, *, colours: bool = False) -> str:
+        """Return the text on the screen, with escape sequences for its colours if wanted."""
+        return self._tmux("capture-pane", "-p", *(["-e"] if colours else []))
+
+    async def wait_for(self, pattern: str) -> str:
+        """Wait until the screen has text like ``pattern``, in which ^ and $ are those of lines; return the screen."""
+        return await self._watch(pattern, is_there=True)
+
+    async def wait_until_gone(self, pattern: str) -> str:
+        """Wait until the screen has no text like ``pattern``; return the screen."""
+        return await self._watch(pattern, is_there=False)
+
+    async def wait_for_ghost(self, typed: str, suggested: str) -> None:
+        """Wait until ``suggested`` stands behind ``typed`` on one line, and only that in a colour of its own."""
+        colour = r"(?:\x1b\[[0-9;]*m)+"
+        await self._watch(re.escape(typed) + colour + re.escape(suggested) + colour, is_there=True, colours=True)
+
+    async def _watch(self, pattern: str, *, is_there: bool, colours: bool = False) -> str:
+        wanted = re.compile(pattern, re.MULTILINE)
+        try:
+            async with asyncio.timeout(60):
+                while True:
+                    screen = await asyncio.to_thread(self.screen, colours=colours)
+                    if (wanted.search(screen) is not None) == is_there:
+                        return screen
+                    # A terminal has no event for new text.
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            problem = f"{pattern!r} {'does not come' if is_there else 'stays'}"
+            raise AssertionError(f"{problem}:\n{self.screen()}\n{self.screen(colours=True)!r}") from None
+
+    def stop(self) -> None:
+        """End it and what runs in it."""
+        subprocess.run([self._program, "-S", str(self._socket), "kill-server"], capture_output=True, check=False)
