@@ -271,6 +271,13 @@ class Engine(Protocol):
     def complete(self, request: CompletionRequest) -> AbstractAsyncContextManager[AsyncIterator[Delta]]:
         """Stream the text to insert at the cursor."""
 
+    async def prepare(self, request: CompletionRequest) -> AbstractAsyncContextManager[AsyncIterator[Delta]]:
+        """Do ahead what :meth:`complete` does before it asks, and return what it returns.
+
+        Whoever waits for something else before asking calls it meanwhile; to drop what it returns costs nothing. What
+        is wrong with the request is said when the stream is entered.
+        """
+
     def explain(self, request: ExplainRequest) -> AbstractAsyncContextManager[AsyncIterator[Delta]]:
         """Stream an explanation in Markdown. ``[n]`` refers to the n-th citation among ``request.facts``, from 1."""
 

@@ -12,7 +12,7 @@ DEFINITIONS = {
     "not white space. Hearth's prompts are asked again in their order under a cache salt of their own, "
     "so that the prefix cache knows as much of each as it did of Hearth's.",
     "added_ttft": "ttft_fresh less debounce less raw_ttft, of the same prompt. Debounce is the wait for the next key, "
-    "which is meant and not a cost of Hearth's; context that is gathered meanwhile costs nothing "
+    "which is meant and not a cost of Hearth's; what is gathered and written meanwhile costs nothing "
     "either, what comes later counts.",
     "e2el": "From the request to the whole answer.",
     "itl": "Between one text on the screen and the next. Hearth sends parts at most every 12 ms.",

@@ -15,6 +15,12 @@ FIRST_TEXT_SECONDS = Histogram(
     ["engine"],
     buckets=SECONDS,
 )
+SHOWN_SECONDS = Histogram(
+    "hearth_suggestions_latency_seconds",
+    "Time from asking to the first text of a suggestion that was shown, as editors measured it.",
+    ["engine"],
+    buckets=SECONDS,
+)
 COMPLETIONS = Counter(
     "hearth_completions_total",
     "Completions by how their making ended: suggested, empty, cancelled or failed.",

@@ -123,11 +123,13 @@ class SuggestionRecords:
         """Return what is known of a suggestion, or ``None`` when it was forgotten."""
         return self._records.get(identifier)
 
-    def note_shown(self, identifier: str) -> None:
-        """An editor has drawn it."""
+    def note_shown(self, identifier: str, seconds: float | None = None) -> None:
+        """An editor has drawn it, the first of it ``seconds`` after it had asked, if it says so."""
         record = self.get(identifier)
         if record is not None and not record.shown:
             record.shown = True
+            if seconds is not None:
+                metrics.SHOWN_SECONDS.labels(record.engine).observe(seconds)
             metrics.SHOWN.labels(*record.labels).inc()
             if record.outcome is not Outcome.RUNNING:
                 record.count_tokens(metrics.SHOWN_TOKENS, record.characters)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -31,6 +32,9 @@ CANCEL_GRACE_SECONDS = 0.008
 """Editors cancel a request because of a key that they report a moment later; the key may well fit."""
 TYPING_GRACE_SECONDS = 0.5
 """How long after a key that fits the editor may take to ask again."""
+WRITING_SECONDS = 0.01
+"""How long before the end of a pause the prompt is written: late enough to know what was found meanwhile, and to be
+spared where the next key comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,13 +231,13 @@ class Run:
     async def _run(self) -> None:
         REQUEST_ID.set(self.task.request.request_id)
         try:
-            request = await self._prepare()
+            asking = await self._prepare()
             self.asked = True
             metrics.ENGINE_REQUESTS.labels(self._engine.name).inc()
             asked = time.perf_counter()
             if self.stand_in is not None and self._engine.name == Rung.VLLM:
                 self.stand_in.start(self.task.request, self._cursor, self._tell)
-            async with self._engine.complete(request) as deltas:
+            async with asking as deltas:
                 ladder = deltas if isinstance(deltas, LadderStream) else None
                 self.making.engine = ladder.rung.value if ladder is not None else self._engine.name
                 in_time = await self._read(deltas, asked)
@@ -245,30 +249,36 @@ class Run:
         finally:
             self._end()
 
-    async def _prepare(self) -> CompletionRequest:
-        """Wait for the next key and for context at the same time."""
+    async def _prepare(self) -> AbstractAsyncContextManager[AsyncIterator[Delta]]:
+        """Wait for the next key; meanwhile gather context and write what the engine is to be asked."""
         task = self.task
         if self._engine.name == Rung.EMBEDDED:
             # It searches the index by itself and is quicker than any context; see server/engine/embedded.
-            return task.request
+            return self._engine.complete(task.request)
+        until = task.asked_at + task.pause_seconds
+        # Only a model costs enough to wait for the next key.
+        waits = self._engine.name == Rung.VLLM and until > self._started
         gathering = asyncio.create_task(self._gather())
         try:
-            pause = task.asked_at + task.pause_seconds - self._started
-            if pause > 0 and self._engine.name == Rung.VLLM:
-                # Only a model costs enough to wait for the next key.
-                await asyncio.sleep(pause)
-                self._stage("debounce", self._started)
+            if waits:
+                await _sleep_until(until - WRITING_SECONDS)
             context = await gathering
-            if pause > 0:
+            if waits:
                 # What was looked for in the background meanwhile may have come.
                 context = self._gathering.newest(task.request, task.recent_edits, task.session, otherwise=context)
         finally:
             gathering.cancel()
+        self._note_context(context)
+        asking = await self._engine.prepare(replace(task.request, snippets=context.snippets))
+        if waits:
+            self._note("debounce", await _sleep_until(until) - task.asked_at)
+        return asking
+
+    def _note_context(self, context: GatheredContext) -> None:
         self.making.snippets, self.making.dropped = context.snippets, context.dropped
         self.making.stages.update({f"gather.{name}": value for name, value in context.stages.items()})
         if "search" in context.stages:
             self._note("retrieve", context.stages["search"] / 1000)
-        return replace(task.request, snippets=context.snippets)
 
     async def _gather(self) -> GatheredContext:
         began = time.perf_counter()
@@ -348,3 +358,12 @@ class Run:
         self.making.stages[name] = round(seconds * 1000, 3)
         self._stages.note(name, seconds)
         log.debug("%s took %.3f ms", name, seconds * 1000)
+
+
+async def _sleep_until(moment: float) -> float:
+    """Sleep until ``time.perf_counter`` says ``moment``; return when that was, which is a little later or long ago."""
+    seconds = moment - time.perf_counter()
+    if seconds <= 0:
+        return moment
+    await asyncio.sleep(seconds)
+    return time.perf_counter()

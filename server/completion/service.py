@@ -69,6 +69,7 @@ class CompletionService:
         *,
         recent_edits: Sequence[RecentEdit] = (),
         automatic: bool = False,
+        asked_at: float | None = None,
         session: str = "",
         document: str = "",
         lead: str = "",
@@ -84,6 +85,7 @@ class CompletionService:
             request: The cursor and what may be read.
             recent_edits: Newest first.
             automatic: The user typed and asked for nothing: wait a moment for the next key.
+            asked_at: When the request came, by ``time.perf_counter``, from where on that moment counts; by default now.
             session: Tells users of one server apart.
             document: Names the document among those of all sessions; empty when nothing will follow this request.
             lead: What the editor shows before the suggestion as a part of it.
@@ -93,7 +95,7 @@ class CompletionService:
             request=replace(self._fill_in(request), request_id=record.id),
             recent_edits=recent_edits,
             session=session,
-            asked_at=time.perf_counter(),
+            asked_at=time.perf_counter() if asked_at is None else asked_at,
             pause_seconds=self._debounce.seconds(document) if automatic else 0.0,
             shared=bool(document),
         )

@@ -126,6 +126,14 @@ class Ladder:
         """
         return self._climb(_COMPLETE, lambda engine: engine.complete(request))
 
+    async def prepare(self, request: CompletionRequest) -> AbstractAsyncContextManager[LadderStream]:
+        """Let the best engine do ahead what it does before it asks; where another one answers, that is in vain."""
+        best = next((step.engine for step in self._steps if not step.out), None)
+        if best is None:
+            return self.complete(request)
+        prepared = await best.prepare(request)
+        return self._climb(_COMPLETE, lambda engine: prepared if engine is best else engine.complete(request))
+
     def explain(self, request: ExplainRequest) -> AbstractAsyncContextManager[LadderStream]:
         """Stream an explanation. Entering waits for the first token.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from server.engine.ladder import Ladder, LadderStream
 from server.gateway.audit import Audit
@@ -31,10 +31,19 @@ class AuditedEngine:
         """The name of the rung in use."""
         return self._ladder.name
 
-    @asynccontextmanager
-    async def complete(self, request: CompletionRequest) -> AsyncIterator[LadderStream]:
+    def complete(self, request: CompletionRequest) -> AbstractAsyncContextManager[LadderStream]:
         """Stream the text to insert, as :meth:`server.engine.ladder.Ladder.complete`."""
-        async with self._ladder.complete(request) as stream:
+        return self._audited(request, self._ladder.complete(request))
+
+    async def prepare(self, request: CompletionRequest) -> AbstractAsyncContextManager[LadderStream]:
+        """Do ahead what comes before asking, as :meth:`server.engine.ladder.Ladder.prepare`."""
+        return self._audited(request, await self._ladder.prepare(request))
+
+    @asynccontextmanager
+    async def _audited(
+        self, request: CompletionRequest, asking: AbstractAsyncContextManager[LadderStream]
+    ) -> AsyncIterator[LadderStream]:
+        async with asking as stream:
             try:
                 yield stream
             finally:

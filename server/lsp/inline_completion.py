@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import Any
 
 from lsprotocol import types
@@ -66,6 +67,7 @@ class InlineCompletions:
 
     async def complete(self, params: InlineCompletionParams) -> types.InlineCompletionList | Unless:
         """Suggest what could be inserted at the cursor; an empty list when there is nothing to say."""
+        asked_at = time.perf_counter()
         uri = params.text_document.uri
         key = document_key(uri)
         self._supersede(key)
@@ -94,6 +96,7 @@ class InlineCompletions:
                     prepared.request,
                     recent_edits=prepared.recent_edits,
                     automatic=automatic,
+                    asked_at=asked_at,
                     session=self._server.id,
                     document=key,
                     lead=text.selected,

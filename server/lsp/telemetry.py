@@ -10,6 +10,9 @@ from server.lsp.inline_completion import ACCEPTED_COMMAND
 from server.lsp.positions import PositionEncoding
 from server.lsp.session import HearthLanguageServer
 
+_LONGEST_MS = 600_000
+"""What an editor says to have waited longer than that is no time."""
+
 
 class Telemetry:
     """Shown, accepted, partly accepted, rejected. Reports that make no sense are ignored."""
@@ -24,7 +27,7 @@ class Telemetry:
 
     def shown(self, params: Any) -> None:
         """``hearth/didShowCompletion``."""
-        self._records().note_shown(_identifier(params))
+        self._records().note_shown(_identifier(params), _seconds(params))
 
     def accepted(self, params: Any) -> None:
         """``hearth/didAcceptCompletion``."""
@@ -55,6 +58,11 @@ class Telemetry:
     def _records(self) -> SuggestionRecords:
         services = self._server.services
         return services.completion.records if services is not None else SuggestionRecords()
+
+
+def _seconds(params: Any) -> float | None:
+    latency = params.get("latency") if isinstance(params, dict) else None
+    return latency / 1000 if isinstance(latency, int | float) and 0 <= latency <= _LONGEST_MS else None
 
 
 def _identifier(params: Any) -> str:

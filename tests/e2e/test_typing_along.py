@@ -276,6 +276,25 @@ def taken_characters() -> float:
     return total("hearth_suggestions_accepted_characters_total", engine="vllm")
 
 
+@pytest.mark.parametrize(("said", "counted"), [([84, 84], 0.084), (["soon"], 0.0), ([-1], 0.0), ([1e12], 0.0)])
+async def test_how_long_the_editor_waited_is_counted_once(writer: Writer, said: list[Any], counted: float) -> None:
+    writer.open("size = \n", 0, 7)
+    answer = writer.ask()
+    (await writer.model.next_call()).write("width", None)
+    assert await outcome(answer) == "width"
+    identifier = (await answer.result).items[0].command.arguments[0]
+    before = waited()
+    for latency in said:
+        parameters = {"id": identifier, "latency": latency}
+        writer.editor.client.protocol.notify("hearth/didShowCompletion", parameters)
+    await writer.editor.request("hearth/status", {})
+    assert waited() - before == pytest.approx(counted)
+
+
+def waited() -> float:
+    return total("hearth_suggestions_latency_seconds_sum", engine="vllm")
+
+
 async def test_a_change_elsewhere_in_the_document_makes_it_unfit(writer: Writer) -> None:
     writer.open("import os\narea = \n", 1, 7)
     first = writer.ask()

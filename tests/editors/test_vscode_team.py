@@ -74,7 +74,7 @@ async def test_a_day_with_the_team_server(tools: Tools, shop: Shop, tmp_path: Pa
                     await citation_opens_what_is_in_no_folder(bench, model)
                     await search_opens_what_is_in_no_folder(bench)
                     await server.stop(signal.SIGKILL)
-                    await bench.wait_for_status("server stopped, again in")
+                    await bench.wait_for_status("server away, again in")
                     await bench.screenshot("team-server-away-dark")
                 async with team.serving():
                     await bench.wait_for_status("Hearth: model")

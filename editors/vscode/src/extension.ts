@@ -4,6 +4,7 @@ import * as vscode from "vscode";
 import { ExplainPanel } from "./explain/panel";
 import { InlineCompletions } from "./inlineCompletions";
 import { IndexedFiles } from "./indexedFiles";
+import { Latency } from "./latency";
 import { showMenu } from "./menu";
 import { SERVER_REINDEX } from "./protocol";
 import { Scope } from "./scope";
@@ -21,14 +22,16 @@ export function activate(context: vscode.ExtensionContext): void {
   const account = new Account(context.secrets);
   const connection = new LanguageServer(scope, account);
   server = connection;
-  const status = new StatusBar(scope, () => connection.state, connection.onDidChange);
-  const completions = new InlineCompletions(connection, scope);
+  const latency = new Latency();
+  const status = new StatusBar(scope, latency, () => connection.state, connection.onDidChange);
+  const completions = new InlineCompletions(connection, scope, latency);
   const files = new IndexedFiles(connection);
   const panel = new ExplainPanel(connection, files, context.extensionUri);
   const command = (name: string, run: () => unknown): vscode.Disposable => vscode.commands.registerCommand(name, run);
 
   context.subscriptions.push(
     connection,
+    latency,
     status,
     completions,
     files,

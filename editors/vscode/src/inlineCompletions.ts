@@ -7,6 +7,7 @@
 
 import * as vscode from "vscode";
 import type { Connection } from "./connection";
+import type { Latency } from "./latency";
 import { type CompletionItem, type CompletionList, INLINE_COMPLETION, SERVER_ACCEPTED } from "./protocol";
 import { Reports } from "./reports";
 import { type Scope, SELECTOR } from "./scope";
@@ -41,6 +42,8 @@ interface Running {
   given: string | undefined;
   /** Whether a key ended the stream, so that the server has to be asked for the rest. */
   cutShort: boolean;
+  /** Milliseconds from asking until there was text. */
+  latency: number | undefined;
 }
 
 export class InlineCompletions implements vscode.Disposable {
@@ -55,6 +58,7 @@ export class InlineCompletions implements vscode.Disposable {
   constructor(
     private readonly connection: Connection,
     private readonly scope: Scope,
+    private readonly latency: Latency,
   ) {
     this.reports = new Reports(connection);
     this.registration = this.register();
@@ -156,7 +160,17 @@ export class InlineCompletions implements vscode.Disposable {
     const first = new Promise<void>((resolve) => {
       arrived = resolve;
     });
-    const running: Running = { place, suggestion, range: undefined, cancel, first, given: undefined, cutShort: false };
+    const asked = performance.now();
+    const running: Running = {
+      place,
+      suggestion,
+      range: undefined,
+      cancel,
+      first,
+      given: undefined,
+      cutShort: false,
+      latency: undefined,
+    };
     this.running = running;
     if (suggestion.rest !== "") {
       arrived();
@@ -167,6 +181,10 @@ export class InlineCompletions implements vscode.Disposable {
         return;
       }
       suggestion.receive({ id: identifier(item), text: item?.insertText ?? "" });
+      if (item !== undefined && running.latency === undefined) {
+        running.latency = performance.now() - asked;
+        this.latency.note(running.latency);
+      }
       running.range = item?.range === undefined ? undefined : toRange(item.range);
     };
     const params = {
@@ -217,7 +235,7 @@ export class InlineCompletions implements vscode.Disposable {
     if (rest === "" || (place.selected !== undefined && !rest.startsWith(place.selected.text))) {
       return [];
     }
-    this.reports.given(id);
+    this.reports.given(id, running.latency);
     const untouched = running.range !== undefined && suggestion.taken === 0 && suggestion.shown.id === id;
     const range =
       untouched && running.range !== undefined ? running.range : new vscode.Range(place.position, place.position);
@@ -310,10 +328,7 @@ export class InlineCompletions implements vscode.Disposable {
   }
 
   private reject(): void {
-    const id = this.running?.suggestion.shown.id ?? "";
-    if (id !== "" && this.reports.wasShown(id)) {
-      this.connection.notify("hearth/didRejectCompletion", { id });
-    }
+    this.reports.rejected(this.running?.suggestion.shown.id ?? "");
     this.stop();
   }
 }
@@ -342,7 +357,7 @@ function cancelled(token: vscode.CancellationToken): Promise<void> {
 }
 
 function identifier(item: CompletionItem | undefined): string {
-  const id = item?.command?.arguments?.[0];
+  const id: unknown = item?.command?.arguments?.[0];
   return typeof id === "string" ? id : "";
 }
 

@@ -24,7 +24,8 @@ export interface Requests {
 
 /** What the server is told of its suggestions; it never answers. */
 export interface Notifications {
-  "hearth/didShowCompletion": { id: string };
+  /** Milliseconds from asking until the first text was there. */
+  "hearth/didShowCompletion": { id: string; latency?: number };
   "hearth/didAcceptCompletion": { id: string };
   /** UTF-16 code units from the start of the item's text. */
   "hearth/didPartiallyAcceptCompletion": { id: string; acceptedLength: number };

@@ -8,6 +8,7 @@ export interface Settings {
   enabled: boolean;
   languages: Record<string, boolean>;
   exclude: string[];
+  telemetry: boolean;
   autoIndex: boolean;
   "server.url": string;
   "server.certificateAuthority": string;

@@ -1,6 +1,7 @@
 /** One item in the status bar: which engine answers, how fresh the index is, and a menu. */
 
 import * as vscode from "vscode";
+import type { Latency } from "./latency";
 import type { ServerState } from "./server/languageServer";
 import type { Status } from "./protocol";
 import type { Scope } from "./scope";
@@ -12,6 +13,7 @@ export class StatusBar implements vscode.Disposable {
 
   constructor(
     private readonly scope: Scope,
+    private readonly latency: Latency,
     private readonly state: () => ServerState,
     onDidChange: vscode.Event<ServerState>,
   ) {
@@ -19,6 +21,7 @@ export class StatusBar implements vscode.Disposable {
     this.item.command = "hearth.showMenu";
     this.subscriptions = [
       onDidChange(() => this.show()),
+      latency.onDidChange(() => this.show()),
       vscode.window.onDidChangeActiveTextEditor(() => this.show()),
       vscode.workspace.onDidChangeConfiguration(() => this.show()),
     ];
@@ -35,7 +38,7 @@ export class StatusBar implements vscode.Disposable {
 
   /** Draw again, for changes that no event tells of. */
   show(): void {
-    const { text, tooltip, warning } = describe(this.state(), this.off());
+    const { text, tooltip, warning } = describe(this.state(), this.off(), this.latency.describe());
     this.item.text = text;
     this.item.tooltip = tooltip;
     this.item.backgroundColor = warning ? new vscode.ThemeColor("statusBarItem.warningBackground") : undefined;
@@ -63,7 +66,7 @@ interface Description {
   warning: boolean;
 }
 
-function describe(state: ServerState, off: string): Description {
+function describe(state: ServerState, off: string, latency: string): Description {
   switch (state.kind) {
     case "stopped":
       return { text: "$(circle-slash) Hearth: stopped", tooltip: "Hearth's server is stopped.", warning: false };
@@ -71,7 +74,7 @@ function describe(state: ServerState, off: string): Description {
       return { text: "$(loading~spin) Hearth: starting", tooltip: "Hearth's server is starting.", warning: false };
     case "waiting":
       return {
-        text: `$(warning) Hearth: server stopped, again in ${state.seconds} s`,
+        text: `$(warning) Hearth: ${state.short}, again in ${state.seconds} s`,
         tooltip: `${state.reason} It is tried again by itself. Click for its log.`,
         warning: true,
       };
@@ -80,11 +83,11 @@ function describe(state: ServerState, off: string): Description {
     case "running":
       return state.status === undefined
         ? { text: "$(loading~spin) Hearth: starting", tooltip: "Hearth's server is starting.", warning: false }
-        : describeRunning(state.status, off);
+        : describeRunning(state.status, off, latency);
   }
 }
 
-function describeRunning({ engine, index }: Status, off: string): Description {
+function describeRunning({ engine, index }: Status, off: string, latency: string): Description {
   const engines = { vllm: "model", embedded: "index only", quiet: "quiet" };
   const states = { ready: "", indexing: ", indexing", empty: ", nothing indexed", failed: ", indexing failed" };
   const icon = off !== "" ? "$(circle-slash)" : index.state === "indexing" ? "$(sync~spin)" : "$(flame)";
@@ -95,6 +98,9 @@ function describeRunning({ engine, index }: Status, off: string): Description {
   const lines = [`Engine: ${engine.rung}${engine.model === "" ? "" : ` (${engine.model})`}`];
   if (engine.detail !== "") {
     lines.push(engine.detail);
+  }
+  if (latency !== "") {
+    lines.push(latency);
   }
   return {
     text: `${icon} Hearth: ${off === "" ? engines[engine.rung] : off}${states[index.state]}`,

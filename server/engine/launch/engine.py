@@ -34,6 +34,10 @@ class LaunchedEngine:
         """Stream the text to insert at the cursor."""
         return self._inner.complete(request)
 
+    async def prepare(self, request: CompletionRequest) -> AbstractAsyncContextManager[AsyncIterator[Delta]]:
+        """Do ahead what comes before asking."""
+        return await self._inner.prepare(request)
+
     def explain(self, request: ExplainRequest) -> AbstractAsyncContextManager[AsyncIterator[Delta]]:
         """Stream an explanation in Markdown."""
         return self._inner.explain(request)

@@ -103,9 +103,9 @@ class ModelServerClient:
 
     @asynccontextmanager
     async def stream(
-        self, path: str, payload: Mapping[str, Any], deadlines: Deadlines, *, request_id: str = ""
+        self, path: str, body: bytes, deadlines: Deadlines, *, request_id: str = ""
     ) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
-        """POST ``payload`` and stream the JSON objects of the answer's events until ``[DONE]``.
+        """POST a body of JSON and stream the JSON objects of the answer's events until ``[DONE]``.
 
         Entering waits until the server has accepted the request. ``request_id`` is how the server's log names it.
 
@@ -118,7 +118,7 @@ class ModelServerClient:
         started = clock()
         end = started + deadlines.total
         first_token_at = min(started + deadlines.first_token, end)
-        response = await self._post(path, payload, first_token_at, usable_request_id(request_id))
+        response = await self._post(path, body, first_token_at, usable_request_id(request_id))
         events = self._events(response, deadlines, first_token_at, end)
         try:
             yield events
@@ -153,17 +153,15 @@ class ModelServerClient:
             )
         return self._session
 
-    async def _post(
-        self, path: str, payload: Mapping[str, Any], deadline: float, request_id: str
-    ) -> aiohttp.ClientResponse:
+    async def _post(self, path: str, body: bytes, deadline: float, request_id: str) -> aiohttp.ClientResponse:
         _log.debug("request %s to %s%s", request_id, self.server, path)
         try:
             async with asyncio.timeout_at(deadline):
-                response = await self._post_once_more_when_disconnected(path, payload, request_id)
+                response = await self._post_once_more_when_disconnected(path, body, request_id)
                 if response.status == HTTPStatus.OK:
                     return response
                 try:
-                    body = await _read_at_most(response, _MAX_ERROR_BYTES)
+                    said = await _read_at_most(response, _MAX_ERROR_BYTES)
                 finally:
                     response.close()
         except aiohttp.ClientError as error:  # first: that connecting took too long is a TimeoutError as well
@@ -172,18 +170,22 @@ class ModelServerClient:
             raise self._late("send its first token") from error
         except OSError as error:
             raise from_client(error, server=self.server) from error
-        raise from_status(response.status, body, response.headers, server=self.server, secret=self._api_key)
+        raise from_status(response.status, said, response.headers, server=self.server, secret=self._api_key)
 
     async def _post_once_more_when_disconnected(
-        self, path: str, payload: Mapping[str, Any], request_id: str
+        self, path: str, body: bytes, request_id: str
     ) -> aiohttp.ClientResponse:
         """POST; when an idle connection turns out to be closed, once more on another one."""
 
         async def post() -> aiohttp.ClientResponse:
             return await self._open().post(
                 f"{self._url}{path}",
-                json=payload,
-                headers={"X-Request-Id": request_id, "Accept": "text/event-stream"},
+                data=body,
+                headers={
+                    "X-Request-Id": request_id,
+                    "Content-Type": "application/json",
+                    "Accept": "text/event-stream",
+                },
                 allow_redirects=False,
             )
 
@@ -244,6 +246,11 @@ class ModelServerClient:
             f"The model server at {self.server} did not {what} in time",
             advice="It is overloaded or hangs; the deadlines are in [engine.vllm] of hearth.toml.",
         )
+
+
+def encode(payload: Mapping[str, Any]) -> bytes:
+    """Return an object as the JSON of a request."""
+    return json.dumps(payload, separators=(",", ":")).encode()
 
 
 async def _read_end(response: aiohttp.ClientResponse) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 from server.config import ExplainConfig, VllmConfig
 from server.engine.metrics import PROMPT_TOKENS, caller_labels, model_label
-from server.engine.vllm.client import Deadlines, ModelServerClient
+from server.engine.vllm.client import Deadlines, ModelServerClient, encode
 from server.engine.vllm.failures import from_status
 from server.engine.vllm.fields import OptionalFields
 from server.engine.vllm.salts import TenantSalts
@@ -105,6 +105,27 @@ class VllmEngine:
         Raises:
             EngineError: The server could not answer; see :mod:`server.engine.vllm.failures`.
         """
+        async with self._answer(await self._question(request)) as deltas:
+            yield deltas
+
+    async def prepare(self, request: CompletionRequest) -> AbstractAsyncContextManager[AsyncIterator[Delta]]:
+        """Write ahead what the server is sent."""
+        try:
+            return self._answer(await self._question(request))
+        except EngineError:
+            # Whoever asks meets it again.
+            return self.complete(request)
+
+    @asynccontextmanager
+    async def _answer(self, question: _Question | None) -> AsyncIterator[AsyncIterator[Delta]]:
+        if question is None:
+            yield _nothing()
+            return
+        async with aclosing(self._ask(self._completions, question)) as deltas:
+            yield deltas
+
+    async def _question(self, request: CompletionRequest) -> _Question | None:
+        """Write what is asked for a completion; None when nothing is to be asked."""
         self._require_key()
         model = self._model or await self._first_model(self._completions)
         self._model = model
@@ -112,8 +133,7 @@ class VllmEngine:
         prompt = await self._write_prompt(request, model)
         written = _milliseconds_since(began)
         if not (prompt.text or prompt.token_ids):
-            yield _nothing()
-            return
+            return None
         # A team's adapter takes the prompts of the model that it adapts.
         chosen = await self._teams.model(request.caller.team) or model
         payload = self._payload(chosen, request.max_tokens, self._config.temperature)
@@ -127,9 +147,10 @@ class VllmEngine:
         deadlines = Deadlines(
             self._config.first_token_seconds, self._config.between_tokens_seconds, self._config.total_seconds
         )
-        question = _Question(
+        return _Question(
             "/v1/completions",
-            payload,
+            chosen,
+            encode(payload),
             optional,
             deadlines,
             request.request_id,
@@ -139,8 +160,6 @@ class VllmEngine:
             task="complete",
             prompt_tokens=len(prompt.token_ids),
         )
-        async with aclosing(self._ask(self._completions, question)) as deltas:
-            yield deltas
 
     @asynccontextmanager
     async def explain(self, request: ExplainRequest) -> AsyncIterator[AsyncIterator[Delta]]:
@@ -164,7 +183,8 @@ class VllmEngine:
         )
         question = _Question(
             "/v1/chat/completions",
-            payload,
+            model,
+            encode(payload),
             await self._fields_of(request.caller) | {"priority": _EXPLAIN_PRIORITY},
             deadlines,
             request.request_id,
@@ -202,7 +222,10 @@ class VllmEngine:
             try:
                 asked = time.perf_counter()
                 async with client.stream(
-                    question.path, question.payload | optional, question.deadlines, request_id=question.request_id
+                    question.path,
+                    _with_fields(question.body, optional),
+                    question.deadlines,
+                    request_id=question.request_id,
                 ) as events:
                     accepted = True
                     question.stages["queue"] = _milliseconds_since(asked)
@@ -223,7 +246,7 @@ class VllmEngine:
     def _count_prompt(self, question: _Question) -> None:
         """Count what a model read, or will have read: a cancel mostly comes too late to spare it that."""
         if question.prompt_tokens:
-            labels = (self.name, question.task, model_label(question.payload["model"]), *caller_labels(question.caller))
+            labels = (self.name, question.task, model_label(question.model), *caller_labels(question.caller))
             PROMPT_TOKENS.labels(*labels).inc(question.prompt_tokens)
 
     async def health(self) -> EngineHealth:
@@ -304,6 +327,8 @@ class _Question:
     """What is asked of a server.
 
     Attributes:
+        model: Who is asked.
+        body: The request as JSON, without ``optional``.
         optional: Fields that the server may not know, and the answer is right without.
         stages: Milliseconds of what was done for it so far.
         text_of: Finds the text in a choice of an event.
@@ -313,7 +338,8 @@ class _Question:
     """
 
     path: str
-    payload: dict[str, Any]
+    model: str
+    body: bytes
     optional: dict[str, Any]
     deadlines: Deadlines
     request_id: str
@@ -337,7 +363,6 @@ async def _deltas(events: AsyncIterator[dict[str, Any]], question: _Question, se
         EngineProtocolError: An event has not the expected shape, or the stream ends before the answer does.
     """
     finished = False
-    model = question.payload["model"]
     stages: Mapping[str, float] = question.stages
     tokens_so_far = tokens_told = 0
     async for event in events:
@@ -359,14 +384,19 @@ async def _deltas(events: AsyncIterator[dict[str, Any]], question: _Question, se
             )
         finished = finished or choice.get("finish_reason") is not None
         if text:
-            yield Delta(text, tokens_so_far - tokens_told, model=model, stages=stages)
+            yield Delta(text, tokens_so_far - tokens_told, model=question.model, stages=stages)
             tokens_told, stages = tokens_so_far, {}
     if not finished:
         raise EngineProtocolError(
             f"The model server at {server} ended its answer in the middle", advice="See the model server's own log."
         )
     if tokens_so_far > tokens_told:
-        yield Delta("", tokens_so_far - tokens_told, model=model, stages=stages)
+        yield Delta("", tokens_so_far - tokens_told, model=question.model, stages=stages)
+
+
+def _with_fields(body: bytes, fields: dict[str, Any]) -> bytes:
+    """Add fields to an object that is JSON already, whose prompt is long."""
+    return body[:-1] + b"," + encode(fields)[1:] if fields else body
 
 
 def _missing(variable: str, setting: str, value: str) -> EngineRefused:

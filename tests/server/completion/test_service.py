@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
@@ -45,6 +46,9 @@ class PacedEngine:
         while (text := await self.queue.get()) is not None:
             yield Delta(text, 1)
 
+    async def prepare(self, request: CompletionRequest) -> AbstractAsyncContextManager[AsyncIterator[Delta]]:
+        return self.complete(request)
+
     @asynccontextmanager
     async def explain(self, request: ExplainRequest) -> AsyncIterator[AsyncIterator[Delta]]:
         yield self._deltas()
@@ -73,6 +77,7 @@ class FixedGatherer(ContextGatherer):
         super().__init__(None)
         self.may_answer = threading.Event()
         self.may_answer.set()
+        self.answered = threading.Event()
         self.fails = fails
 
     def gather(
@@ -86,6 +91,7 @@ class FixedGatherer(ContextGatherer):
         self.may_answer.wait(10)
         if self.fails:
             raise RuntimeError("a mistake of ours")
+        self.answered.set()
         return GatheredContext(snippets=(SNIPPET,))
 
 
@@ -258,6 +264,56 @@ async def test_a_model_is_asked_only_when_the_next_key_does_not_come() -> None:
     # Somebody who asks is answered at once.
     async with asyncio.timeout(2):
         assert (await collect(service))[-1].text == "a"
+    service.close()
+
+
+class AheadEngine(PacedEngine):
+    """Writes down when it prepared and when it was asked."""
+
+    def __init__(self, *texts: str | None) -> None:
+        super().__init__(*texts)
+        self.steps: list[tuple[str, float]] = []
+        self.prepared: list[CompletionRequest] = []
+
+    async def prepare(self, request: CompletionRequest) -> AbstractAsyncContextManager[AsyncIterator[Delta]]:
+        self.steps.append(("prepared", time.perf_counter()))
+        self.prepared.append(request)
+        return self.complete(request)
+
+    async def _deltas(self) -> AsyncIterator[Delta]:
+        self.steps.append(("asked", time.perf_counter()))
+        async for delta in super()._deltas():
+            yield delta
+
+
+async def test_what_a_model_is_asked_is_written_before_the_pause_ends() -> None:
+    engine = AheadEngine("a", None)
+    service = CompletionService(FixedGatherer(), engine, CompletionConfig(debounce_ms=200))
+    came = time.perf_counter() - 0.1
+    async with service.stream(request(), automatic=True, asked_at=came) as updates:
+        last = [update async for update in updates][-1]
+    assert [name for name, _ in engine.steps] == ["prepared", "asked"]
+    assert engine.prepared[0].snippets == (SNIPPET,)
+    (_, prepared_at), (_, asked_at) = engine.steps
+    assert prepared_at < came + 0.2 <= asked_at, "the pause counts from when the request came"
+    record = service.records.get(last.id)
+    assert record is not None
+    assert record.making.stages["debounce"] >= 200
+    service.close()
+
+
+async def test_nothing_is_written_for_a_key_that_the_next_one_overtakes() -> None:
+    engine = AheadEngine("a", None)
+    gatherer = FixedGatherer()
+    service = CompletionService(gatherer, engine, CompletionConfig(debounce_ms=5000))
+    async with service.stream(request(), automatic=True, document="a.py") as updates:
+        task = asyncio.ensure_future(anext(updates))
+        await until(gatherer.answered.is_set)
+        await asyncio.sleep(0.02)
+        service.changed("a.py", lambda: "x = 1\n")
+        async with asyncio.timeout(2):
+            assert (await task).text == ""
+    assert engine.steps == []
     service.close()
 
 

@@ -268,3 +268,15 @@ async def test_ladders_are_counted_by_the_engine_they_stand_on(rig: Rig) -> None
     await other.close()
     await other.close()
     assert standing.added() == {}
+
+
+async def test_what_is_prepared_is_asked_of_the_best_engine_and_of_the_next_when_that_fails(rig: Rig) -> None:
+    prepared = await rig.ladder.prepare(REQUEST)
+    assert rig.best.requests == [], "to prepare is not to ask"
+    async with prepared as stream:
+        assert ("".join([delta.text async for delta in stream]), stream.rung) == ("best", Rung.VLLM)
+    prepared = await rig.ladder.prepare(REQUEST)
+    rig.best.behaviour = refuses(500)
+    async with prepared as stream:
+        assert ("".join([delta.text async for delta in stream]), stream.rung) == ("second", Rung.EMBEDDED)
+    await rig.ladder.close()

@@ -164,6 +164,28 @@ async def test_the_prompt_of_a_cancelled_request_counts_and_that_of_a_refused_on
     await engine.close()
 
 
+async def test_what_was_prepared_is_sent_when_the_stream_is_entered(server: FaultServer) -> None:
+    server.behaviour = answers(event("1", finish="stop"), DONE)
+    engine = make_engine(server)
+    prepared = await engine.prepare(REQUEST)
+    assert server.requests == []
+    async with prepared as deltas:
+        assert "".join([delta.text async for delta in deltas]) == "1"
+    assert await text_of(engine) == "1"
+    assert server.requests[0] == server.requests[1]
+    await engine.close()
+
+
+async def test_what_cannot_be_prepared_fails_when_the_stream_is_entered(server: FaultServer) -> None:
+    engine = make_engine(server, api_key_env="MISSING_KEY")
+    prepared = await engine.prepare(REQUEST)
+    with pytest.raises(EngineRefused, match="MISSING_KEY"):
+        async with prepared:
+            pass
+    assert server.requests == []
+    await engine.close()
+
+
 async def test_tokens_are_counted_when_the_server_says_them(server: FaultServer) -> None:
     server.behaviour = answers(
         event("a", usage={"completion_tokens": 1}),

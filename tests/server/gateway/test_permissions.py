@@ -12,7 +12,7 @@ import json
 import tempfile
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,9 @@ class Listening:
     async def complete(self, request: CompletionRequest) -> AsyncIterator[AsyncIterator[Delta]]:
         self.shown.append(request)
         yield _say("rate")
+
+    async def prepare(self, request: CompletionRequest) -> AbstractAsyncContextManager[AsyncIterator[Delta]]:
+        return self.complete(request)
 
     @asynccontextmanager
     async def explain(self, request: ExplainRequest) -> AsyncIterator[AsyncIterator[Delta]]:

@@ -41,7 +41,7 @@ export type ServerState =
   | { kind: "starting" }
   | { kind: "running"; status: Status | undefined }
   /** It went away, or cannot be reached for now. */
-  | { kind: "waiting"; seconds: number; reason: string }
+  | { kind: "waiting"; short: string; seconds: number; reason: string }
   /** Nothing will be better until the user does something. */
   | { kind: "stuck"; short: string; reason: string };
 
@@ -211,7 +211,7 @@ export class LanguageServer implements Connection, vscode.Disposable {
     }
     this.log.warn(error.message);
     if (error.retry) {
-      this.tryLater(error.message);
+      this.tryLater(error.short, error.message);
     } else {
       this.become({ kind: "stuck", short: error.short, reason: error.message });
     }
@@ -231,13 +231,17 @@ export class LanguageServer implements Connection, vscode.Disposable {
     if (Date.now() - this.startedAt > HEALTHY_AFTER_MS) {
       this.pauseMs = FIRST_PAUSE_MS;
     }
-    this.tryLater("Hearth's server went away.");
+    if (setting("server.url") === "") {
+      this.tryLater("server stopped", "Hearth's server stopped.");
+    } else {
+      this.tryLater("server away", "The connection to Hearth's server was lost.");
+    }
   }
 
   /** Try again after a pause that grows while it keeps failing, and differs between the editors of a team. */
-  private tryLater(reason: string): void {
+  private tryLater(short: string, reason: string): void {
     const pause = this.pauseMs * (0.75 + Math.random() / 2);
-    this.become({ kind: "waiting", seconds: Math.max(1, Math.round(pause / 1_000)), reason });
+    this.become({ kind: "waiting", short, seconds: Math.max(1, Math.round(pause / 1_000)), reason });
     this.retry = setTimeout(() => void this.restart(), pause);
     this.pauseMs = Math.min(this.pauseMs * 2, LONGEST_PAUSE_MS);
   }
@@ -295,6 +299,9 @@ export class LanguageServer implements Connection, vscode.Disposable {
           }
           if (name === SERVER_ACCEPTED) {
             this.commands?.accepted(String(args[0]));
+            if (!setting("telemetry")) {
+              return undefined;
+            }
           }
           return next(name, args) as unknown;
         },
