@@ -8,6 +8,7 @@ from dataclasses import replace
 from server.completion.postprocess.cursor import Cursor
 from server.completion.postprocess.draft import Draft
 from server.completion.postprocess.extent import opens_block
+from server.completion.postprocess.markers import begun_marker, first_marker
 
 _LEADING = re.compile(r"[ \t]*")
 
@@ -15,13 +16,12 @@ _LEADING = re.compile(r"[ \t]*")
 def drop_markers(draft: Draft, cursor: Cursor) -> Draft:
     """End at the first leaked special token; hold back an end that may become one."""
     text = draft.text
-    first = min((at for at in (text.find(marker) for marker in cursor.markers) if at >= 0), default=-1)
+    first = first_marker(text, cursor.mentions)
     if first >= 0:
         return draft.cut(first)
     if draft.settled:
         return draft
-    held = max((_overlap(text, marker) for marker in cursor.markers), default=0)
-    return draft.hold(len(text) - held)
+    return draft.hold(len(text) - begun_marker(text, cursor.mentions))
 
 
 def unify_line_ends(draft: Draft, cursor: Cursor) -> Draft:
@@ -34,12 +34,12 @@ def unify_line_ends(draft: Draft, cursor: Cursor) -> Draft:
 
 def fit_indentation(draft: Draft, cursor: Cursor) -> Draft:
     """Indent with tabs or spaces as the file does."""
-    if cursor.tabs is None:
-        return draft
     lines = draft.text.split("\n")
+    first = 0 if not cursor.line_before.strip() else 1
+    if not any(line.startswith((" ", "\t")) for line in lines[first:]) or cursor.tabs is None:
+        return draft
     if not draft.settled and len(lines) > 1 and not lines[-1].strip():
         lines[-1] = ""  # Its indentation is still growing.
-    first = 0 if not cursor.line_before.strip() else 1
     unit = _unit_of(lines, first, cursor) if cursor.tabs else cursor.indent_width
     for number in range(first, len(lines)):
         blank = _LEADING.match(lines[number])
@@ -62,14 +62,6 @@ def trim_blanks(draft: Draft, cursor: Cursor) -> Draft:
 def restore_line_ends(draft: Draft, cursor: Cursor) -> Draft:
     """Give lines the end that the file uses."""
     return draft if cursor.eol == "\n" else replace(draft, text=draft.text.replace("\n", cursor.eol))
-
-
-def _overlap(text: str, marker: str) -> int:
-    """Length of the longest end of ``text`` that begins ``marker``, short of all of it."""
-    for length in range(min(len(text), len(marker) - 1), 0, -1):
-        if text.endswith(marker[:length]):
-            return length
-    return 0
 
 
 def _unit_of(lines: list[str], first: int, cursor: Cursor) -> int:

@@ -1,99 +1,145 @@
-"""What the steps need to know of the text around the cursor. Built once a request, from a window of bounded size."""
+"""What the steps need to know of the text around the cursor, from a window of bounded size; found when a step asks."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
-from server.completion.postprocess.markers import MARKERS
+from server.completion.postprocess.markers import LONGEST_MARKER
 from server.completion.postprocess.syntax import Syntax
 from server.types import CompletionRequest
 
 _WINDOW = 20_000
+_INDENTATION_WINDOW = 4_000
 _MAX_NEIGHBOURS = 12
+_MAX_LOOKED_AT = 4 * _MAX_NEIGHBOURS
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 _INDENTED = re.compile(r"^([ \t]+)\S", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cursor:
     r"""The surroundings of one cursor, with ``\n`` as the only line end.
 
+    There is one at every key, and most answers need little of it.
+
     Attributes:
-        line_before: From the start of the cursor's line to the cursor.
-        line_after: From the cursor to the end of its line.
-        above: Lines above the cursor's, the nearest first.
-        below: Lines below the cursor's that are not blank, the nearest first.
+        before: The text before the cursor, as far as it matters.
+        after: The text after it.
+        language: Of the file.
         eol: The line end of the file.
-        tabs: Whether the file indents with tabs; ``None`` when it does not indent anywhere near.
-        indent_width: Columns of one level where the file indents with spaces; how wide a tab counts otherwise.
         multiline: Whether more than one line may be proposed.
         max_lines: Most lines of a suggestion.
-        closer: The bracket with which the lines below close what is open at the cursor; empty if they do not.
-        owed: The bracket that would close the block around the cursor's blank line, if the lines below do not.
-        syntax: Reads suggestions with the language's grammar; ``None`` where nobody will ask.
-        markers: Special tokens of models that cannot be meant here, because the file does not mention them.
     """
 
-    line_before: str
-    line_after: str
-    above: tuple[str, ...] = ()
-    below: tuple[str, ...] = ()
+    before: str
+    after: str
+    language: str
     eol: str = "\n"
-    tabs: bool | None = None
-    indent_width: int = 4
     multiline: bool = False
     max_lines: int = 12
-    closer: str = ""
-    owed: str = ""
-    syntax: Syntax | None = field(default=None, compare=False)
-    markers: tuple[str, ...] = MARKERS
+
+    @cached_property
+    def line_before(self) -> str:
+        """From the start of the cursor's line to the cursor."""
+        return self.before[self._line_start :]
+
+    @cached_property
+    def line_after(self) -> str:
+        """From the cursor to the end of its line."""
+        return self.after.partition("\n")[0]
 
     @property
     def rest(self) -> str:
         """What stands after the cursor on its line, without blanks around it."""
         return self.line_after.strip()
 
+    @cached_property
+    def above(self) -> tuple[str, ...]:
+        """Lines above the cursor's, the nearest first."""
+        return tuple(reversed(self.before.rsplit("\n", _MAX_NEIGHBOURS + 1)[-_MAX_NEIGHBOURS - 1 : -1]))
+
+    @cached_property
+    def below(self) -> tuple[str, ...]:
+        """Lines below the cursor's that are not blank, the nearest first."""
+        lines = self.after.split("\n", _MAX_LOOKED_AT + 1)[1 : _MAX_LOOKED_AT + 1]
+        return tuple([line for line in lines if line.strip()][:_MAX_NEIGHBOURS])
+
+    @property
+    def tabs(self) -> bool | None:
+        """Whether the file indents with tabs; ``None`` when it does not indent anywhere near."""
+        return self._indentation[0]
+
+    @property
+    def indent_width(self) -> int:
+        """Columns of one level where the file indents with spaces; how wide a tab counts otherwise."""
+        return self._indentation[1]
+
+    @property
+    def closer(self) -> str:
+        """The bracket with which the lines below close what is open at the cursor; empty if they do not."""
+        return self._closers[0]
+
+    @property
+    def owed(self) -> str:
+        """The bracket that would close the block around the cursor's blank line, if the lines below do not."""
+        return self._closers[1]
+
+    @cached_property
+    def syntax(self) -> Syntax | None:
+        """Reads suggestions with the language's grammar; ``None`` where only one line is wanted."""
+        return Syntax(self.before[: self._line_start], self.line_before, self.language) if self.multiline else None
+
     def width(self, line: str) -> int:
         """Columns of the line's indentation."""
         return _width(line, self.indent_width)
+
+    def mentions(self, marker: str) -> bool:
+        """Whether the file has a model's special token as text of its own."""
+        return marker in self.before or marker in self.after or marker in self._seam
+
+    @cached_property
+    def _seam(self) -> str:
+        return self.before[-LONGEST_MARKER:] + self.after[:LONGEST_MARKER]
+
+    @cached_property
+    def _line_start(self) -> int:
+        return self.before.rfind("\n") + 1
+
+    @cached_property
+    def _indentation(self) -> tuple[bool | None, int]:
+        return _indentation(self.before[-_INDENTATION_WINDOW:], self.after[:_INDENTATION_WINDOW])
+
+    @cached_property
+    def _closers(self) -> tuple[str, str]:
+        if not self.multiline:
+            return "", ""
+        above, below = self.before[: self._line_start].split("\n")[:-1], self.after.split("\n")[1:]
+        return _closers(self.line_before, above, below, self.indent_width)
 
 
 def cursor_of(request: CompletionRequest, *, max_lines: int = 12) -> Cursor:
     """Describe the cursor of ``request``. Costs the same for a file of any size."""
     before, after = request.prefix[-_WINDOW:], request.suffix[:_WINDOW]
-    eol = _line_end(before, after)
-    before, after = _plain(before), _plain(after)
-    *above, line_before = before.split("\n")
-    line_after, *below = after.split("\n")
-    tabs, width = _indentation(before, after)
-    window = before + after
-    closer, owed = _closers(line_before, above, below, width) if request.multiline else ("", "")
     return Cursor(
-        line_before=line_before,
-        line_after=line_after,
-        above=tuple(reversed(above[-_MAX_NEIGHBOURS:])),
-        below=tuple([line for line in below[: 4 * _MAX_NEIGHBOURS] if line.strip()][:_MAX_NEIGHBOURS]),
-        eol=eol,
-        tabs=tabs,
-        indent_width=width,
+        before=_plain(before),
+        after=_plain(after),
+        language=request.language,
+        eol=_line_end(before, after),
         multiline=request.multiline,
         max_lines=max_lines if request.multiline else 1,
-        closer=closer,
-        owed=owed,
-        syntax=Syntax("".join(f"{line}\n" for line in above), line_before, request.language)
-        if request.multiline
-        else None,
-        markers=tuple(marker for marker in MARKERS if marker not in window),
     )
 
 
 def _plain(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def _line_end(before: str, after: str) -> str:
+    if "\r" not in before and "\r" not in after:
+        return "\n"
     pairs = before.count("\r\n") + after.count("\r\n")
     return "\r\n" if 2 * pairs > before.count("\n") + after.count("\n") else "\n"
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+
 _BAR = "\N{FULLWIDTH VERTICAL LINE}"
 
 MARKERS: tuple[str, ...] = (
@@ -49,3 +52,24 @@ MARKERS: tuple[str, ...] = (
     "[MIDDLE]",
 )
 """Of Qwen, StarCoder, SantaCoder, DeepSeek, Code Llama, Codestral, CodeGemma, Granite, Llama and Mellum models."""
+
+LONGEST_MARKER = max(map(len, MARKERS))
+
+_ANY = re.compile("|".join(map(re.escape, MARKERS)))
+_BEGINNINGS: dict[str, tuple[str, ...]] = {}
+for _marker in MARKERS:
+    for _length in range(1, len(_marker)):
+        _BEGINNINGS[_marker[:_length]] = (*_BEGINNINGS.get(_marker[:_length], ()), _marker)
+
+
+def first_marker(text: str, meant: Callable[[str], bool]) -> int:
+    """Return where the first special token stands that is not ``meant`` as text; -1 when there is none."""
+    return next((found.start() for found in _ANY.finditer(text) if not meant(found.group())), -1)
+
+
+def begun_marker(text: str, meant: Callable[[str], bool]) -> int:
+    """Return the length of the longest end of ``text`` that may become a special token which is not ``meant``."""
+    for length in range(min(len(text), LONGEST_MARKER - 1), 0, -1):
+        if not all(map(meant, _BEGINNINGS.get(text[-length:], ()))):
+            return length
+    return 0
