@@ -11,6 +11,7 @@ from typing import Any
 from lsprotocol import types
 
 from indexer.errors import IndexerError
+from server.lsp import protocol
 from server.lsp.clients import editor_name
 from server.lsp.completion_items import CompletionItems
 from server.lsp.positions import PositionEncoding
@@ -47,6 +48,7 @@ class Lifecycle:
         server.handle(types.INITIALIZED, self.initialized)
         server.handle(types.SHUTDOWN, self.shutdown)
         server.handle(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS, self.folders_changed)
+        server.handle(protocol.DID_CHANGE_REPOSITORIES, self._server.places.claim)
 
     async def initialize(self, params: types.InitializeParams) -> None:
         """Settle the position encoding, find the folders and build the services."""

@@ -28,6 +28,9 @@ class LocalWorkspace(Workspace):
         """Take over the folders that are on disk."""
         self.change(folders, ())
 
+    def claim(self, options: Any) -> None:
+        """Take over nothing: the folders can be looked at."""
+
     def change(self, added: Sequence[str], removed: Sequence[str]) -> None:
         """Take folders in and out."""
         for uri in removed:

@@ -92,6 +92,7 @@ DID_SHOW = "hearth/didShowCompletion"
 DID_ACCEPT = "hearth/didAcceptCompletion"
 DID_PARTIALLY_ACCEPT = "hearth/didPartiallyAcceptCompletion"
 DID_REJECT = "hearth/didRejectCompletion"
+DID_CHANGE_REPOSITORIES = "hearth/didChangeRepositories"
 
 _REQUESTS: dict[str, type[Any]] = {
     types.TEXT_DOCUMENT_INLINE_COMPLETION: InlineCompletionRequest,
@@ -101,7 +102,7 @@ _REQUESTS: dict[str, type[Any]] = {
     FILE: CustomRequest,
     STATUS: CustomRequest,
 }
-_NOTIFICATIONS = frozenset({DID_SHOW, DID_ACCEPT, DID_PARTIALLY_ACCEPT, DID_REJECT})
+_NOTIFICATIONS = frozenset({DID_SHOW, DID_ACCEPT, DID_PARTIALLY_ACCEPT, DID_REJECT, DID_CHANGE_REPOSITORIES})
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,13 @@ class RemoteWorkspace(Workspace):
 
     def begin(self, folders: Sequence[str], options: Any) -> None:
         """Take over the folders and the ``repositories`` that the client lists."""
-        self._claims = tuple(_claims(options))
+        self.claim(options)
         self.change(folders, ())
+
+    def claim(self, options: Any) -> None:
+        """Take over the ``repositories`` that the client lists, in place of those before."""
+        self._claims = tuple(_claims(options))
+        self._known = (None, ())
 
     def change(self, added: Sequence[str], removed: Sequence[str]) -> None:
         """Take folders in and out."""

@@ -114,6 +114,10 @@ class Workspace(ABC):
         """Take over the URIs of the folders and what the client said of them in ``initializationOptions.hearth``."""
 
     @abstractmethod
+    def claim(self, options: Any) -> None:
+        """Take over what the client says of its folders now, in place of what it said before."""
+
+    @abstractmethod
     def change(self, added: Sequence[str], removed: Sequence[str]) -> None:
         """Take folders in and out, by URI."""
 

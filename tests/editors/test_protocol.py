@@ -64,7 +64,7 @@ def test_the_document_and_the_server_have_the_same_methods() -> None:
 
 
 def test_vs_code_has_the_same_methods_with_the_same_fields() -> None:
-    requests, told = read(TYPESCRIPT["Requests"]), read(TYPESCRIPT["Notifications"])
+    requests, told = read(TYPESCRIPT["Requests"]), read(TYPESCRIPT["Notifications"], TYPESCRIPT)
     requested = {place for place in requests if re.fullmatch(r"hearth/\w+", place)}
     assert requested == REQUESTS.keys()
     assert {place for place in told if "." not in place} == TOLD.keys() - {"hearth/status"}
@@ -175,7 +175,9 @@ async def answers(repository: Repository) -> dict[str, list[Any]]:
     uri = (repository.path / "cart.py").as_uri()
     text = "from money import convert\n\ntotal = convert("
     async with running_model_server() as model:
-        settings = f'[engine.vllm]\nurl = "{model.url}"\n[completion]\ndeadline_ms = 60000\n'
+        settings = (
+            f'[engine.vllm]\nurl = "{model.url}"\n[completion]\ndeadline_ms = 60000\n[context]\ndeadline_ms = 10000\n'
+        )
         async with open_editor_here(repository.path, repository.path.parent / "data", settings) as editor:
             await editor.wait_for_status(lambda value: value.engine.rung == "vllm" and value.engine.model)
             await refuses_what_is_not_documented(editor)

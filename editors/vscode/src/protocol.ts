@@ -22,7 +22,7 @@ export interface Requests {
   "workspace/executeCommand": { params: { command: string; arguments: unknown[] }; result: unknown };
 }
 
-/** What the server is told of its suggestions; it never answers. */
+/** What the server is told; it never answers. */
 export interface Notifications {
   /** Milliseconds from asking until the first text was there. */
   "hearth/didShowCompletion": { id: string; latency?: number };
@@ -30,6 +30,7 @@ export interface Notifications {
   /** UTF-16 code units from the start of the item's text. */
   "hearth/didPartiallyAcceptCompletion": { id: string; acceptedLength: number };
   "hearth/didRejectCompletion": { id: string };
+  "hearth/didChangeRepositories": { repositories: RepositoryClaim[] };
 }
 
 /** What the server is told at `initialize` beside the standard parameters. */

@@ -15,7 +15,7 @@ import aiohttp
 
 from server.lsp.bridge import clones
 from server.lsp.bridge.link import Link, Refused, Socket, Unreachable
-from server.lsp.bridge.shadow import Shadow
+from server.lsp.bridge.shadow import CHANGE_FOLDERS, Shadow
 from server.lsp.framing import FramedOutlet, read_message
 
 log = logging.getLogger(__name__)
@@ -24,6 +24,8 @@ FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 15.0
 REFUSED_WAIT_SECONDS = 30.0
 TOKEN_POLL_SECONDS = 1.0
+LOOK_SECONDS = 2.0
+"""How often it is looked whether another branch was checked out."""
 _STABLE_SECONDS = 10.0
 _REQUEST_FAILED = -32803
 _SERVER_CANCELLED = -32802
@@ -55,6 +57,7 @@ class Bridge:
         self._told: set[str] = set()
         self._index: Any = {"state": "empty", "repositories": []}
         self._numbers = itertools.count(1)
+        self._folders_changed = asyncio.Event()
         self._orderly = False
 
     async def run(self) -> int:
@@ -88,6 +91,8 @@ class Bridge:
         elif identifier is None:
             self._shadow.note(method, message.get("params"))
             self._send(body)
+            if method == CHANGE_FOLDERS:
+                self._folders_changed.set()
             return bool(method != "exit")
         elif method == "initialize":
             self._initialize_id = identifier
@@ -154,9 +159,11 @@ class Bridge:
     async def _use(self, socket: Socket) -> str:
         """Use a connection until it ends, and return why it did."""
         outgoing: asyncio.Queue[bytes] = asyncio.Queue()
-        sending = asyncio.create_task(_send_all(socket, outgoing), name="sending")
+        tasks = [asyncio.create_task(_send_all(socket, outgoing), name="sending")]
         try:
-            greeting = await self._greet(outgoing)
+            repositories = await self._repositories()
+            greeting = self._greet(outgoing, repositories)
+            tasks.append(asyncio.create_task(self._follow_clones(outgoing, repositories), name="clones"))
             while True:
                 message = await socket.receive()
                 if message.type not in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY}:
@@ -168,14 +175,35 @@ class Bridge:
                     self._from_server(message.data)
         finally:
             self._live = None
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await socket.close()
 
-    async def _greet(self, outgoing: asyncio.Queue[bytes]) -> str | None:
+    async def _repositories(self) -> list[dict[str, str]]:
+        """Look which repositories the folders are."""
+        return await asyncio.to_thread(clones.describe, copy.deepcopy(self._shadow.initialize or {}))
+
+    async def _follow_clones(self, outgoing: asyncio.Queue[bytes], told: list[dict[str, str]]) -> None:
+        """Tell the server when folders came or went, and when another branch is checked out in one."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._folders_changed.wait()
+            self._folders_changed.clear()
+            repositories = await self._repositories()
+            if repositories != told and self._live is outgoing:
+                told = repositories
+                news = {
+                    "jsonrpc": "2.0",
+                    "method": "hearth/didChangeRepositories",
+                    "params": {"repositories": repositories},
+                }
+                outgoing.put_nowait(json.dumps(news).encode())
+
+    def _greet(self, outgoing: asyncio.Queue[bytes], repositories: list[dict[str, str]]) -> str | None:
         """Begin the session; return the id of a request whose answer is for the bridge and not for the editor."""
         parameters = copy.deepcopy(self._shadow.initialize or {})
-        repositories = await asyncio.to_thread(clones.describe, parameters)
         options = parameters.get("initializationOptions")
         options = dict(options) if isinstance(options, dict) else {}
         hearth = options.get("hearth")

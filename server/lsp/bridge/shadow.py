@@ -8,7 +8,7 @@ from typing import Any
 from server.lsp.documents import Document, Documents, Edit
 from server.lsp.positions import PositionEncoding
 
-_CHANGE_FOLDERS = "workspace/didChangeWorkspaceFolders"
+CHANGE_FOLDERS = "workspace/didChangeWorkspaceFolders"
 
 
 class Shadow:
@@ -77,7 +77,7 @@ class Shadow:
         elif method == "textDocument/didClose":
             self._left_out.discard(parameters["textDocument"]["uri"])
             self._documents.close(parameters["textDocument"]["uri"])
-        elif method == _CHANGE_FOLDERS and self.initialize is not None:
+        elif method == CHANGE_FOLDERS and self.initialize is not None:
             removed = {folder["uri"] for folder in parameters["event"]["removed"]}
             folders = [
                 folder for folder in self.initialize.get("workspaceFolders") or [] if folder["uri"] not in removed

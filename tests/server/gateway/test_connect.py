@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,38 @@ async def test_an_editor_notices_nothing_of_a_restart_but_the_status(data: Path,
             found = await editor.request("hearth/search", {"query": "formatPrice"})
             assert {hit["repository"] for hit in found["hits"]}
     assert not [params for _, method, params in editor.notifications if method == "window/showMessage"][1:]
+
+
+async def test_the_server_learns_which_repositories_the_folders_are_now(
+    data: Path, clone: Path, tmp_path: Path
+) -> None:
+    tree = Repository(clone)
+    tree.git("remote", "set-url", "origin", "https://git.example.invalid/team/shop-of-another-team.git")
+    async with team_server(data) as team, connected(team.url) as editor:
+        await editor.initialize(tmp_path / "elsewhere", VSCODE_CAPABILITIES)
+        added = {"uri": clone.as_uri(), "name": "clone"}
+        change = {"event": {"added": [added], "removed": []}}
+        editor.notify("workspace/didChangeWorkspaceFolders", change)
+        assert await found_at(editor) == ""
+        tree.git("remote", "set-url", "origin", "https://git.example.invalid/team/shop.git")
+        await until_found(editor, lambda uri: uri.startswith(clone.as_uri()))
+        editor.notify("workspace/didChangeWorkspaceFolders", {"event": {"added": [], "removed": [added]}})
+        await until_found(editor, lambda uri: uri == "")
+
+
+async def until_found(editor: Editor, accept: Callable[[str], bool]) -> None:
+    """Search until the server says the right thing: it is told of a change in the background."""
+    async with asyncio.timeout(30):
+        while True:
+            if accept(await found_at(editor)):
+                return
+            await asyncio.sleep(0.05)
+
+
+async def found_at(editor: Editor) -> str:
+    """Return where the editor has what is found in ``shop``; empty when the server knows of no such place."""
+    found = await editor.request("hearth/search", {"query": "Discount", "repository": "shop"})
+    return str(found["hits"][0].get("uri", ""))
 
 
 async def test_a_server_that_is_not_there_yet_is_waited_for(data: Path, clone: Path, unused_port: int) -> None:

@@ -9,8 +9,11 @@ import pytest
 from lsprotocol import types
 from pytest_lsp import client_capabilities
 
+from server.lsp.remote_workspace import RemoteWorkspace
+from server.principal import Owner
 from tests.conftest import Repository
 from tests.e2e.editor import Editor, open_editor_here, plain
+from tests.server.indexed import build_index
 
 
 async def test_no_folder_no_file_no_git(tmp_path: Path) -> None:
@@ -45,6 +48,30 @@ async def test_folders_that_come_later_are_indexed_too(
             types.DidChangeWorkspaceFoldersParams(types.WorkspaceFoldersChangeEvent(added=[folder], removed=[]))
         )
         await editor.wait_for_status(lambda value: value.index.state == "ready")
+
+
+def test_a_branch_that_is_checked_out_later_is_read_from_then_on(
+    tmp_path: Path, make_repository: Callable[..., Repository]
+) -> None:
+    repository = make_repository({"a.py": "def begin(): ...\n"}, name="shop")
+    repository.git("branch", "next")
+    build_index(tmp_path / "data", [repository]).close()
+    repository.git("switch", "--quiet", "next")
+    with build_index(tmp_path / "data", [repository]) as index:
+        workspace = RemoteWorkspace()
+        document = workspace.documents.open("file:///home/ana/copy/a.py", "python", 1, "")
+        claim = {"uri": "file:///home/ana/copy", "remote": "git@git.example.invalid:team/shop.git"}
+        workspace.begin(["file:///home/ana/copy"], {"repositories": [claim | {"head": "main"}]})
+
+        def ref() -> str:
+            return workspace.surroundings(workspace.moment(document), index, Owner()).address.ref
+
+        assert ref() == "main"
+        workspace.claim({"repositories": [claim | {"head": "next"}]})
+        assert ref() == "next"
+        for nonsense in (None, {"repositories": "all"}, {"repositories": [7]}):
+            workspace.claim(nonsense)
+            assert ref() == ""
 
 
 async def test_repository_without_commits_is_indexed_after_the_first(

@@ -30,6 +30,7 @@ import { type Mend, Unreachable } from "./errors";
 import { reachLocal } from "./local";
 import type { Reached } from "./reached";
 import { reachRemote } from "./remote";
+import { Repositories } from "./repositories";
 
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
@@ -56,6 +57,9 @@ export class LanguageServer implements Connection, vscode.Disposable {
   private current: ServerState = { kind: "stopped" };
   private readonly changed = new vscode.EventEmitter<ServerState>();
   private readonly log = vscode.window.createOutputChannel("Hearth", { log: true });
+  private readonly repositories = new Repositories((repositories) =>
+    this.notify("hearth/didChangeRepositories", { repositories }),
+  );
   private commands: Commands | undefined;
   /** Every start and stop waits for the one before it. */
   private queue: Promise<void> = Promise.resolve();
@@ -160,7 +164,7 @@ export class LanguageServer implements Connection, vscode.Disposable {
     this.become({ kind: "starting" });
     let reached: Reached;
     try {
-      reached = setting("server.url") === "" ? reachLocal() : await reachRemote(this.account);
+      reached = setting("server.url") === "" ? reachLocal() : await reachRemote(this.account, this.repositories);
     } catch (error) {
       this.notReached(error);
       return;
@@ -198,6 +202,7 @@ export class LanguageServer implements Connection, vscode.Disposable {
   private async end(): Promise<void> {
     const client = this.client;
     this.client = undefined;
+    this.repositories.stop();
     this.become({ kind: "stopped" });
     if (client?.state === State.Running) {
       await client.stop().catch((error: unknown) => this.log.warn(`the server did not stop: ${String(error)}`));

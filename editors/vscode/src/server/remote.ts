@@ -17,7 +17,7 @@ import type { Account } from "./account";
 import { type Address, readAddress } from "./address";
 import { Unreachable } from "./errors";
 import type { Reached } from "./reached";
-import { claimRepositories } from "./repositories";
+import type { Repositories } from "./repositories";
 
 const HANDSHAKE_MS = 15_000;
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
@@ -31,14 +31,14 @@ const MAX_REFUSAL_BYTES = 16 * 1024;
  *
  * @throws Unreachable when the server is not there or does not want us.
  */
-export async function reachRemote(account: Account): Promise<Reached> {
+export async function reachRemote(account: Account, repositories: Repositories): Promise<Reached> {
   const address = readAddress(setting("server.url"));
   // A server without accounts, on the user's own machine, wants no token; any other one says that it does.
   const token = await account.token(address.origin);
   const socket = await open(address, token);
   return {
     server: () => Promise.resolve(transports(socket)),
-    options: { repositories: await claimRepositories() },
+    options: { repositories: await repositories.claim() },
   };
 }
 

@@ -6,25 +6,81 @@ import * as vscode from "vscode";
 import type { RepositoryClaim } from "../protocol";
 
 const MAX_FILE_CHARACTERS = 256 * 1024;
+/** git writes several files when a branch is checked out. */
+const SETTLE_MS = 300;
 
-/** Describe the work tree of each open folder that is in one. Nothing is run, git's files are only read. */
-export async function claimRepositories(): Promise<RepositoryClaim[]> {
-  const folders = (vscode.workspace.workspaceFolders ?? []).filter(({ uri }) => uri.scheme === "file");
-  const claims = await Promise.all(folders.map(({ uri }) => claim(uri.fsPath)));
-  const known = new Map(claims.filter((item) => item !== undefined).map((item) => [item.uri, item]));
-  return [...known.values()];
+/** A work tree, and the folders of git's files that say what it is. */
+interface Clone {
+  claim: RepositoryClaim;
+  places: string[];
 }
 
-async function claim(folder: string): Promise<RepositoryClaim | undefined> {
+/** Describes the work trees of the open folders, and notices when that changes. Nothing is run, git's files are only read. */
+export class Repositories implements vscode.Disposable {
+  private claimed = "";
+  private watchers: vscode.Disposable[] = [];
+  private settling: NodeJS.Timeout | undefined;
+
+  /** `tell` is called when it is no longer as it was at the last `claim`. */
+  constructor(private readonly tell: (claims: RepositoryClaim[]) => void) {}
+
+  /** Describe each work tree, and watch them from now on. */
+  async claim(): Promise<RepositoryClaim[]> {
+    const folders = (vscode.workspace.workspaceFolders ?? []).filter(({ uri }) => uri.scheme === "file");
+    const found = await Promise.all(folders.map(({ uri }) => findClone(uri.fsPath)));
+    const clones = new Map(found.filter((item) => item !== undefined).map((item) => [item.claim.uri, item]));
+    const claims = [...clones.values()].map(({ claim }) => claim);
+    this.stop();
+    this.claimed = JSON.stringify(claims);
+    this.watch(new Set([...clones.values()].flatMap(({ places }) => places)));
+    return claims;
+  }
+
+  /** Watch no more. */
+  stop(): void {
+    clearTimeout(this.settling);
+    for (const watcher of this.watchers.splice(0)) {
+      watcher.dispose();
+    }
+  }
+
+  dispose(): void {
+    this.stop();
+  }
+
+  private watch(places: Set<string>): void {
+    const look = (): void => {
+      clearTimeout(this.settling);
+      this.settling = setTimeout(() => void this.look(), SETTLE_MS);
+    };
+    this.watchers.push(vscode.workspace.onDidChangeWorkspaceFolders(look));
+    for (const place of places) {
+      const pattern = new vscode.RelativePattern(vscode.Uri.file(place), "{HEAD,config}");
+      const watcher = vscode.workspace.createFileSystemWatcher(pattern);
+      this.watchers.push(watcher, watcher.onDidChange(look), watcher.onDidCreate(look));
+    }
+  }
+
+  private async look(): Promise<void> {
+    const before = this.claimed;
+    const claims = await this.claim();
+    if (this.claimed !== before) {
+      this.tell(claims);
+    }
+  }
+}
+
+async function findClone(folder: string): Promise<Clone | undefined> {
   for (let root = folder; ; root = dirname(root)) {
     const directory = await gitDirectory(root);
     if (directory !== undefined) {
       const common = await commonDirectory(directory);
-      return {
+      const claim = {
         uri: vscode.Uri.file(root).toString(),
         remote: remoteIn(await read(join(common, "config"))),
         head: /^ref: refs\/heads\/(.+)$/m.exec(await read(join(directory, "HEAD")))?.[1] ?? "",
       };
+      return { claim, places: [directory, common] };
     }
     if (dirname(root) === root) {
       return undefined;
