@@ -107,14 +107,15 @@ class IndexConfig:
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def _reference(_instance: object, _attribute: object, value: str) -> None:
+def check_reference(_instance: object, _attribute: object, value: str) -> None:
+    """Check that a text is empty or says where a secret is kept."""
     # The value is not repeated: it may well be the secret itself, written where its place belongs.
     if value and not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*|file:/.+", value):
         raise ValueError('must say where the secret is: "env:NAME" or "file:/ABSOLUTE/PATH"')
 
 
 def _secret(help_: str) -> str:
-    return field(default="", validator=_reference, metadata={"help": help_})
+    return field(default="", validator=check_reference, metadata={"help": help_})
 
 
 @frozen

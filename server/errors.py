@@ -10,6 +10,8 @@
     │   ├── EngineTimeout        a deadline of ours ran out
     │   └── EngineProtocolError  what it sent is not the protocol
     ├── InvalidPosition          a FILE:LINE:COL that does not exist
+    ├── ProviderUnavailable  the provider at which people sign in cannot be asked
+    ├── IdentityRefused      what it says of somebody is not believed, or they are not let in
     ├── SignInFailed         an editor was not signed in to the team's server
     ├── InvalidCaseFile          a line of a --cases file is not usable
     └── ConfigError              (indexer.errors) hearth.toml: names the file, line and key
@@ -31,10 +33,12 @@ __all__ = [
     "EngineTimeout",
     "EngineUnavailable",
     "HistoryError",
+    "IdentityRefused",
     "InvalidCaseFile",
     "InvalidPosition",
     "LimitReached",
     "NotPermitted",
+    "ProviderUnavailable",
     "RequestRefused",
     "ServerError",
     "SignInFailed",
@@ -113,6 +117,18 @@ class HistoryError(ServerError):
     """What was measured over time cannot be read or written."""
 
     code = "history"
+
+
+class ProviderUnavailable(ServerError):
+    """The provider at which people sign in cannot be reached, does not answer in time, or answers with nonsense."""
+
+    code = "provider-unavailable"
+
+
+class IdentityRefused(ServerError):
+    """What the provider says of somebody is not believed, or they are none of those who are let in."""
+
+    code = "identity-refused"
 
 
 class SignInFailed(ServerError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from indexer.diff.access import check_credential, check_url, read_secret
+from indexer.diff.access import check_url
 from indexer.diff.history import line_history
 from indexer.diff.ignore import IGNORE_FILE, IgnoreRules
 from indexer.diff.mirror import is_url, mirror_path, open_source, public_url, url_name
@@ -14,7 +14,6 @@ __all__ = [
     "MISSING_SIZE",
     "GitSource",
     "IgnoreRules",
-    "check_credential",
     "check_url",
     "file_path_text",
     "is_url",
@@ -23,6 +22,5 @@ __all__ = [
     "open_source",
     "path_text",
     "public_url",
-    "read_secret",
     "url_name",
 ]

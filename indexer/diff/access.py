@@ -8,13 +8,12 @@ redirect is followed. Secrets reach git through its environment: never through i
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 import shlex
 import socket
-from pathlib import Path
 from urllib.parse import urlsplit
 
+from indexer.credentials import read_secret
 from indexer.errors import CredentialMissing, SourceRefused
 from indexer.types import RemoteAccess
 
@@ -25,9 +24,7 @@ _SCP_LIKE = re.compile(
     r"(?:(?P<user>[A-Za-z0-9._-]+)@)?(?P<host>[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<path>(?!/?$).+)"
 )
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\.?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-_MOST_SECRET_BYTES = 16_384
 _DEFAULT_USER = "oauth2"
 # Git runs this with a shell and adds what it wants to know; the secret is only in the environment.
 _HELPER = (
@@ -43,49 +40,6 @@ def check_url(url: str) -> None:
         SourceRefused: It is not HTTPS or SSH, holds a secret, or could be taken for something else by git.
     """
     _parse(url)
-
-
-def check_credential(reference: str) -> None:
-    """Refuse what is not the place of a secret; the secret itself is not looked at.
-
-    Raises:
-        SourceRefused: It is not ``env:NAME``, ``file:/PATH`` or empty.
-    """
-    kind, _, rest = reference.partition(":")
-    if reference and not (
-        (kind == "env" and _VARIABLE.fullmatch(rest)) or (kind == "file" and Path(rest).is_absolute())
-    ):
-        # Not repeated: it may well be the secret.
-        raise SourceRefused(
-            "a credential is given by the place where it is kept", advice="Say env:NAME or file:/ABSOLUTE/PATH."
-        )
-
-
-def read_secret(reference: str) -> str:
-    """Return the secret that a reference stands for, without the white space around it.
-
-    Raises:
-        CredentialMissing: The variable is not set, or the file is empty, too large or cannot be read.
-        SourceRefused: It is no reference.
-    """
-    check_credential(reference)
-    kind, _, place = reference.partition(":")
-    if kind == "env":
-        secret = os.environ.get(place, "")
-        where = f"the environment variable {place}"
-    else:
-        where = f"the file {place}"
-        try:
-            with Path(place).open(encoding="utf-8") as file:
-                secret = file.read(_MOST_SECRET_BYTES)
-        except (OSError, UnicodeDecodeError) as error:
-            raise CredentialMissing(
-                f"{where} cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}",
-                advice="It must exist and be readable for the user that runs Hearth.",
-            ) from error
-    if not secret.strip():
-        raise CredentialMissing(f"{where} holds no secret", advice="Set it where Hearth is started.")
-    return secret.strip()
 
 
 def remote_environment(url: str, access: RemoteAccess) -> dict[str, str]:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from indexer.config import WebhookSecrets
-from indexer.diff import is_url, read_secret
+from indexer.credentials import read_secret
+from indexer.diff import is_url
 from indexer.errors import IndexerError, InvalidNotice, UnknownRepository
 from indexer.hook.payload import parse_notice
 from indexer.hook.webhooks import Forge, PushEvent, WebhookRefused, read_webhook, same_repository

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from indexer.config import RepositoriesConfig, RepositoryEntry
-from indexer.diff import GitSource, check_credential, check_url, is_url, url_name
+from indexer.credentials import check_credential
+from indexer.diff import GitSource, check_url, is_url, url_name
 from indexer.errors import ConfigError, IndexerError, SourceRefused
 from indexer.queue.registry import Origin, Repository
 

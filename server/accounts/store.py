@@ -23,7 +23,6 @@ from server.errors import AccountsError
 FILE_NAME = "accounts.sqlite"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
 _PATTERN = re.compile(r"[^\s\x00-\x1f]{1,256}")
-_COLUMNS = "id, user_name, label, scopes, created, expires, revoked, kind, parent, digest"
 
 
 class Accounts:
@@ -212,8 +211,8 @@ class Accounts:
                 "DELETE FROM tokens WHERE kind != ? AND (revoked > 0 OR expires BETWEEN 1 AND ?)", (TokenKind.MADE, now)
             )
             database.execute(
-                f"INSERT INTO tokens ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # our own text
-                (token_id, user, label, " ".join(sorted(scopes)), now, expires, 0.0, kind, parent, token.digest),
+                "INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (token_id, user, label, token.digest, " ".join(sorted(scopes)), now, expires, 0.0, kind, parent),
             )
         return token, secret
 
@@ -277,7 +276,10 @@ class Accounts:
         grants: dict[str, set[str]] = {}
         for group, repository in database.execute("SELECT group_name, repository FROM grants"):
             grants.setdefault(group, set()).add(repository)
-        tokens = database.execute(f"SELECT {_COLUMNS} FROM tokens ORDER BY created, id")  # noqa: S608  # our own text
+        tokens = database.execute(
+            "SELECT id, user_name, label, scopes, created, expires, revoked, kind, parent, digest FROM tokens "
+            "ORDER BY created, id"
+        )
         return Directory(
             {name: frozenset(groups) for name, groups in sorted(users.items())},
             {name: frozenset(repositories) for name, repositories in sorted(grants.items())},

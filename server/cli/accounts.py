@@ -36,7 +36,10 @@ def remove_user(config: HearthConfig, user: str) -> None:
 def list_users(config: HearthConfig, *, as_json: bool) -> None:
     """Print every user with their groups."""
     directory = _directory(config)
-    rows = [{"user": user, "groups": sorted(groups)} for user, groups in directory.users.items()]
+    rows = [
+        {"user": user, "groups": sorted(groups), "provider": directory.issuers.get(user, "")}
+        for user, groups in directory.users.items()
+    ]
     _print(rows, as_json=as_json)
 
 

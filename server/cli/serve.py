@@ -24,7 +24,8 @@ from server.accounts.sign_ins import SignIns
 from server.cli.assembly import Program, allowed_formats, assemble
 from server.cli.engine import launched_servers
 from server.completion import CompletionService
-from server.config import HearthConfig
+from server.config import HearthConfig, ServerConfig
+from server.errors import ConfigError
 from server.event_loop import watched_event_loop
 from server.explain import Explainer
 from server.gateway.access import Gatekeeper
@@ -33,6 +34,7 @@ from server.gateway.audit import Audit
 from server.gateway.audited_engine import AuditedEngine
 from server.gateway.limits import RateLimits
 from server.gateway.outbox import Outbox
+from server.gateway.pages.provider import CALLBACK
 from server.gateway.parts import Parts
 from server.gateway.registry import Registry
 from server.gateway.serving import check_address, serve_until_signal
@@ -42,6 +44,7 @@ from server.history import History, recording
 from server.lsp.connection import Connection
 from server.lsp.server import create_remote_server
 from server.lsp.services import Services, StartOptions
+from server.oidc import Provider
 from server.principal import Principal
 from server.signals import Signal
 
@@ -81,7 +84,12 @@ def serve_team(config: HearthConfig, *, host: str | None = None, port: int | Non
 async def _serve(config: HearthConfig) -> None:
     async with AsyncExitStack() as stack:
         accounts = stack.enter_context(Accounts(config.data.directory))
-        check_address(config.server, accounts=not accounts.directory().empty)
+        oidc = config.server.oidc
+        check_address(config.server, accounts=oidc.configured or not accounts.directory().empty)
+        provider = _open_provider(config.server) if oidc.configured else None
+        if provider is not None:
+            stack.push_async_callback(provider.close)
+            stack.callback(asyncio.create_task(provider.watch()).cancel)
         certificate = Certificate(config.server.tls) if config.server.tls.certificate else None
         audit = Audit(config.data.directory, config.server.audit)
         stack.callback(audit.close)
@@ -113,6 +121,7 @@ async def _serve(config: HearthConfig) -> None:
             shared.published_repositories,
             RateLimits(config.server.limits),
             everyone_reads=config.server.everyone_reads,
+            provider=provider is not None,
             teams=tuple(dict.fromkeys((*config.engine.vllm.teams, *config.server.teams))),
         )
         parts = Parts(
@@ -120,6 +129,7 @@ async def _serve(config: HearthConfig) -> None:
             data=config.data.directory,
             accounts=accounts,
             gate=gate,
+            provider=provider,
             sign_ins=stack.enter_context(SignIns(config.data.directory)),
             sessions=sessions,
             audit=audit,
@@ -262,6 +272,15 @@ class Shared:
             )
 
         return services
+
+
+def _open_provider(config: ServerConfig) -> Provider:
+    if not config.public_url:
+        raise ConfigError(
+            "[server.oidc] needs `public_url` in [server]: the provider sends browsers back there",
+            advice=f"Set it, and register {CALLBACK} below it with the provider as the redirect URI.",
+        )
+    return Provider(config.oidc, f"{config.public_url.rstrip('/')}{CALLBACK}")
 
 
 def _start_log(config: HearthConfig) -> None:

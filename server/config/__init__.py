@@ -22,6 +22,7 @@ from server.config.launched import (
 )
 from server.config.launcher import GeneratingInstanceConfig, InstanceConfig, LauncherConfig
 from server.config.loading import ConfigProblem, Document, LoadedConfig, check, find, load, read, structure
+from server.config.oidc import OidcConfig
 from server.config.reference import Setting, all_settings, effective
 from server.config.settings import (
     AuditConfig,
@@ -61,6 +62,7 @@ __all__ = [
     "LoadedConfig",
     "LogConfig",
     "ModelsConfig",
+    "OidcConfig",
     "Role",
     "ServerConfig",
     "Setting",

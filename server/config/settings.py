@@ -19,6 +19,7 @@ from indexer.config import check_variable_name as _variable_name
 from server.config.fields import between as _between
 from server.config.fields import setting as _setting
 from server.config.launcher import LauncherConfig
+from server.config.oidc import OidcConfig
 from server.types import Rung
 
 
@@ -344,6 +345,7 @@ class ServerConfig:
         20.0, "How long running suggestions may take to end when the server is stopped.", _between(0.0, 3600.0)
     )
     tls: TlsConfig = field(factory=TlsConfig)
+    oidc: OidcConfig = field(factory=OidcConfig)
     limits: LimitsConfig = field(factory=LimitsConfig)
     audit: AuditConfig = field(factory=AuditConfig)
     history: HistoryConfig = field(factory=HistoryConfig)

@@ -92,6 +92,7 @@ class Gatekeeper:
         repositories: Returns the names of all published repositories, and a number that changes with them.
         limits: Counts what users ask for.
         everyone_reads: Whether every user may read every repository.
+        provider: Whether there is a provider at which people sign in, so that nobody needs to be known beforehand.
         teams: Groups that have a model of their own, or are told apart in metrics; who is in several counts for the
             first one here.
     """
@@ -103,12 +104,14 @@ class Gatekeeper:
         limits: RateLimits,
         *,
         everyone_reads: bool = False,
+        provider: bool = False,
         teams: Sequence[str] = (),
     ) -> None:
         self.limits = limits
         self._accounts = accounts
         self._repositories = repositories
         self._everyone_reads = everyone_reads
+        self._provider = provider
         self._teams = teams
         self._known: tuple[Directory | None, int] = (None, -1)
         self._readable: dict[str, frozenset[str]] = {}
@@ -120,8 +123,8 @@ class Gatekeeper:
 
     @property
     def open(self) -> bool:
-        """Whether there never was an account: then the server is for those who work on its machine."""
-        return self.directory.empty
+        """Whether nobody ever could sign in: then the server is for those who work on its machine."""
+        return not self._provider and self.directory.empty
 
     def recognise(self, authorization: str | None) -> Visitor:
         """Return who sent a header ``Authorization: Bearer TOKEN``.

@@ -149,7 +149,9 @@ class _Readiness:
             reasons.append("the index cannot be opened")
         if parts.sessions.draining:
             reasons.append("the server is stopping")
-        value = {"ready": not reasons, "engine": parts.ladder.rung.value, "detail": "; ".join(reasons)}
+        # Whoever is signed in, or has a token, does not miss the provider.
+        lacks = [parts.provider.problem] if parts.provider is not None and parts.provider.problem else []
+        value = {"ready": not reasons, "engine": parts.ladder.rung.value, "detail": "; ".join([*reasons, *lacks])}
         return web.json_response(value, status=503 if reasons else 200)
 
 

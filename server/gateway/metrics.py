@@ -15,6 +15,11 @@ REFUSED = Counter(
     "Requests that were turned away: sign_in, not_permitted, limit, sessions, connections or address.",
     ["reason"],
 )
+PROVIDER_SIGN_INS = Counter(
+    "hearth_provider_sign_ins_total",
+    "Sign-ins at the OpenID Connect provider by outcome: ok, refused, or unavailable when it could not be asked.",
+    ["outcome"],
+)
 REQUESTS = Counter("hearth_http_requests_total", "HTTP requests that were answered.", ["route", "status"])
 REQUEST_SECONDS = Histogram("hearth_http_request_seconds", "Time to answer an HTTP request.", ["route"])
 CERTIFICATE_EXPIRES = Gauge(

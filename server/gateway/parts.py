@@ -19,6 +19,7 @@ from server.gateway.audit import Audit
 from server.gateway.registry import Registry
 from server.gateway.sessions import Sessions
 from server.history import History
+from server.oidc import Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Parts:
         data: The data directory.
         accounts: Users, groups and tokens.
         gate: Recognises visitors.
+        provider: Says who people are that sign in at it; None without one.
         sign_ins: Who is signed in to the pages.
         sessions: Connected editors.
         audit: Where is written down who did what.
@@ -48,6 +50,7 @@ class Parts:
     data: Path
     accounts: Accounts
     gate: Gatekeeper
+    provider: Provider | None
     sign_ins: SignIns
     sessions: Sessions
     audit: Audit

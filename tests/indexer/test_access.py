@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from indexer.config import IndexConfig, RepositoriesConfig
-from indexer.diff.access import check_url, read_secret, remote_environment
+from indexer.credentials import read_secret
+from indexer.diff.access import check_url, remote_environment
 from indexer.errors import CredentialMissing, RepositoryUnavailable, SourceRefused
 from indexer.queue import Origin, registration
 from indexer.queue import Repository as Registered

@@ -66,6 +66,7 @@ class AccountPages:
             here="/accounts",
             secret=secret,
             users=[(user, sorted(groups)) for user, groups in directory.users.items()],
+            issuers=directory.issuers,
             groups=[
                 (
                     group,

@@ -171,19 +171,31 @@ class Desk:
     def welcome(self, request: web.Request, response: web.StreamResponse, secret: str) -> None:
         """Let a browser hold a sign-in."""
         self._set_cookie(request, response, "session", secret, LONGEST_SECONDS)
-        response.del_cookie(self._cookie(request, "form"), path="/", secure=self._peers.is_secure(request))
+        self.take_back(request, response, "form")
 
     def farewell(self, request: web.Request, response: web.StreamResponse) -> None:
         """Take it away again."""
-        response.del_cookie(self._cookie(request, "session"), path="/", secure=self._peers.is_secure(request))
+        self.take_back(request, response, "session")
+
+    def lend(self, request: web.Request, response: web.StreamResponse, name: str, value: str, seconds: float) -> None:
+        """Let a browser hold something that it also sends when it comes back from another site, by a link alone."""
+        self._set_cookie(request, response, name, value, seconds, samesite="Lax")
+
+    def held(self, request: web.Request, name: str) -> str:
+        """Return what a browser holds; empty when there is nothing."""
+        return request.cookies.get(self._cookie(request, name), "")
+
+    def take_back(self, request: web.Request, response: web.StreamResponse, name: str) -> None:
+        """Take away again what a browser holds."""
+        response.del_cookie(self._cookie(request, name), path="/", secure=self._peers.is_secure(request))
 
     def session(self, request: web.Request) -> str:
         """Return the secret that a browser holds, valid or not; empty without one."""
-        return request.cookies.get(self._cookie(request, "session"), "")
+        return self.held(request, "session")
 
     def browser_key(self, request: web.Request) -> str:
         """Return what the forms of somebody who is not signed in are tied to; empty for a new browser."""
-        return request.cookies.get(self._cookie(request, "form"), "")
+        return self.held(request, "form")
 
     def address(self, request: web.Request) -> str:
         """Return the client's address."""
@@ -224,7 +236,14 @@ class Desk:
             return self.page(guest, "refusal.html", status, here="", message=message, advice=advice)
 
     def _set_cookie(
-        self, request: web.Request, response: web.StreamResponse, name: str, value: str, seconds: float | None = None
+        self,
+        request: web.Request,
+        response: web.StreamResponse,
+        name: str,
+        value: str,
+        seconds: float | None = None,
+        *,
+        samesite: str = "Strict",
     ) -> None:
         response.set_cookie(
             self._cookie(request, name),
@@ -233,7 +252,7 @@ class Desk:
             path="/",
             secure=self._peers.is_secure(request),
             httponly=True,
-            samesite="Strict",
+            samesite=samesite,
         )
 
     def _cookie(self, request: web.Request, name: str) -> str:

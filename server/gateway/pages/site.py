@@ -15,6 +15,7 @@ from server.gateway.pages.device import DevicePage
 from server.gateway.pages.drawing import find_drawing
 from server.gateway.pages.files import Files
 from server.gateway.pages.overview import Overview
+from server.gateway.pages.provider import CALLBACK, ProviderPage
 from server.gateway.pages.repositories import RepositoryPages
 from server.gateway.pages.search import SearchPage
 from server.gateway.pages.sign_in import SignInPage
@@ -41,7 +42,12 @@ def add_pages(
     drawing = find_drawing()
     desk = Desk(parts.gate, parts.sign_ins, peers, parts.threads, drawing)
     Files(drawing).add_routes(router)
-    sign_in = SignInPage(desk, parts.audit, note_refusal)
+    title = parts.config.oidc.title if parts.provider is not None else ""
+    sign_in = SignInPage(desk, parts.accounts, parts.audit, note_refusal, title)
+    if parts.provider is not None:
+        provider = ProviderPage(desk, sign_in, parts.provider, parts, note_refusal)
+        router.add_get("/sign-in/provider", provider.leave)
+        router.add_get(CALLBACK, provider.come_back)
     router.add_get("/sign-in", sign_in.ask)
     router.add_post("/sign-in", sign_in.sign_in)
     router.add_post("/sign-out", sign_in.sign_out)

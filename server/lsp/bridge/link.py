@@ -125,7 +125,7 @@ class Link:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._tls = address.tls()
-        self._token = ""
+        self._shown = ""
         self._client = aiohttp.ClientSession(trust_env=True)
 
     @property
@@ -140,7 +140,7 @@ class Link:
             Unreachable: There is none now.
             Refused: The server does not want us.
         """
-        token = self._token = self._address.token()
+        token = self._shown = self._address.token()
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         url = f"{self.url.rstrip('/')}/lsp"
         try:
@@ -172,7 +172,7 @@ class Link:
     def has_new_token(self) -> bool:
         """Whether somebody signed in since the last connection was asked for. Reads a small file."""
         try:
-            return self._address.token() not in {"", self._token}
+            return self._address.token() not in {"", self._shown}
         except Refused:
             return False
 
