@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from server.history.measures import STAGES, name_of
-from server.history.percentiles import Bucket, Percentiles, merged
+from server.history.percentiles import Buckets, Percentiles, merged
 from server.history.spans import Span, Split, Window
 from server.history.store import DAY, HOUR, MINUTE, History
 
@@ -61,12 +62,13 @@ def latency(history: History, work: str, stage: str, span: Span, *, split: Split
     window = Window.of(span, _STEPS[span], now)
     histograms = STAGES[work]
     chosen = {Split.EDITOR: histograms.by_editor, Split.TEAM: histograms.by_team}.get(split, histograms.by_model)
-    by_stage: dict[str, list[dict[Bucket, int]]] = defaultdict(list)
-    by_group: dict[str, dict[int, list[dict[Bucket, int]]]] = defaultdict(lambda: defaultdict(list))
-    for series, at, buckets in history.times([name_of(chosen)], window.width, window.since, window.until):
-        by_stage[series.label("stage")].append(dict(buckets))
-        if series.label("stage") == stage:
-            by_group[series.label(split.value)][window.step_of(at)].append(dict(buckets))
+    metric = [name_of(chosen)]
+    by_stage: dict[str, list[Buckets]] = defaultdict(list)
+    for series, _, buckets in history.times(metric, window.whole):
+        by_stage[series.label("stage")].append(buckets)
+    by_group: dict[str, dict[int, list[Buckets]]] = defaultdict(lambda: defaultdict(list))
+    for series, step, buckets in history.times(metric, window.steps, lambda series: series.label("stage") == stage):
+        by_group[series.label(split.value)][step].append(buckets)
     groups = [_times(name, steps, len(window.moments)) for name, steps in by_group.items()]
     return Latency(
         window,
@@ -75,6 +77,6 @@ def latency(history: History, work: str, stage: str, span: Span, *, split: Split
     )
 
 
-def _times(name: str, steps: dict[int, list[dict[Bucket, int]]], number: int) -> Times:
+def _times(name: str, steps: Mapping[int, Sequence[Buckets]], number: int) -> Times:
     together = [merged(steps.get(step, ())) for step in range(number)]
     return Times(name, Percentiles.of(merged(together)), tuple(map(Percentiles.of, together)))

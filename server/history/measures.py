@@ -28,10 +28,14 @@ COUNTERS = (
 
 
 class Series(NamedTuple):
-    """One metric with one value for each of its labels."""
+    """One metric with one value for each of its labels.
+
+    ``bounds`` are those between its buckets, in seconds, if it has any: another scale makes it another series.
+    """
 
     metric: str
     labels: tuple[tuple[str, str], ...]
+    bounds: tuple[float, ...] = ()
 
     def label(self, name: str) -> str:
         """Return the value of a label; empty when there is none of that name."""
@@ -84,18 +88,18 @@ def _counts(counter: Counter) -> Iterator[tuple[Series, float]]:
 
 
 def _times(histogram: Histogram) -> Iterator[tuple[Series, Buckets]]:
+    name = name_of(histogram)
+    cumulated: dict[tuple[tuple[str, str], ...], list[tuple[float, float]]] = {}
     for family in histogram.collect():
-        buckets: dict[Series, dict[Bucket, int]] = {}
-        below: dict[Series, tuple[float, float]] = {}
         for sample in family.samples:
-            if not sample.name.endswith("_bucket"):
-                continue
-            labels = {name: value for name, value in sample.labels.items() if name != "le"}
-            series = Series(family.name, tuple(sorted(labels.items())))
-            upper = float(sample.labels["le"])
-            lower, counted = below.get(series, (0.0, 0.0))
-            # Each sample counts those of all lower buckets as well.
-            if sample.value > counted:
-                buckets.setdefault(series, {})[lower, upper] = round(sample.value - counted)
-            below[series] = (upper if math.isfinite(upper) else lower, sample.value)
-        yield from buckets.items()
+            if sample.name.endswith("_bucket"):
+                labels = tuple(sorted((key, value) for key, value in sample.labels.items() if key != "le"))
+                cumulated.setdefault(labels, []).append((float(sample.labels["le"]), sample.value))
+    for labels, rows in cumulated.items():
+        buckets: dict[Bucket, int] = {}
+        lower = below = 0.0
+        for upper, value in rows:
+            if value > below:
+                buckets[lower, upper] = round(value - below)
+            lower, below = upper, value
+        yield Series(name, labels, tuple(upper for upper, _ in rows if math.isfinite(upper))), buckets

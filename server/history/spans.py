@@ -6,7 +6,7 @@ import enum
 import time
 from dataclasses import dataclass
 
-from server.history.store import DAY, HOUR, MINUTE, begin
+from server.history.store import DAY, HOUR, MINUTE, Period, begin
 
 
 class Span(enum.StrEnum):
@@ -29,27 +29,36 @@ class Split(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A span that ends now, in steps.
+    """A span that ends now, in steps that begin where UTC's hours and days do.
 
     Attributes:
-        span: How far back it goes.
+        span: How far back it goes; to the beginning of an hour, if it is a day or longer.
         step: Seconds of one step.
-        width: Of what is read for it: ``MINUTE`` or ``HOUR``.
         moments: When each step begins, in seconds since the epoch; the last one is under way.
     """
 
     span: Span
     step: int
-    width: int
     moments: tuple[int, ...]
 
     @classmethod
     def of(cls, span: Span, step: int, now: float | None = None) -> Window:
-        """Return the span up to now in steps of ``step`` seconds, which begin where UTC's hours and days do."""
-        last = begin(time.time() if now is None else now, step)
-        steps = _SECONDS[span] // step
-        width = MINUTE if step % HOUR else HOUR
-        return cls(span, step, width, tuple(last - step * back for back in reversed(range(steps))))
+        """Return the span up to ``now``, in seconds since the epoch; None means the clock's time."""
+        at = time.time() if now is None else now
+        unit = step if span is Span.HOUR else max(step, HOUR)
+        since = begin(at, unit) - _SECONDS[span] + unit
+        return cls(span, step, tuple(range(since, begin(at, step) + 1, step)))
+
+    @property
+    def steps(self) -> Period:
+        """All of it, step by step."""
+        return Period(self.since, self.until, self.step, MINUTE if self.step % HOUR else HOUR)
+
+    @property
+    def whole(self) -> Period:
+        """All of it, as one step."""
+        width = MINUTE if self.span is Span.HOUR else HOUR
+        return Period(self.since, self.until, self.until - self.since, width)
 
     @property
     def since(self) -> int:
@@ -60,10 +69,6 @@ class Window:
     def until(self) -> int:
         """When its last step ends."""
         return self.moments[-1] + self.step
-
-    def step_of(self, at: int) -> int:
-        """Return the number of the step that a moment is in."""
-        return (at - self.since) // self.step
 
 
 _SECONDS = {Span.HOUR: HOUR, Span.DAY: DAY, Span.WEEK: 7 * DAY, Span.MONTH: 30 * DAY}

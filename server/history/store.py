@@ -7,11 +7,14 @@ import logging
 import math
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from indexer.errors import IndexCorrupt, NewerData
 from indexer.schema import Schema
@@ -19,7 +22,7 @@ from server.accounts.private import open_private
 from server.config import HistoryConfig
 from server.errors import HistoryError
 from server.history.measures import Amounts, Series
-from server.history.percentiles import Buckets, merged
+from server.history.percentiles import Buckets
 from server.history.prices import Price, Prices
 
 log = logging.getLogger(__name__)
@@ -30,7 +33,8 @@ _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _ADVICE = "Is the disk full? Is it another user's file?"
 _TABLES = """
 CREATE TABLE series (
-    id INTEGER PRIMARY KEY, metric TEXT NOT NULL, labels TEXT NOT NULL, UNIQUE (metric, labels)
+    id INTEGER PRIMARY KEY, metric TEXT NOT NULL, labels TEXT NOT NULL, bounds TEXT NOT NULL,
+    UNIQUE (metric, labels, bounds)
 ) STRICT;
 CREATE TABLE counts (
     width INTEGER NOT NULL, series INTEGER NOT NULL REFERENCES series (id), at INTEGER NOT NULL, value REAL NOT NULL,
@@ -44,6 +48,23 @@ CREATE TABLE prices (model TEXT PRIMARY KEY, prompt REAL NOT NULL, generated REA
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
 SCHEMA = Schema(_TABLES, in_header=True, advice="Move it away: what was measured is then lost.")
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A time that is asked for, in steps.
+
+    Attributes:
+        since: When it begins, in seconds since the epoch.
+        until: When it ends.
+        step: Seconds of one step.
+        width: ``MINUTE`` or ``HOUR``: which of the two is read, both being kept of everything.
+    """
+
+    since: int
+    until: int
+    step: int
+    width: int
 
 
 class History:
@@ -91,7 +112,7 @@ class History:
                         (width, number, begin(at, width), value),
                     )
             for series, buckets in amounts.times.items():
-                number, written = _number(database, series), _write(buckets)
+                number, written = _number(database, series), _write(buckets, series.bounds)
                 for width in (MINUTE, HOUR):
                     database.execute(
                         "INSERT INTO times VALUES (?, ?, ?, ?) "
@@ -99,30 +120,47 @@ class History:
                         (width, number, begin(at, width), written),
                     )
 
-    def counts(
-        self, metrics: Collection[str], width: int, since: float, until: float
-    ) -> list[tuple[Series, int, float]]:
-        """Return what was counted from ``since`` until before ``until``: series, beginning and amount.
-
-        Args:
-            metrics: Names of metrics.
-            width: ``MINUTE`` or ``HOUR``; for how long each amount is.
-            since: Seconds since the epoch.
-            until: As ``since``.
+    def counts(self, metrics: Collection[str], period: Period) -> list[tuple[Series, int, float]]:
+        """Return what was counted within a time: series, number of the step, and amount.
 
         Raises:
             HistoryError: It cannot be read.
         """
-        return [(series, at, float(value)) for series, at, value in self._rows("counts", metrics, width, since, until)]
+        with self._using() as database:
+            return [
+                (series, step, float(value))
+                for number, series in _known(database, metrics)
+                for step, value in database.execute(
+                    "SELECT (at - ?) / ?, sum(value) FROM counts WHERE width = ? AND series = ? AND at >= ? AND at < ? "
+                    "GROUP BY 1",
+                    (period.since, period.step, period.width, number, period.since, period.until),
+                )
+            ]
 
     def times(
-        self, metrics: Collection[str], width: int, since: float, until: float
+        self, metrics: Collection[str], period: Period, wanted: Callable[[Series], bool] = lambda _: True
     ) -> list[tuple[Series, int, Buckets]]:
-        """Return what was timed, as :meth:`counts`."""
-        return [
-            (series, at, _read(str(written)))
-            for series, at, written in self._rows("times", metrics, width, since, until)
-        ]
+        """Return what was timed, as :meth:`counts`; only of series that are ``wanted``."""
+        found: list[tuple[Series, int, Buckets]] = []
+        with self._using() as database:
+            for number, series in _known(database, metrics):
+                if not wanted(series):
+                    continue
+                steps: dict[int, list[int]] = {}
+                rows = database.execute(
+                    "SELECT (at - ?) / ?, buckets FROM times WHERE width = ? AND series = ? AND at >= ? AND at < ?",
+                    (period.since, period.step, period.width, number, period.since, period.until),
+                )
+                for step, written in rows:
+                    counts = steps.setdefault(step, [0] * (len(series.bounds) + 1))
+                    for place, count in _places(written):
+                        counts[place] += count
+                scale = tuple(pairwise((0.0, *series.bounds, math.inf)))
+                found += [
+                    (series, step, {bucket: count for bucket, count in zip(scale, counts, strict=True) if count})
+                    for step, counts in steps.items()
+                ]
+        return found
 
     def forget_old(self, now: float) -> None:
         """Forget what is older than the settings say.
@@ -163,25 +201,6 @@ class History:
             database.execute("DELETE FROM prices")
             rows = [(model, price.prompt, price.generated) for model, price in prices.models.items()]
             database.executemany("INSERT INTO prices VALUES (?, ?, ?)", rows)
-
-    def _rows(
-        self, table: str, metrics: Collection[str], width: int, since: float, until: float
-    ) -> list[tuple[Series, int, Any]]:
-        with self._using() as database:
-            rows: list[tuple[Series, int, Any]] = []
-            marks = ", ".join("?" * len(metrics))
-            known = database.execute(
-                f"SELECT id, metric, labels FROM series WHERE metric IN ({marks})",  # noqa: S608  # marks alone
-                tuple(metrics),
-            ).fetchall()
-            for number, metric, labels in known:
-                series = Series(metric, tuple(sorted(json.loads(labels).items())))
-                found = database.execute(
-                    f"SELECT * FROM {table} WHERE width = ? AND series = ? AND at >= ? AND at < ?",  # noqa: S608  # as above
-                    (width, number, math.ceil(since), math.ceil(until)),
-                )
-                rows += [(series, at, value) for _, _, at, value in found]
-            return rows
 
     @contextmanager
     def _using(self) -> Iterator[sqlite3.Connection]:
@@ -275,22 +294,40 @@ def _transaction(database: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def _known(database: sqlite3.Connection, metrics: Collection[str]) -> list[tuple[int, Series]]:
+    marks = ", ".join("?" * len(metrics))
+    rows = database.execute(
+        f"SELECT id, metric, labels, bounds FROM series WHERE metric IN ({marks})",  # noqa: S608  # marks alone
+        tuple(metrics),
+    ).fetchall()
+    return [
+        (number, Series(metric, tuple(sorted(json.loads(labels).items())), tuple(json.loads(bounds))))
+        for number, metric, labels, bounds in rows
+    ]
+
+
 def _number(database: sqlite3.Connection, series: Series) -> int:
-    key = (series.metric, json.dumps(dict(series.labels), sort_keys=True))
-    database.execute("INSERT OR IGNORE INTO series (metric, labels) VALUES (?, ?)", key)
-    (number,) = database.execute("SELECT id FROM series WHERE metric = ? AND labels = ?", key).fetchone()
+    key = (series.metric, json.dumps(dict(series.labels), sort_keys=True), json.dumps(series.bounds))
+    database.execute("INSERT OR IGNORE INTO series (metric, labels, bounds) VALUES (?, ?, ?)", key)
+    (number,) = database.execute("SELECT id FROM series WHERE metric = ? AND labels = ? AND bounds = ?", key).fetchone()
     return int(number)
 
 
-def _write(buckets: Buckets) -> str:
-    """Write buckets as ``[[lower, upper, count], …]``; ``null`` is infinity."""
-    rows = [(low, None if math.isinf(high) else high, count) for (low, high), count in sorted(buckets.items())]
-    return json.dumps(rows, separators=(",", ":"))
-
-
-def _read(written: str) -> Buckets:
-    return {(low, math.inf if high is None else high): count for low, high, count in json.loads(written)}
+def _write(buckets: Buckets, bounds: tuple[float, ...]) -> str:
+    """Write buckets as ``place:count``, with spaces between: most are empty, and there are millions of them."""
+    places = {upper: place for place, upper in enumerate((*bounds, math.inf))}
+    return " ".join(f"{places[upper]}:{count}" for (_, upper), count in sorted(buckets.items()))
 
 
 def _merge(one: str, other: str) -> str:
-    return _write(merged((_read(one), _read(other))))
+    counts: Counter[int] = Counter()
+    for written in (one, other):
+        for place, count in _places(written):
+            counts[place] += count
+    return " ".join(f"{place}:{count}" for place, count in sorted(counts.items()))
+
+
+def _places(written: str) -> Iterator[tuple[int, int]]:
+    for item in written.split():
+        place, _, count = item.partition(":")
+        yield int(place), int(count)

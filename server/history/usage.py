@@ -88,8 +88,7 @@ def usage(history: History, span: Span, split: Split, now: float | None = None) 
     prices = history.prices()
     by_group: dict[str, list[Used]] = defaultdict(lambda: [Used() for _ in window.moments])
     everything = [Used() for _ in window.moments]
-    for series, at, value in history.counts(list(_FIELDS), window.width, window.since, window.until):
-        step = window.step_of(at)
+    for series, step, value in history.counts(list(_FIELDS), window.steps):
         _add(everything[step], series, value, prices)
         if split is not Split.NOTHING:
             _add(by_group[series.label(split.value)][step], series, value, prices)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,7 +21,7 @@ from server.engine.metrics import StageTimes
 from server.errors import HistoryError
 from server.history import FILE_NAME, History, Price, Prices, Recorder, Span, Split, latency, recording, usage
 from server.history.measures import Amounts, Series
-from server.history.store import DAY, HOUR, MINUTE
+from server.history.store import DAY, HOUR, MINUTE, Period
 from server.types import Caller
 
 NOON = 1_800_014_400.0
@@ -139,11 +140,11 @@ def test_old_minutes_and_hours_are_forgotten_each_after_its_time(tmp_path: Path)
         for days in range(5):
             history.add(NOON - days * DAY - 1, Amounts({series: 1.0}))
         history.forget_old(NOON)
-        minutes = history.counts([series.metric], MINUTE, 0, NOON)
-        hours = history.counts([series.metric], HOUR, 0, NOON)
+        minutes = history.counts([series.metric], Period(0, int(NOON), MINUTE, MINUTE))
+        hours = history.counts([series.metric], Period(0, int(NOON), HOUR, HOUR))
         assert (len(minutes), len(hours)) == (1, 3)
         history.forget_old(NOON + 100 * DAY)
-        assert not history.counts([series.metric], HOUR, 0, NOON)
+        assert not history.counts([series.metric], Period(0, int(NOON), HOUR, HOUR))
 
 
 def test_a_clock_that_jumps_loses_nothing_and_deletes_nothing(history: History, clocks: Clocks, worker: Worker) -> None:
@@ -175,8 +176,9 @@ def test_a_clock_that_went_on_for_an_hour_is_believed(history: History, clocks: 
     recorder.write()
     clocks.go_on(3 * DAY)
     recorder.write()
-    assert not history.counts(["hearth_suggestions_shown_total"], MINUTE, 0, clocks.wall)
-    assert history.counts(["hearth_suggestions_shown_total"], HOUR, 0, clocks.wall)
+    all_time = Period(0, int(clocks.wall) - DAY, DAY, MINUTE)
+    assert not history.counts(["hearth_suggestions_shown_total"], all_time)
+    assert history.counts(["hearth_suggestions_shown_total"], replace(all_time, width=HOUR))
 
 
 def test_a_full_disk_is_said_once_and_what_came_meanwhile_is_written_later(tmp_path: Path) -> None:
