@@ -9,10 +9,15 @@ from server.accounts.store import FILE_NAME as ACCOUNTS
 from server.cli.assembly import SALT_KEY
 from server.gateway.audit import DIRECTORY as AUDIT
 from server.gateway.audit import LOCK as AUDIT_LOCK
+from server.history.store import DAMAGED as DAMAGED_HISTORY
+from server.history.store import FILE_NAME as HISTORY
+from server.history.store import SCHEMA as HISTORY_SCHEMA
 
 PARTS = (
     Part(ACCOUNTS, Keeping.ALWAYS, "users, groups and tokens", PartKind.DATABASE, ACCOUNTS_SCHEMA),
     Part(AUDIT, Keeping.ALWAYS, "the audit log", PartKind.LINES, lock=AUDIT_LOCK),
+    Part(HISTORY, Keeping.ALWAYS, "what the metrics were over time, and prices", PartKind.DATABASE, HISTORY_SCHEMA),
+    Part(DAMAGED_HISTORY, Keeping.NEVER, "a history that was damaged"),
     # Another key would only make model servers forget what they cached; but it is small, and keeps tenants apart.
     Part(SALT_KEY, Keeping.ALWAYS, "the key that keeps tenants apart at model servers"),
     Part("downloads", Keeping.ALWAYS, "packages that the server hands out", PartKind.TREE),

@@ -100,7 +100,7 @@ async def _in_time(request: web.Request, handler: Handler, seconds: float | None
         refuse(429, error.code, error.message, error.advice, {"Retry-After": f"{error.retry_after:.0f}"})
     except IndexerError as error:
         log.error("%s could not be answered: %s", _route(request), error)
-        refuse(503, error.code, "The index cannot be read now.", "The server's log says why.")
+        refuse(503, error.code, "This cannot be read or written now.", "The server's log says why.")
     except web.HTTPException:
         raise
     except Exception:

@@ -28,8 +28,9 @@ from server.history.prices import Price, Prices
 log = logging.getLogger(__name__)
 
 FILE_NAME = "history.sqlite"
+DAMAGED = f"{FILE_NAME}.damaged"
 MINUTE, HOUR, DAY = 60, 3600, 86_400
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _ADVICE = "Is the disk full? Is it another user's file?"
 _TABLES = """
 CREATE TABLE series (
@@ -246,7 +247,7 @@ class History:
 
     def _set_aside(self, damage: Exception) -> None:
         """Keep the damaged file for whoever can mend it, and let a new one be begun."""
-        aside = self._path.with_name(f"{FILE_NAME}.damaged")
+        aside = self._path.with_name(DAMAGED)
         try:
             self._path.replace(aside)
             for journal in ("-wal", "-shm"):
@@ -274,7 +275,7 @@ class _DamagedError(sqlite3.DatabaseError):
 
 def _is_damage(error: Exception) -> bool:
     code = getattr(error, "sqlite_errorcode", 0)
-    return isinstance(error, _DamagedError) or code & 0xFF in _DAMAGED
+    return isinstance(error, _DamagedError) or code & 0xFF in _DAMAGE
 
 
 def begin(at: float, width: int) -> int:

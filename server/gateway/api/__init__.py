@@ -2,6 +2,7 @@
 
 from server.gateway.api.administration import Administration
 from server.gateway.api.device import DeviceRoutes
+from server.gateway.api.figures import Figures
 from server.gateway.api.routes import Api
 
-__all__ = ["Administration", "Api", "DeviceRoutes"]
+__all__ = ["Administration", "Api", "DeviceRoutes", "Figures"]

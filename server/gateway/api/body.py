@@ -19,6 +19,22 @@ async def read_fields(request: web.Request, known: Mapping[str, type]) -> dict[s
     Raises:
         web.HTTPError: It is not that.
     """
+    given = await read_object(request)
+    for name, value in given.items():
+        wanted = known.get(name)
+        if wanted is None:
+            refuse(400, "fields", f"There is no field {name!r} here.", f"There are: {', '.join(known)}.")
+        if not _is_a(value, wanted):
+            refuse(400, "fields", f"The value of {name!r} is not of its type.", "/api/v1/openapi.json has them.")
+    return given
+
+
+async def read_object(request: web.Request) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        web.HTTPError: It is none.
+    """
     # What a form of another site can send is never JSON by its content type.
     if request.content_type != "application/json":
         refuse(415, "content-type", "The body must be JSON.", "Send the header `Content-Type: application/json`.")
@@ -28,12 +44,6 @@ async def read_fields(request: web.Request, known: Mapping[str, type]) -> dict[s
         given = None
     if not isinstance(given, dict):
         refuse(400, "fields", "The body is not a JSON object.")
-    for name, value in given.items():
-        wanted = known.get(name)
-        if wanted is None:
-            refuse(400, "fields", f"There is no field {name!r} here.", f"There are: {', '.join(known)}.")
-        if not _is_a(value, wanted):
-            refuse(400, "fields", f"The value of {name!r} is not of its type.", "/api/v1/openapi.json has them.")
     return given
 
 

@@ -137,9 +137,15 @@ def histogram(
 
 
 def _line(name: str, number: int, x: Sequence[float | str], y: Sequence[Value]) -> dict[str, Any]:
-    mode = "lines+markers" if len(x) <= _MARKED_POINTS else "lines"
+    mode = "lines+markers" if len(x) <= _MARKED_POINTS or _has_lone_values(y) else "lines"
     line = {"dash": _DASHES[number % len(_DASHES)]}
     return {"type": "scatter", "mode": mode, "name": name, "x": list(x), "y": list(y), "line": line}
+
+
+def _has_lone_values(y: Sequence[Value]) -> bool:
+    """Whether there is a value between two gaps, which no line would show."""
+    around = zip([None, *y], y, [*y[1:], None], strict=False)
+    return any(value is not None and before is None and after is None for before, value, after in around)
 
 
 def _bar(name: str, number: int, x: Sequence[float | str], y: Sequence[Value]) -> dict[str, Any]:

@@ -35,6 +35,8 @@ _MENU = (
     ("/", "Overview", None),
     ("/repositories", "Repositories", None),
     ("/search", "Search", TokenScope.SEARCH),
+    ("/latency", "Latency", None),
+    ("/usage", "Usage", None),
     ("/accounts", "Accounts", TokenScope.ADMIN),
     ("/audit", "Audit", TokenScope.ADMIN),
 )

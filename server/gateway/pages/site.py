@@ -14,11 +14,13 @@ from server.gateway.pages.desk import Desk
 from server.gateway.pages.device import DevicePage
 from server.gateway.pages.drawing import find_drawing
 from server.gateway.pages.files import Files
+from server.gateway.pages.latency import LatencyPage
 from server.gateway.pages.overview import Overview
 from server.gateway.pages.provider import CALLBACK, ProviderPage
 from server.gateway.pages.repositories import RepositoryPages
 from server.gateway.pages.search import SearchPage
 from server.gateway.pages.sign_in import SignInPage
+from server.gateway.pages.usage import UsagePage
 from server.gateway.parts import Parts
 from server.gateway.peers import Peers
 
@@ -65,6 +67,13 @@ def add_pages(
     router.add_post("/repository", desk.act(repositories.change, admin))
     router.add_post("/job", desk.act(repositories.change_job, admin))
     router.add_get("/search", desk.show(SearchPage(desk, parts.index).show, TokenScope.SEARCH))
+    latency = LatencyPage(desk, parts.history)
+    router.add_get("/latency", desk.show(latency.show))
+    router.add_get("/latency/export", desk.show(latency.export))
+    usage = UsagePage(desk, parts.history, parts.audit)
+    router.add_get("/usage", desk.show(usage.show))
+    router.add_get("/usage/export", desk.show(usage.export))
+    router.add_post("/usage", desk.act(usage.change, admin))
     accounts = AccountPages(desk, parts.accounts, parts.audit)
     router.add_get("/accounts", desk.show(accounts.show, admin))
     router.add_post("/accounts", desk.act(accounts.change, admin))

@@ -12,6 +12,7 @@ from server.accounts import Accounts, TokenScope
 from tests.conftest import Repository
 from tests.server.gateway.chromium_pages import chromium
 from tests.server.gateway.team import team_server
+from tests.server.history.measured import work_for_hours
 from tests.server.indexed import SHOP
 
 pytestmark = pytest.mark.real
@@ -21,6 +22,10 @@ PAGES = {
     "repositories": "/repositories",
     "repository": "/repository?name=shop",
     "search": "/search?q=round+price",
+    "latency": "/latency?span=hour&stage=first_text",
+    "latency-by-team": "/latency?span=day&stage=total&by=team",
+    "usage": "/usage?span=week",
+    "usage-by-editor": "/usage?span=day&by=editor",
     "accounts": "/accounts",
     "audit": "/audit",
     "refusal": "/repository?name=none",
@@ -29,7 +34,8 @@ PAGES = {
 
 @pytest.fixture
 def token(data: Path) -> str:
-    """The token of an administrator who reads everything, beside accounts and jobs to look at."""
+    """The token of an administrator who reads everything, beside accounts, jobs and a week's work to look at."""
+    work_for_hours(data, 7 * 24)
     with Accounts(data) as accounts:
         accounts.add_user("root", ["everything"])
         accounts.add_user("ana", ["backend", "shoppers"])

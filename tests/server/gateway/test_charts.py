@@ -98,6 +98,16 @@ def test_a_chart_has_its_values_in_a_table() -> None:
         chart("Times", [0, 60], {"p50": [1.5]}, y_title="ms")
 
 
+def test_a_value_between_gaps_is_marked_since_no_line_would_show_it() -> None:
+    def modes(values: list[float | None]) -> list[str]:
+        made = chart("Times", list(range(len(values))), {"p50": values}, y_title="ms")
+        return [trace["mode"] for trace in made.figure["data"]]
+
+    gaps: list[float | None] = [None] * 50
+    assert modes([*gaps, 1.0, 2.0]) == ["lines"]
+    assert modes([*gaps, 1.0, None]) == modes([1.0, *gaps]) == modes([*gaps, 1.0]) == ["lines+markers"]
+
+
 def test_a_histogram_counts_every_sample_once_and_few_slow_ones_do_not_press_the_rest_together() -> None:
     samples = {"lsp": [float(number % 10) for number in range(1000)], "serve": [5.0, 10_000.0]}
     made = histogram("Added", samples, x_title="ms", y_title="answers")

@@ -21,9 +21,15 @@ from tests.server.gateway.team import team_server
 
 READER = {TokenScope.COMPLETE, TokenScope.SEARCH}
 ADMIN = {TokenScope.ADMIN, TokenScope.SEARCH}
-FOR_ALL = ("/", "/repositories", "/repositories/table", "/repository?name=shop", "/search", "/search?q=price")
-FOR_ADMINS = ("/repositories/jobs", "/accounts", "/audit", "/audit/export")
-FORMS = ("/repositories", "/repository", "/job", "/accounts")
+FOR_ALL = (
+    *("/", "/repositories", "/repositories/table", "/repository?name=shop", "/search", "/search?q=price"),
+    *("/latency", "/latency?by=model", "/latency/export", "/usage", "/usage/export"),
+)
+FOR_ADMINS = (
+    *("/repositories/jobs", "/accounts", "/audit", "/audit/export"),
+    *("/latency?by=team", "/latency/export?by=editor", "/usage?by=editor", "/usage/export?by=team"),
+)
+FORMS = ("/repositories", "/repository", "/job", "/accounts", "/usage")
 
 
 class Company:
