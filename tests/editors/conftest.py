@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.e2e.model_server import ModelServer, running_model_server
 from tests.editors.installed import install
 from tests.editors.shop import Shop, Way, alone, make_shop, team
 from tests.editors.terminal import Terminal
+
+MODEL_WRITES = "cart.total_in_euro() + cart.other() + cart.rest() + cart.last()"
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +46,23 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     terminal = Terminal(install("install_neovim.sh", "nvim") / "tmux", tmp_path)
     yield terminal
     terminal.stop()
+
+
+@pytest.fixture
+async def writing_model() -> AsyncIterator[ModelServer]:
+    """A model that knows how ``total = `` goes on, and writes a word of it each fifth of a second."""
+
+    async def write(model: ModelServer) -> None:
+        while True:
+            call = await model.calls.get()
+            typed = call.prompt.rpartition("total = ")[2].partition("<|")[0]
+            rest = MODEL_WRITES.removeprefix(typed) if MODEL_WRITES.startswith(typed) else ""
+            for word in re.findall(r"\W*\w+|\W+$", rest):
+                call.write(word)
+                await asyncio.sleep(0.2)
+            call.write(None)
+
+    async with running_model_server() as model:
+        writing = asyncio.create_task(write(model))
+        yield model
+        writing.cancel()

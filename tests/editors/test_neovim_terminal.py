@@ -1,0 +1,213 @@
+"""Neovim in a real terminal, by the keys that a user presses and the screen that a user sees."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import re
+import shutil
+import signal
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.model_server import ModelServer
+from tests.editors.neovim_child import PLUGIN, environment
+from tests.editors.shop import Shop, Way, alone, team
+from tests.editors.terminal import Terminal
+
+pytestmark = pytest.mark.real
+
+LINES = 30
+# What the plugin's README has, and a statusline to see its state by.
+SETUP = """vim.opt.runtimepath:prepend({plugin})
+require("hearth").setup(vim.json.decode([==[{settings}]==]))
+vim.o.statusline = '%f %{{v:lua.require("hearth").statusline()}}'
+"""
+BUILT_IN = """vim.lsp.config("hearth", {{ cmd = vim.json.decode([==[{command}]==]), root_markers = {{ ".git" }} }})
+vim.lsp.enable("hearth")
+vim.lsp.inline_completion.enable()
+vim.keymap.set("i", "<Tab>", function()
+  if not vim.lsp.inline_completion.get() then
+    return "<Tab>"
+  end
+end, {{ expr = true }})
+vim.api.nvim_create_autocmd("LspAttach", {{ callback = function() vim.o.statusline = "attached" end }})
+"""
+COMMON = "vim.o.termguicolors = true\nvim.o.laststatus = 2\nvim.o.swapfile = false\n"
+
+
+class Neovim:
+    """Neovim with a configuration of its own, in a terminal."""
+
+    def __init__(self, program: Path, terminal: Terminal, scratch: Path) -> None:
+        self._program = program
+        self._scratch = scratch
+        self.terminal = terminal
+
+    def start(self, configuration: str, file: Path) -> None:
+        """Open a file."""
+        init = self._scratch / "init.lua"
+        init.write_text(configuration + COMMON)
+        variables = {name: value for name, value in environment(self._scratch).items() if name[:4] in {"XDG_", "LC_A"}}
+        self.terminal.start([str(self._program), "--clean", "-u", str(init), str(file)], variables, file.parent, LINES)
+
+    def set_up(self, settings: dict[str, Any], file: Path) -> None:
+        """Open a file with the plugin."""
+        plugin = json.dumps(str(PLUGIN))
+        self.start(SETUP.format(plugin=plugin, settings=json.dumps(settings)), file)
+
+    def command(self, text: str) -> None:
+        """Type a command in normal mode."""
+        self.terminal.type("Escape", f":{text}", "Enter")
+
+    async def wait_past_messages(self, pattern: str) -> None:
+        """Wait until the screen has text like ``pattern``, and read away each message that asks for Enter."""
+        while not re.search(pattern, await self.terminal.wait_for(f"{pattern}|Press ENTER"), re.MULTILINE):
+            self.terminal.type("Enter")
+            await self.terminal.wait_until_gone("Press ENTER")
+
+    async def saved(self, name: str) -> str:
+        """Write the buffer to a file of the test, and return what is in it."""
+        path = self._scratch / name
+        self.command(f"write! {path}")
+        await self.terminal.wait_for(rf'^"?\S*{name}" .*written')
+        return await asyncio.to_thread(path.read_text)
+
+
+@pytest.fixture
+def editor(neovim: Path, terminal: Terminal, tmp_path: Path) -> Neovim:
+    return Neovim(neovim, terminal, tmp_path)
+
+
+@pytest.mark.parametrize("where", ["alone", "team"])
+async def test_text_grows_and_is_taken_by_word_line_and_whole(
+    editor: Neovim, shop: Shop, writing_model: ModelServer, tmp_path: Path, where: str
+) -> None:
+    settings = f'[engine.vllm]\nurl = "{writing_model.url}"\n'
+    with ExitStack() as stack:
+        way = (
+            alone(shop, tmp_path, settings) if where == "alone" else stack.enter_context(team(shop, tmp_path, settings))
+        )
+        editor.set_up(way.settings, way.folder / "shop" / "audit.py")
+        terminal = editor.terminal
+        await terminal.wait_for("Hearth vllm")
+        terminal.type("G", "o", "total = ")
+        seen = await texts_until(terminal, "total = ", "cart.total_in_euro() + cart.other()")
+        assert len(seen) >= 3, seen
+        assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(seen)), seen
+        # What is typed while the model writes stays, and the text goes on growing.
+        terminal.type("car")
+        await terminal.wait_for_ghost("total = car", "t.total_in_euro() + cart.other() + cart.rest() + cart.last()")
+        terminal.type("C-Right")
+        await terminal.wait_for_ghost("total = cart", ".total_in_euro() + cart.other() + cart.rest() + cart.last()")
+        terminal.type("C-]")
+        await terminal.wait_for(r"total = cart$")
+        terminal.type(".")
+        await terminal.wait_for_ghost("total = cart.", "total_in_euro() + cart.other() + cart.rest() + cart.last()")
+        terminal.type("Tab")
+        assert (await editor.saved("taken.py")).endswith(
+            "        total = cart.total_in_euro() + cart.other() + cart.rest() + cart.last()\n"
+        )
+        # Each part that was taken is a step of its own.
+        terminal.type("u")
+        await terminal.wait_for(r"total = cart\.$")
+        terminal.type("u", "u")
+        await terminal.wait_for(r"total = car$")
+
+
+async def texts_until(terminal: Terminal, typed: str, last: str) -> list[str]:
+    """Return the texts that were seen behind what was typed, until ``last`` is one of them."""
+    seen: list[str] = []
+    async with asyncio.timeout(60):
+        while not seen or not seen[-1].startswith(last):
+            found = re.search(rf"{re.escape(typed)}(\S.*?) *$", terminal.screen(), re.MULTILINE)
+            if found and (not seen or seen[-1] != found[1]):
+                seen.append(found[1])
+            await asyncio.sleep(0.03)
+    return seen
+
+
+async def test_a_day(editor: Neovim, way: Way) -> None:
+    """The rest of a day, without a model: a line is taken, code is explained and searched, and the server is killed."""
+    editor.set_up(way.settings, way.folder / "shop" / "audit.py")
+    terminal = editor.terminal
+    await terminal.wait_for("Hearth embedded")
+    terminal.type("G", "o", "total = ")
+    await terminal.wait_for_ghost("total = ", "cart.total_in_euro()")
+    assert "-- INSERT --" in terminal.screen()
+    terminal.type("C-l")
+    assert (await editor.saved("line.py")).endswith("        total = cart.total_in_euro()\n")
+
+    editor.command("HearthExplain")
+    await terminal.wait_for(r"`audit`\*\* is a function in")
+    await terminal.wait_for(r"- \[2\] `Cart` shop/cart\.py:")
+    terminal.type("C-w", "l", "G", "?cart.py:", "Enter", "Enter")
+    await terminal.wait_for(r"shop/cart\.py Hearth")
+    assert "What a customer wants to buy" in terminal.screen()
+
+    editor.command("only")
+    editor.command("HearthSearch convert to euro by the rate of the day")
+    screen = await terminal.wait_for(r"Type number")
+    number = re.search(r"^ *(\d+): shop/money\.py:\d+ ", screen, re.MULTILINE)
+    assert number is not None, screen
+    terminal.type(number[1], "Enter")
+    await terminal.wait_for(r"shop/money\.py Hearth")
+    assert "def convert_to_euro" in terminal.screen()
+
+    await kill_the_server(editor, way)
+    await editor.wait_past_messages("Hearth embedded")
+    editor.command(f"edit! {way.folder}/shop/audit.py")
+    editor.command("edit!")
+    await terminal.wait_until_gone("total")
+    terminal.type("G", "o", "total = ")
+    await terminal.wait_for_ghost("total = ", "cart.total_in_euro()")
+
+
+async def kill_the_server(editor: Neovim, way: Way) -> None:
+    """Kill it without a word, and see that the statusline says so."""
+    if way.pid is None:
+        kill = "for _, pid in ipairs(vim.api.nvim_get_proc_children(vim.fn.getpid())) do vim.uv.kill(pid, 9) end"
+        editor.command(f"lua {kill}")
+        await editor.terminal.wait_for("Hearth down")
+    else:
+        os.kill(int(way.pid.read_text()), signal.SIGKILL)
+        await editor.wait_past_messages("Hearth reconnecting")
+
+
+@pytest.mark.parametrize("way", ["team"], indirect=True)
+async def test_a_wrong_token_is_said_once_and_a_right_one_lets_in_by_itself(
+    editor: Neovim, way: Way, tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("hearth_mistyped\n")
+    server = {**way.settings["server"], "token_file": str(token)}
+    editor.set_up({"server": server}, way.folder / "shop" / "audit.py")
+    terminal = editor.terminal
+    await terminal.wait_for("not a whole token")
+    await editor.wait_past_messages("Hearth connecting")
+    editor.command("messages")
+    screen = await terminal.wait_for("not a whole token")
+    assert screen.count("not a whole token") == 1, screen
+    shutil.copyfile(way.settings["server"]["token_file"], token)
+    await editor.wait_past_messages("Hearth embedded")
+    terminal.type("G", "o", "total = ")
+    await terminal.wait_for_ghost("total = ", "cart.total_in_euro()")
+
+
+async def test_built_in_completion_alone(editor: Neovim, way: Way) -> None:
+    editor.start(BUILT_IN.format(command=json.dumps(way.command)), way.folder / "shop" / "audit.py")
+    terminal = editor.terminal
+    await terminal.wait_for("^attached")
+    terminal.type("G", "o", "total = ")
+    await terminal.wait_for_ghost("total = ", "cart.total_in_euro()")
+    terminal.type("Tab")
+    await terminal.wait_for(r"total = cart\.total_in_euro\(\)$")
+    assert (await editor.saved("taken.py")).endswith("        total = cart.total_in_euro()\n")
+    # Explaining is a code action here; the answer of its command is not shown.
+    editor.command("lua vim.lsp.buf.code_action()")
+    await terminal.wait_for(r"Explain this code \(Hearth\)")
