@@ -24,7 +24,6 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from benchmarks.latency.compare import compare, regressed
 from benchmarks.latency.engine import RecordedEngine, recorded_engine
 from benchmarks.latency.hearth import HEARTH, LSP, SERVE, RunningHearth, running_hearth
 from benchmarks.latency.page import can_draw, write_page
@@ -36,6 +35,7 @@ from benchmarks.latency.tokenizer import train_tokenizer
 from benchmarks.latency.vllm import random_model, running_vllm
 from benchmarks.report import environment, write
 from benchmarks.typing import clone, history_base, sessions
+from server.runs.compare import compare, regressed
 
 _WARM_UP_SEED = 0
 _WARM_UP_KEYS = 60

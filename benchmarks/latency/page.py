@@ -15,15 +15,12 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from benchmarks.latency.definitions import DEFINITIONS, TARGETS
-from benchmarks.latency.results import STAGES
-from benchmarks.latency.table import ROWS, SHARES
+from server.runs.figures import DEFINITIONS, PERCENTILES, ROWS, SHARES, STAGES, reached
 
 _COLOURS = {"lsp": "#2f7ed8", "serve": "#d9822b"}
 _DASHES = {"lsp": "solid", "serve": "dot"}
 _RAW_COLOUR = "#7a7f87"
 _STAGE_COLOURS = ("#b0b7c3", "#8a6fd1", "#2f9e77", "#d9822b")
-_PERCENTILES = ("p50", "p95", "p99")
 
 
 def can_draw() -> bool:
@@ -41,29 +38,14 @@ def write_page(result: Mapping[str, Any], path: Path) -> None:
         result=result,
         rows=ROWS,
         shares=SHARES,
-        percentiles=_PERCENTILES,
-        targets=_targets(result),
+        percentiles=PERCENTILES,
+        targets=list(reached(result)),
         definitions=DEFINITIONS,
         plots=_script_json(_plots(result["paths"])),
         plotly=get_plotlyjs(),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
-
-
-def _targets(result: Mapping[str, Any]) -> list[tuple[str, str, str, bool]]:
-    """Return (what, path, value against bound, reached) of each target that was measured."""
-    found = []
-    for path, values in result["paths"].items():
-        for target in TARGETS:
-            value = values.get(target.name)
-            if value is not None:
-                bound = target.bound(result["sessions"])
-                sign = "≥" if target.at_least else "≤"
-                reached = value >= bound if target.at_least else value <= bound
-                shown = f"{target.shown(value)} ({sign} {target.shown(bound)})"
-                found.append((target.title, path, shown, reached))
-    return found
 
 
 def _plots(paths: Mapping[str, Any]) -> dict[str, Any]:

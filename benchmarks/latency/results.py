@@ -12,12 +12,8 @@ from benchmarks.latency.engine_use import cancel_seconds, wasted
 from benchmarks.latency.journal import ABORTED, HEARTH, RAW, Entry
 from benchmarks.latency.measured import Measured
 from benchmarks.report import summary
+from server.runs.figures import STAGES, TIMES
 
-TIMES = ("ttft", "ttft_fresh", "e2el", "itl", "raw_ttft", "raw_e2el", "raw_itl", "added_ttft", "cancel")
-RATIOS = ("wasted_token_ratio", "prefix_cache_hit_ratio", "later_prefix_cache_hit_ratio", "keystrokes_saved")
-STAGES = ("debounce", "before the engine", "engine", "behind the engine")
-"""Before: from the request to its arrival at the engine, less debounce. Engine: until it sent its first text. Behind:
-until that was in the editor."""
 _KEPT_SAMPLES = 4000
 
 

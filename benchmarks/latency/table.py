@@ -9,23 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.latency.compare import Change
+from server.runs.compare import Change
+from server.runs.figures import PERCENTILES, ROWS, SHARES
 
-ROWS = {
-    "ttft": "first text in the editor, all (ttft)",
-    "ttft_fresh": "first text, where the engine was asked",
-    "raw_ttft": "first token, asked directly (raw)",
-    "added_ttft": "added by Hearth, without debounce",
-    "e2el": "whole answer (e2el)",
-    "itl": "between texts (itl)",
-    "cancel": "cancel to closed connection",
-}
-SHARES = {
-    "wasted_token_ratio": "tokens wasted",
-    "prefix_cache_hit_ratio": "prompt tokens from the prefix cache",
-    "later_prefix_cache_hit_ratio": "without each session's first prompt",
-    "keystrokes_saved": "keys saved",
-}
 _COLOURS = {"better": "green", "worse": "red", "same": "dim"}
 
 
@@ -37,7 +23,7 @@ def print_result(console: Console, result: Mapping[str, Any], written: Sequence[
         for column in table.columns[1:]:
             column.justify = "right"
         for name, label in ROWS.items():
-            shown = [values.get(f"{percentile}_{name}_ms") for percentile in ("p50", "p95", "p99")]
+            shown = [values.get(f"{percentile}_{name}_ms") for percentile in PERCENTILES]
             table.add_row(label, *("-" if value is None else f"{value:.2f}" for value in shown))
         console.print(table)
         shares = (f"{label} {_percent(values.get(name))}" for name, label in SHARES.items())

@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks.latency.compare import compare, regressed
-from benchmarks.latency.definitions import DEFINITIONS
 from benchmarks.latency.engine_use import cancel_seconds, irrelevant_at, wasted
 from benchmarks.latency.journal import ABORTED, FINISHED, HEARTH, Entry, Journal, Truth
 from benchmarks.latency.measured import Asked, Event, Measured
@@ -22,6 +20,8 @@ from benchmarks.latency.prefix_cache import PrefixCache
 from benchmarks.latency.results import Samples, report
 from benchmarks.latency.timed import Timing, continuation
 from benchmarks.typing import history_base, sessions
+from server.runs.compare import compare, regressed
+from server.runs.figures import DEFINITIONS
 from tests.conftest import Repository
 
 BEFORE = '"""Prices of a shop."""\n\n\ndef total(prices):\n'

@@ -1,9 +1,33 @@
-"""What each figure means, and what it is to reach: one text for the page and for the documents."""
+"""What is measured, what each figure means, and what it is to reach: one text for pages, tables and documents."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+TIMES = ("ttft", "ttft_fresh", "e2el", "itl", "raw_ttft", "raw_e2el", "raw_itl", "added_ttft", "cancel")
+RATIOS = ("wasted_token_ratio", "prefix_cache_hit_ratio", "later_prefix_cache_hit_ratio", "keystrokes_saved")
+STAGES = ("debounce", "before the engine", "engine", "behind the engine")
+"""Before: from the request to its arrival at the engine, less debounce. Engine: until it sent its first text. Behind:
+until that was in the editor."""
+PERCENTILES = ("p50", "p95", "p99")
+ROWS = {
+    "ttft": "first text in the editor, all (ttft)",
+    "ttft_fresh": "first text, where the engine was asked",
+    "raw_ttft": "first token, asked directly (raw)",
+    "added_ttft": "added by Hearth, without debounce",
+    "e2el": "whole answer (e2el)",
+    "itl": "between texts (itl)",
+    "cancel": "cancel to closed connection",
+}
+"""The times that tables show, and how they call them."""
+SHARES = {
+    "wasted_token_ratio": "tokens wasted",
+    "prefix_cache_hit_ratio": "prompt tokens from the prefix cache",
+    "later_prefix_cache_hit_ratio": "without each session's first prompt",
+    "keystrokes_saved": "keys saved",
+}
 DEFINITIONS = {
     "ttft": "From sending the editor's request to the first text that can be shown, everything included. Of all "
     "answers, also those that Hearth gave without asking the engine.",
@@ -59,3 +83,25 @@ TARGETS = (
     Target("wasted_token_ratio", "tokens wasted", 0.15, 0.15, unit="%"),
     Target("prefix_cache_hit_ratio", "prompt tokens from the prefix cache", 0.8, 0.8, at_least=True, unit="%"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What became of one target on one path; ``shown`` is the value beside its bound, for people."""
+
+    title: str
+    path: str
+    shown: str
+    reached: bool
+
+
+def reached(result: Mapping[str, Any]) -> Iterator[Reached]:
+    """Yield what became of each target that was measured, path by path."""
+    for path, values in result["paths"].items():
+        for target in TARGETS:
+            value = values.get(target.name)
+            if value is not None:
+                bound = target.bound(result["sessions"])
+                sign = "≥" if target.at_least else "≤"
+                fine = value >= bound if target.at_least else value <= bound
+                yield Reached(target.title, path, f"{target.shown(value)} ({sign} {target.shown(bound)})", fine)

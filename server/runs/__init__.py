@@ -1,0 +1,1 @@
+"""Benchmark runs: what their figures mean, where they are kept, what changed between two, and starting one."""
