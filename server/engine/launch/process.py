@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import re
-import signal
 import socket
 import stat
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,14 +16,11 @@ from pathlib import Path
 
 from server.config import LauncherConfig
 from server.engine.launch.environment import inherited
+from server.engine.launch.guarded import Guarded, GuardFailed, guarded
 from server.engine.launch.plan import Instance
 from server.engine.vllm.client import ModelServerClient
 from server.errors import EngineError, EngineUnavailable
 
-_GUARD = Path(__file__).with_name("guard.py")
-_GUARD_SECONDS = 20.0
-_KILL_SECONDS = 8.0
-"""How long a guard takes to end what is left after the grace period, at most."""
 _TAIL_BYTES = 200_000
 _CAUSE = re.compile(r"(?:^|\s)((?:\w+\.)*\w*(?:Error|Exception): .+|error: .+|.*No module named .+)$")
 _MAX_CAUSE = 300
@@ -37,10 +31,14 @@ class ServerProcess:
     """A running server. ``log_start`` is where its part of the log begins, in bytes."""
 
     instance: Instance
-    guard: asyncio.subprocess.Process
-    pid: int
+    process: Guarded
     log_start: int
     client: ModelServerClient
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
 
     async def healthy(self, seconds: float) -> bool:
         """Ask ``/health``; no answer in time is a no."""
@@ -52,7 +50,7 @@ class ServerProcess:
 
     async def ended(self) -> int:
         """Wait until the server is gone and return its exit status (128 + N after signal N)."""
-        return await self.guard.wait()
+        return await self.process.ended()
 
     def cause(self) -> str:
         """Return the first error in the log since the start, one line; empty when there is none. Reads a file."""
@@ -68,31 +66,28 @@ async def running_server(instance: Instance, launcher: LauncherConfig) -> AsyncI
     """
     await asyncio.to_thread(_prepare, instance)
     log_start = await asyncio.to_thread(_size, instance.log)
-    guard = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",
-        str(_GUARD),
-        *("--log", str(instance.log), "--log-bytes", str(launcher.log_bytes)),
-        *("--log-files", str(launcher.log_files), "--grace", str(launcher.stop_seconds)),
-        "--",
-        *instance.command,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        cwd="/",
-        env={**inherited(os.environ), **instance.environment},
-        # An interrupt at the terminal is for Hearth, which then ends its servers one by one.
-        start_new_session=True,
-    )
-    pid = 0
-    client = ModelServerClient(
-        "" if instance.uds else instance.address, uds=str(instance.uds) if instance.uds else "", connections=4
-    )
     try:
-        pid = await _pid(guard, instance)
-        yield ServerProcess(instance, guard, pid, log_start, client)
+        async with guarded(
+            instance.command,
+            {**inherited(os.environ), **instance.environment},
+            log=instance.log,
+            log_bytes=launcher.log_bytes,
+            log_files=launcher.log_files,
+            grace_seconds=launcher.stop_seconds,
+        ) as process:
+            client = ModelServerClient(
+                "" if instance.uds else instance.address, uds=str(instance.uds) if instance.uds else "", connections=4
+            )
+            try:
+                yield ServerProcess(instance, process, log_start, client)
+            finally:
+                await client.close()
+    except GuardFailed as error:
+        raise EngineUnavailable(
+            f"The server for {instance.role.value} cannot be started: {error}",
+            advice="See `python` in [engine.launcher] of hearth.toml.",
+        ) from error
     finally:
-        await client.close()
-        await _stop(guard, pid, launcher.stop_seconds)
         if instance.uds is not None:
             await asyncio.to_thread(instance.uds.unlink, missing_ok=True)
 
@@ -167,37 +162,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-async def _pid(guard: asyncio.subprocess.Process, instance: Instance) -> int:
-    line = b""
-    if guard.stdout is not None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_GUARD_SECONDS):
-                line = await guard.stdout.readline()
-    try:
-        answer = json.loads(line)
-    except ValueError:
-        answer = {"error": "its guard did not start"}
-    if "pid" not in answer:
-        raise EngineUnavailable(
-            f"The server for {instance.role.value} cannot be started: {answer['error']}",
-            advice="See `python` in [engine.launcher] of hearth.toml.",
-        )
-    return int(answer["pid"])
-
-
-async def _stop(guard: asyncio.subprocess.Process, pid: int, grace: float) -> None:
-    if guard.stdin is not None:
-        guard.stdin.close()
-    try:
-        async with asyncio.timeout(grace + _KILL_SECONDS):
-            await guard.wait()
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            guard.kill()
-        await guard.wait()
-    if pid and (guard.returncode or 0) < 0:
-        # A guard that was killed has not ended what the server had started.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
