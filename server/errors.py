@@ -40,8 +40,11 @@ __all__ = [
     "NotPermitted",
     "ProviderUnavailable",
     "RequestRefused",
+    "RunRefused",
+    "RunUnreadable",
     "ServerError",
     "SignInFailed",
+    "UnknownRun",
 ]
 
 
@@ -158,3 +161,21 @@ class LimitReached(RequestRefused):
     def __init__(self, message: str, *, advice: str = "", retry_after: float = 0.0) -> None:
         super().__init__(message, advice=advice)
         self.retry_after = retry_after
+
+
+class UnknownRun(ServerError):
+    """There is no benchmark run of that id."""
+
+    code = "unknown-run"
+
+
+class RunUnreadable(ServerError):
+    """The file of a benchmark run is damaged, or of something else."""
+
+    code = "run-unreadable"
+
+
+class RunRefused(ServerError):
+    """A benchmark run is asked for with something that it cannot be made with."""
+
+    code = "run-refused"

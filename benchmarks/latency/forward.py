@@ -13,7 +13,8 @@ import aiohttp
 from benchmarks.latency.journal import Entry
 from server.engine.vllm.sse import DONE, SseParser
 
-_FORWARDED = ("Authorization", "X-Request-Id")
+_KEY = "Authorization"
+_FORWARDED = (_KEY, "X-Request-Id")
 
 
 class ForwardedEngine:
@@ -28,10 +29,12 @@ class ForwardedEngine:
         self._url = (url or "http://localhost").rstrip("/")
         self._uds = uds
         self._session: aiohttp.ClientSession | None = None
+        self._authorization: dict[str, str] = {}
+        """Of Hearth's requests; what is asked directly has no key of its own."""
 
     async def get(self, path: str, headers: Mapping[str, str]) -> tuple[int, str, bytes]:
         """Pass a GET on; return status, content type and body."""
-        async with self._open().get(f"{self._url}{path}", headers=_forwarded(headers)) as response:
+        async with self._open().get(f"{self._url}{path}", headers=self._forwarded(headers)) as response:
             return response.status, response.content_type, await response.read()
 
     async def close(self) -> None:
@@ -48,12 +51,17 @@ class ForwardedEngine:
         Leaving the context closes the engine's connection.
         """
         response = await self._open().post(
-            f"{self._url}/v1/completions", json=payload, headers=_forwarded(headers), allow_redirects=False
+            f"{self._url}/v1/completions", json=payload, headers=self._forwarded(headers), allow_redirects=False
         )
         try:
             yield response.status, response.content_type, _noted(response, entry)
         finally:
             response.close()
+
+    def _forwarded(self, headers: Mapping[str, str]) -> dict[str, str]:
+        if _KEY in headers:
+            self._authorization = {_KEY: headers[_KEY]}
+        return self._authorization | {name: headers[name] for name in _FORWARDED if name in headers}
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -81,7 +89,3 @@ def _note(entry: Entry, now: float, event: dict[str, Any]) -> None:
     for choice in event.get("choices", ()):
         if choice.get("text"):
             entry.parts.append((now, choice["text"]))
-
-
-def _forwarded(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: headers[name] for name in _FORWARDED if name in headers}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from server.cli.output import print_json
 from server.config import ConfigProblem, HearthConfig, check, effective, find, load, read
-from server.config.reference import as_toml, toml_key
+from server.config.reference import toml_lines
 from server.errors import ConfigError, EngineRefused
 from server.prompt import FormatRegistry
 from server.types import Rung
@@ -66,27 +66,5 @@ def show(explicit: Path | None, data: Path | None, *, as_json: bool) -> None:
         print_json({"file": str(loaded.file) if loaded.file else None, "settings": effective(loaded.config)})
         return
     sys.stdout.write(f"# {loaded.file or 'No hearth.toml; these are the defaults.'}\n")
-    for line in _toml(loaded.config):
+    for line in toml_lines(loaded.config):
         sys.stdout.write(line + "\n")
-
-
-def _toml(config: HearthConfig) -> list[str]:
-    lines: list[str] = []
-
-    def table(values: dict[str, object], prefix: str) -> None:
-        plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
-        if plain:
-            lines.extend(["", f"[{prefix}]"])
-            lines.extend(f"{toml_key(key)} = {as_toml(value)}" for key, value in plain.items())
-        for key, value in values.items():
-            if isinstance(value, dict):
-                table(value, f"{prefix}.{toml_key(key)}" if prefix else key)
-
-    settings = effective(config)
-    repeated = {key: value for key, value in settings.items() if isinstance(value, list)}
-    table({key: value for key, value in settings.items() if key not in repeated}, "")
-    for key, entries in repeated.items():
-        for entry in entries:
-            lines.extend(["", f"[[{key}]]"])
-            lines.extend(f"{name} = {as_toml(value)}" for name, value in entry.items())
-    return lines

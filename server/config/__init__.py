@@ -26,6 +26,7 @@ from server.config.oidc import OidcConfig
 from server.config.reference import Setting, all_settings, effective
 from server.config.settings import (
     AuditConfig,
+    BenchmarksConfig,
     CompletionConfig,
     ContextConfig,
     DataConfig,
@@ -45,6 +46,7 @@ from server.config.settings import (
 
 __all__ = [
     "AuditConfig",
+    "BenchmarksConfig",
     "CompletionConfig",
     "ConfigProblem",
     "ContextConfig",

@@ -58,6 +58,29 @@ def markdown() -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
+def toml_lines(config: HearthConfig) -> list[str]:
+    """Write all settings in force as the lines of a file that says the same."""
+    lines: list[str] = []
+
+    def table(values: dict[str, object], prefix: str) -> None:
+        plain = {key: value for key, value in values.items() if not isinstance(value, dict)}
+        if plain:
+            lines.extend(["", f"[{prefix}]"])
+            lines.extend(f"{toml_key(key)} = {as_toml(value)}" for key, value in plain.items())
+        for key, value in values.items():
+            if isinstance(value, dict):
+                table(value, f"{prefix}.{toml_key(key)}" if prefix else key)
+
+    settings = effective(config)
+    repeated = {key: value for key, value in settings.items() if isinstance(value, list)}
+    table({key: value for key, value in settings.items() if key not in repeated}, "")
+    for key, entries in repeated.items():
+        for entry in entries:
+            lines.extend(["", f"[[{key}]]"])
+            lines.extend(f"{name} = {as_toml(value)}" for name, value in entry.items())
+    return lines
+
+
 def as_toml(value: object) -> str:
     """Spell one value as it stands in a TOML file."""
     if isinstance(value, bool):

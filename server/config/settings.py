@@ -311,6 +311,14 @@ class HistoryConfig:
 
 
 @frozen
+class BenchmarksConfig:
+    """Benchmark runs of the team server, which its pages start and compare: `benchmarks/` in the data directory."""
+
+    minutes: float = _setting(60.0, "How long a run may take before it is ended, in minutes.", _between(0.01, 1440.0))
+    kept: int = _setting(50, "How many runs are kept; the oldest goes first.", _between(1, 10_000))
+
+
+@frozen
 class ServerConfig:
     """The team server, `hearth serve`."""
 
@@ -349,6 +357,7 @@ class ServerConfig:
     limits: LimitsConfig = field(factory=LimitsConfig)
     audit: AuditConfig = field(factory=AuditConfig)
     history: HistoryConfig = field(factory=HistoryConfig)
+    benchmarks: BenchmarksConfig = field(factory=BenchmarksConfig)
 
 
 @frozen

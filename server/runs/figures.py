@@ -55,6 +55,9 @@ DEFINITIONS = {
     "saves two keys; taking it costs a key.",
 }
 
+COUNTS = ("requests", "answered", "silent", "cancelled", "failed", "engine_requests", "accepted")
+"""How many requests an editor made, what became of them, and how many suggestions were taken."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
