@@ -229,6 +229,7 @@ async def _replay(
             bar.update(task, completed=done)
             on_key(done)
 
+        count(0)
         # Unmeasured: the first session finds connections, grammars and the tokenizer not there yet.
         warm = sessions(place.folder, place.base, _WARM_UP_SEED)
         await replay.run(warm, typists=options.sessions, keys=_WARM_UP_KEYS, seed=_WARM_UP_SEED, speed=options.speed)

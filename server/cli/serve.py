@@ -32,6 +32,7 @@ from server.gateway.access import Gatekeeper
 from server.gateway.application import make_application
 from server.gateway.audit import Audit
 from server.gateway.audited_engine import AuditedEngine
+from server.gateway.benchmarks import Benchmarks
 from server.gateway.limits import RateLimits
 from server.gateway.outbox import Outbox
 from server.gateway.pages.provider import CALLBACK
@@ -124,6 +125,7 @@ async def _serve(config: HearthConfig) -> None:
             provider=provider is not None,
             teams=tuple(dict.fromkeys((*config.engine.vllm.teams, *config.server.teams))),
         )
+        benchmarks = Benchmarks(config, program.index, audit, threads)
         parts = Parts(
             config=config.server,
             data=config.data.directory,
@@ -139,10 +141,12 @@ async def _serve(config: HearthConfig) -> None:
             threads=threads,
             queue=queue,
             registry=Registry(queue, config.repositories, audit, lambda: dispatcher.current),
+            benchmarks=benchmarks,
             secrets=config.repositories.webhooks,
             downloads=config.data.directory / "downloads",
             history=history,
         )
+        stack.push_async_callback(benchmarks.runner.close)
         if gate.open:
             _log.warning("there are no accounts: whoever works on this machine may use the server and read the index")
         async with (

@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from server.accounts import TokenScope
 from server.gateway import metrics
 from server.gateway.access import SignInRefused, Visitor
-from server.gateway.api import Administration, Api, DeviceRoutes, Figures
+from server.gateway.api import Administration, Api, BenchmarkApi, DeviceRoutes, Figures
 from server.gateway.device import DeviceSignIns
 from server.gateway.downloads import Downloads
 from server.gateway.middleware import answer_in_form, refuse_what_browsers_forge, secure_responses
@@ -48,6 +48,7 @@ def make_application(parts: Parts) -> web.Application:
     ).add_routes(application.router)
     Administration(door.let_in, parts.registry, parts.threads).add_routes(application.router)
     Figures(door.let_in, parts.history, parts.audit, parts.threads).add_routes(application.router)
+    BenchmarkApi(door.let_in, parts.benchmarks).add_routes(application.router)
     News(parts.queue, parts.secrets, door.let_in, parts.threads).add_routes(application.router)
     waiting = DeviceSignIns()
     DeviceRoutes(

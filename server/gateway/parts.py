@@ -16,6 +16,7 @@ from server.config import ServerConfig
 from server.engine.ladder import Ladder
 from server.gateway.access import Gatekeeper
 from server.gateway.audit import Audit
+from server.gateway.benchmarks import Benchmarks
 from server.gateway.registry import Registry
 from server.gateway.sessions import Sessions
 from server.history import History
@@ -41,6 +42,7 @@ class Parts:
         threads: Where blocking work runs.
         queue: Where the news of pushes goes.
         registry: What administrators do with repositories.
+        benchmarks: What they do with benchmark runs.
         secrets: Where the secrets of webhooks are.
         downloads: Directory of the plugins that are handed out.
         history: What the metrics were over time.
@@ -60,6 +62,7 @@ class Parts:
     threads: Executor
     queue: Queue
     registry: Registry
+    benchmarks: Benchmarks
     secrets: WebhookSecrets
     downloads: Path
     history: History

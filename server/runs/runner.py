@@ -113,7 +113,7 @@ class Runner:
         except OSError:
             return ""
 
-    def start(self, request: RunRequest, by: str) -> None:
+    def start(self, request: RunRequest, by: str) -> RunStatus:
         """Begin a run. Returns at once.
 
         Raises:
@@ -129,8 +129,9 @@ class Runner:
             )
         self._give_up.clear()
         self._progress_file = None
-        self._last = RunStatus(request, by, time.time())
+        self._last = begun = RunStatus(request, by, time.time())
         self._task = asyncio.create_task(self._run(request), name="benchmark run")
+        return begun
 
     def cancel(self) -> bool:
         """End the run; False when none runs."""

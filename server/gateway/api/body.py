@@ -53,4 +53,5 @@ def _is_a(value: Any, wanted: type) -> bool:
     if wanted is float:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return number and 0 <= value <= _MOST_NUMBER
-    return isinstance(value, wanted)
+    # Python counts truth values among the whole numbers.
+    return isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))

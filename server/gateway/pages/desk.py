@@ -20,7 +20,15 @@ from aiohttp import web
 from indexer.errors import IndexerError, NameTaken, RepositoryError, SourceRefused, UnknownRepository
 from server.accounts import TokenScope
 from server.accounts.sign_ins import LONGEST_SECONDS, SignIns
-from server.errors import AccountsError, LimitReached, NotPermitted, RequestRefused
+from server.errors import (
+    AccountsError,
+    LimitReached,
+    NotPermitted,
+    RequestRefused,
+    RunRefused,
+    RunUnreadable,
+    UnknownRun,
+)
 from server.gateway import metrics
 from server.gateway.access import Gatekeeper, SignInRefused, Visitor
 from server.gateway.pages.drawing import Drawing
@@ -37,6 +45,7 @@ _MENU = (
     ("/search", "Search", TokenScope.SEARCH),
     ("/latency", "Latency", None),
     ("/usage", "Usage", None),
+    ("/benchmarks", "Benchmarks", TokenScope.ADMIN),
     ("/accounts", "Accounts", TokenScope.ADMIN),
     ("/audit", "Audit", TokenScope.ADMIN),
 )
@@ -49,6 +58,9 @@ _STATUSES: Mapping[type[IndexerError], int] = {
     SourceRefused: 400,
     RepositoryError: 400,
     AccountsError: 400,
+    RunRefused: 400,
+    UnknownRun: 404,
+    RunUnreadable: 409,
     NameTaken: 409,
     RequestRefused: 409,
 }

@@ -10,6 +10,7 @@ from server.accounts import TokenScope
 from server.gateway.device import DeviceSignIns
 from server.gateway.pages.accounts import AccountPages
 from server.gateway.pages.audit import AuditPage
+from server.gateway.pages.benchmarks import BenchmarkPages
 from server.gateway.pages.desk import Desk
 from server.gateway.pages.device import DevicePage
 from server.gateway.pages.drawing import find_drawing
@@ -74,6 +75,14 @@ def add_pages(
     router.add_get("/usage", desk.show(usage.show))
     router.add_get("/usage/export", desk.show(usage.export))
     router.add_post("/usage", desk.act(usage.change, admin))
+    benchmarks = BenchmarkPages(desk, parts.benchmarks)
+    router.add_get("/benchmarks", desk.show(benchmarks.show, admin))
+    router.add_get("/benchmarks/table", desk.show(benchmarks.table, admin))
+    router.add_get("/benchmarks/running", desk.show(benchmarks.running, admin))
+    router.add_get("/benchmarks/compare", desk.show(benchmarks.compare, admin))
+    router.add_post("/benchmarks", desk.act(benchmarks.act, admin))
+    router.add_get("/benchmark", desk.show(benchmarks.detail, admin))
+    router.add_post("/benchmark", desk.act(benchmarks.change, admin))
     accounts = AccountPages(desk, parts.accounts, parts.audit)
     router.add_get("/accounts", desk.show(accounts.show, admin))
     router.add_post("/accounts", desk.act(accounts.change, admin))

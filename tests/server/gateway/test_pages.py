@@ -28,8 +28,9 @@ FOR_ALL = (
 FOR_ADMINS = (
     *("/repositories/jobs", "/accounts", "/audit", "/audit/export"),
     *("/latency?by=team", "/latency/export?by=editor", "/usage?by=editor", "/usage/export?by=team"),
+    *("/benchmarks", "/benchmarks/table", "/benchmarks/running"),
 )
-FORMS = ("/repositories", "/repository", "/job", "/accounts", "/usage")
+FORMS = ("/repositories", "/repository", "/job", "/accounts", "/usage", "/benchmarks", "/benchmark")
 
 
 class Company:

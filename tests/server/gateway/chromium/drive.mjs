@@ -46,6 +46,13 @@ const methods = {
   async fill(label, text) {
     await page.getByLabel(label, { exact: true }).fill(text);
   },
+  async choose(label, option) {
+    await page.getByLabel(label, { exact: true }).selectOption({ label: option });
+  },
+  async follow(name) {
+    await page.getByRole("link", { name, exact: true }).first().click();
+    await page.waitForLoadState();
+  },
   async click(name) {
     await page.getByRole("button", { name, exact: true }).first().click();
     await page.waitForLoadState();
