@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.e2e.model_server import ModelServer, running_model_server
 from tests.editors.team import HOST, Team, make_team, proxy_to
 from tests.editors.vscode_shop import HEARTH, PATIENT, Shop, asked, grew, make_shop
 from tests.editors.vscode_workbench import Tools, Workbench, install, workbench
+from tests.server.gateway.browser import browsing
 
 pytestmark = pytest.mark.real
 
@@ -66,7 +68,7 @@ async def test_a_day_with_the_team_server(tools: Tools, shop: Shop, tmp_path: Pa
             async with workbench(tools, tmp_path, shop.repository.path, "shop/audit.py", machine, user=user) as bench:
                 await bench.wait_for_status("Hearth: server not found")
                 async with team.serving() as server:
-                    await sign_in_with_a_wrong_token_first(bench, team)
+                    await sign_in_with_a_wrong_token_first_and_then_a_browser(bench, team)
                     # The name leads nowhere but through the proxy.
                     assert f"CONNECT {HOST}:443" in proxy.asked
                     await suggestion_grows_and_is_taken(bench, model)
@@ -82,10 +84,11 @@ async def test_a_day_with_the_team_server(tools: Tools, shop: Shop, tmp_path: Pa
                     await revoked_token_is_told_once(bench, team)
 
 
-async def sign_in_with_a_wrong_token_first(bench: Workbench, team: Team) -> None:
+async def sign_in_with_a_wrong_token_first_and_then_a_browser(bench: Workbench, team: Team) -> None:
     await bench.call("command", "Notifications: Clear All Notifications")
     await bench.call("command", "Hearth: Sign in")
     await bench.call("answer", "Address of your team's server", f"https://{HOST}")
+    await bench.call("pickRow", "Enter a token")
     await bench.call("answer", "Your token", "hearth_mistyped")
     await bench.call("waitForMessage", "does not accept your token")
     await bench.wait_for_status("Hearth: sign in$")
@@ -93,7 +96,16 @@ async def sign_in_with_a_wrong_token_first(bench: Workbench, team: Team) -> None
     [message] = await bench.call("messages")
     assert HOST in message
     await bench.call("clickMessage", "Sign in")
-    await bench.call("answer", "Your token", team.token)
+    await bench.call("pickRow", "Sign in with the browser")
+    # VS Code asks before it opens another site, which here has no name that a browser finds.
+    await bench.call("answerDialog", "Cancel")
+    await bench.call("waitForMessage", "let in the editor with the code")
+    await bench.screenshot("team-sign-in-with-browser-dark")
+    [code] = re.findall(r"with the code (\S+) at", " ".join(await bench.call("messages")))
+    async with browsing(team.url, team.token, ssl=False) as browser:
+        page = await browser.get(f"/device?code={code}")
+        assert "code-server" in page.text
+        assert (await browser.post("/device", {"code": code, "action": "allow"})).status == 200
     await bench.wait_for_status("Hearth: model")
 
 
@@ -173,6 +185,7 @@ async def revoked_token_is_told_once(bench: Workbench, team: Team) -> None:
     await bench.screenshot("team-revoked-dark")
     assert len(await bench.call("messages")) == 1
     await bench.call("clickMessage", "Sign in")
+    await bench.call("pickRow", "Enter a token")
     await bench.call("answer", "Your token", team.new_token())
     await bench.wait_for_status("Hearth: model")
 

@@ -133,6 +133,10 @@ const methods = {
   async clickMessage(button) {
     await page.locator(".notification-toast .monaco-button", { hasText: button }).first().click();
   },
+  /** Answer the dialog that covers the window. */
+  async answerDialog(button) {
+    await page.locator(".monaco-dialog-box .monaco-button", { hasText: button }).first().click();
+  },
   async waitForRow(text) {
     await page.locator(".quick-input-list .monaco-list-row", { hasText: text }).first().waitFor();
   },

@@ -3,6 +3,7 @@
 import * as vscode from "vscode";
 import { setting, update } from "../settings";
 import { readAddress } from "./address";
+import { signInWithBrowser } from "./browserSignIn";
 import { Unreachable } from "./errors";
 
 export class Account {
@@ -12,7 +13,7 @@ export class Account {
     return this.secrets.get(keyOf(origin));
   }
 
-  /** Ask for the address, unless there is one, and for a token; returns whether both were given. */
+  /** Ask for the address, unless there is one, and sign in there; returns whether that was done. */
   async signIn(): Promise<boolean> {
     const url =
       setting("server.url") ||
@@ -26,15 +27,8 @@ export class Account {
     if (url === undefined || url === "") {
       return false;
     }
-    const { origin } = readAddress(url.trim());
-    const token = await vscode.window.showInputBox({
-      title: `Hearth: Sign in to ${origin}`,
-      prompt: "Your token. Whoever runs the server gives you one; it is kept in this editor's store of secrets.",
-      placeHolder: "hearth_…",
-      password: true,
-      ignoreFocusOut: true,
-      validateInput: (value) => (/^\s*[\x21-\x7e]+\s*$/.test(value) ? undefined : "A token is one word."),
-    });
+    const { origin, device } = readAddress(url.trim());
+    const token = await obtain(origin, device);
     if (token === undefined) {
       return false;
     }
@@ -49,6 +43,37 @@ export class Account {
   async signOut(): Promise<void> {
     await this.secrets.delete(keyOf(readAddress(setting("server.url")).origin));
   }
+}
+
+/** Get a token from a browser or from the user; `undefined` when there is none. */
+async function obtain(origin: string, device: string): Promise<string | undefined> {
+  const title = `Hearth: Sign in to ${origin}`;
+  const browser = "Sign in with the browser";
+  const way = await vscode.window.showQuickPick([browser, "Enter a token"], {
+    title,
+    placeHolder: "How do you sign in?",
+    ignoreFocusOut: true,
+  });
+  if (way !== browser) {
+    return way && askForToken(title);
+  }
+  try {
+    return await signInWithBrowser(device);
+  } catch (error) {
+    void vscode.window.showErrorMessage(error instanceof Unreachable ? error.message : String(error));
+    return undefined;
+  }
+}
+
+function askForToken(title: string): Thenable<string | undefined> {
+  return vscode.window.showInputBox({
+    title,
+    prompt: "Your token. Whoever runs the server gives you one; it is kept in this editor's store of secrets.",
+    placeHolder: "hearth_…",
+    password: true,
+    ignoreFocusOut: true,
+    validateInput: (value) => (/^\s*[\x21-\x7e]+\s*$/.test(value) ? undefined : "A token is one word."),
+  });
 }
 
 function keyOf(origin: string): string {

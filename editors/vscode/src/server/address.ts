@@ -9,6 +9,8 @@ export interface Address {
   origin: string;
   /** Where language servers are reached. */
   lsp: string;
+  /** Where editors ask to be signed in. */
+  device: string;
 }
 
 /**
@@ -39,8 +41,10 @@ export function readAddress(text: string): Address {
     throw wrong("begins with http://, so that everybody on the way could read your token and your code. Use https://.");
   }
   const path = url.pathname.replace(/\/+$/, "").replace(/\/lsp$/, "");
+  const origin = `${secure ? "https" : "http"}://${url.host}`;
   return {
-    origin: `${secure ? "https" : "http"}://${url.host}`,
+    origin,
+    device: `${origin}${path}/api/v1/device`,
     lsp: `${secure ? "wss" : "ws"}://${url.host}${path}/lsp`,
   };
 }

@@ -1,8 +1,6 @@
 /** The team's server: one WebSocket, one JSON message a frame. */
 
-import { readFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
-import { rootCertificates } from "node:tls";
 import {
   AbstractMessageReader,
   AbstractMessageWriter,
@@ -15,6 +13,7 @@ import { WebSocket } from "ws";
 import { setting } from "../settings";
 import type { Account } from "./account";
 import { type Address, readAddress } from "./address";
+import { companyCertificates } from "./certificates";
 import { Unreachable } from "./errors";
 import type { Reached } from "./reached";
 import type { Repositories } from "./repositories";
@@ -68,22 +67,6 @@ function open(address: Address, token: string | undefined): Promise<WebSocket> {
     });
     socket.once("error", (error) => reject(unreachable(error, address)));
   });
-}
-
-function companyCertificates(): { ca?: string[] } {
-  const path = setting("server.certificateAuthority");
-  if (path === "") {
-    return {};
-  }
-  try {
-    return { ca: [...rootCertificates, readFileSync(path, "utf8")] };
-  } catch (error) {
-    throw new Unreachable(
-      "certificate not read",
-      `The file named in "hearth.server.certificateAuthority" cannot be read: ${String(error)}`,
-      { mend: { kind: "setting", name: "server.certificateAuthority" }, retry: false },
-    );
-  }
 }
 
 /** Why the server answered with something else than a WebSocket. */
