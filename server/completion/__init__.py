@@ -1,5 +1,6 @@
 """Completions: gathers context, asks the engines, makes the text fit, and remembers why and what became of it."""
 
+from server.completion.pieces import Replacement
 from server.completion.postprocess import wants_several_lines
 from server.completion.records import Outcome, Reuse, SuggestionRecord, SuggestionRecords
 from server.completion.service import CompletionService
@@ -8,6 +9,7 @@ from server.completion.suggestion import SuggestionUpdate
 __all__ = [
     "CompletionService",
     "Outcome",
+    "Replacement",
     "Reuse",
     "SuggestionRecord",
     "SuggestionRecords",

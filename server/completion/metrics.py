@@ -64,3 +64,18 @@ REJECTED = Counter("hearth_suggestions_rejected_total", "Suggestions that were s
 ACCEPTED_CHARACTERS = Counter(
     "hearth_suggestions_accepted_characters_total", "Characters of suggestions that were taken.", _WHO
 )
+WATCHED_CHARACTERS = Counter(
+    "hearth_suggestions_watched_characters_total",
+    "Characters taken of suggestions that were looked at some time later, in documents that were open until then.",
+    [*_WHO, "after"],
+)
+RETAINED_CHARACTERS = Counter(
+    "hearth_suggestions_retained_characters_total",
+    "Characters taken of suggestions that still stood in the document when they were looked at.",
+    [*_WHO, "after"],
+)
+UNWATCHED = Counter(
+    "hearth_suggestions_unwatched_total",
+    "Suggestions taken that were not followed to the end: closed, crowded or unplaced.",
+    ["reason"],
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from prometheus_client import Counter
@@ -102,15 +103,20 @@ class SuggestionRecord:
             counter.labels(*self.labels).inc(characters * self.making.tokens_per_character)
 
 
+Taken = Callable[[SuggestionRecord, int, int], None]
+
+
 class SuggestionRecords:
     """The latest suggestions, and what editors report about them. Unknown ids are ignored: editors may be late.
 
     Args:
         limit: How many are kept.
+        taken: Told of each suggestion of which something was taken, from which of its characters to which.
     """
 
-    def __init__(self, limit: int = MAX_RECORDS) -> None:
+    def __init__(self, limit: int = MAX_RECORDS, taken: Taken = lambda _record, _begin, _end: None) -> None:
         self._limit = limit
+        self._taken = taken
         self._records: OrderedDict[str, SuggestionRecord] = OrderedDict()
 
     def add(self, record: SuggestionRecord) -> None:
@@ -160,4 +166,5 @@ class SuggestionRecords:
         more = characters - record.accepted_characters
         metrics.ACCEPTED_CHARACTERS.labels(*record.labels).inc(more)
         record.count_tokens(metrics.ACCEPTED_TOKENS, more)
-        record.accepted_characters = characters
+        before, record.accepted_characters = record.accepted_characters, characters
+        self._taken(record, before, characters)

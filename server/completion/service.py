@@ -15,6 +15,7 @@ from server.completion.debounce import Debounce
 from server.completion.gathering import Gathering
 from server.completion.postprocess import wants_several_lines
 from server.completion.records import Outcome, Reuse, SuggestionRecord, SuggestionRecords
+from server.completion.retention import Retention
 from server.completion.running import Run, Task
 from server.completion.speculation import Finished, Speculation
 from server.completion.stand_in import QUICK_SECONDS, Propose, StandIn
@@ -60,7 +61,8 @@ class CompletionService:
         self._speculation = Speculation()
         self._tally = Tally()
         self._propose = propose if self._config.stand_in else None
-        self.records = SuggestionRecords()
+        self.retention = Retention()
+        self.records = SuggestionRecords(taken=self.retention.taken)
 
     @asynccontextmanager
     async def stream(
@@ -158,6 +160,7 @@ class CompletionService:
         self._give_up(document)
         self._speculation.forget(document)
         self._cache.forget(document)
+        self.retention.closed(document)
 
     @property
     def engine(self) -> Engine:
@@ -169,6 +172,7 @@ class CompletionService:
         for document in list(self._runs):
             self._give_up(document)
         self._cache.clear()
+        self.retention.close()
         self._gathering.close()
 
     def _fill_in(self, request: CompletionRequest) -> CompletionRequest:

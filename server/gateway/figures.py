@@ -154,6 +154,10 @@ def _amounts(used: Used) -> dict[str, Any]:
     return {
         "shown": round(used.shown),
         "accepted": round(used.accepted),
+        "watched30s": round(used.watched_30s),
+        "retained30s": round(used.retained_30s),
+        "watched10min": round(used.watched_10min),
+        "retained10min": round(used.retained_10min),
         "promptTokens": round(used.prompt_tokens),
         "completionTokens": round(used.completion_tokens),
         "explanationTokens": round(used.explanation_tokens),

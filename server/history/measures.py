@@ -20,6 +20,8 @@ COUNTERS = (
     completion.SHOWN,
     completion.ACCEPTED,
     completion.REJECTED,
+    completion.WATCHED_CHARACTERS,
+    completion.RETAINED_CHARACTERS,
     completion.GENERATED_TOKENS,
     completion.WASTED_TOKENS,
     explanation.GENERATED_TOKENS,

@@ -24,6 +24,10 @@ class Used:
     Attributes:
         shown: Suggestions that an editor reported as shown.
         accepted: Those that were taken, wholly or in part.
+        watched_30s: Characters taken that were looked at 30 seconds later.
+        retained_30s: Those of them that still stood there.
+        watched_10min: As ``watched_30s``, 10 minutes later.
+        retained_10min: As ``retained_30s``.
         prompt_tokens: Tokens of prompts.
         completion_tokens: Tokens generated for completions.
         explanation_tokens: Tokens generated for explanations.
@@ -34,6 +38,10 @@ class Used:
 
     shown: float = 0.0
     accepted: float = 0.0
+    watched_30s: float = 0.0
+    retained_30s: float = 0.0
+    watched_10min: float = 0.0
+    retained_10min: float = 0.0
     prompt_tokens: float = 0.0
     completion_tokens: float = 0.0
     explanation_tokens: float = 0.0
@@ -64,6 +72,8 @@ class Usage:
 _FIELDS: Mapping[str, str] = {
     name_of(completion.SHOWN): "shown",
     name_of(completion.ACCEPTED): "accepted",
+    name_of(completion.WATCHED_CHARACTERS): "watched",
+    name_of(completion.RETAINED_CHARACTERS): "retained",
     name_of(engine.PROMPT_TOKENS): "prompt_tokens",
     name_of(completion.GENERATED_TOKENS): "completion_tokens",
     name_of(explanation.GENERATED_TOKENS): "explanation_tokens",
@@ -102,7 +112,8 @@ def usage(history: History, span: Span, split: Split, now: float | None = None) 
 
 
 def _add(used: Used, series: Series, value: float, prices: Prices) -> None:
-    name = _FIELDS[series.metric]
+    look = series.label("after")
+    name = f"{_FIELDS[series.metric]}_{look}" if look else _FIELDS[series.metric]
     setattr(used, name, getattr(used, name) + value)
     if name not in _PRICED:
         return

@@ -6,7 +6,7 @@ from lsprotocol import types
 
 from server.lsp.documents import document_key
 from server.lsp.inline_completion import ACCEPTED_COMMAND
-from server.lsp.requests import cursor_text, prepare_completion
+from server.lsp.requests import cursor_text, offer, prepare_completion
 from server.lsp.session import HearthLanguageServer
 
 _LABEL_LENGTH = 60
@@ -36,6 +36,8 @@ class CompletionItems:
         moment = self._server.places.moment(document)
         text = cursor_text(document, params.position)
         prepared = await prepare_completion(self._server, moment, text)
+        if document.version == version:
+            offer(services.completion, prepared, document, text)
         final = None
         async with services.completion.stream(
             prepared.request,

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
+from server.completion import Replacement
 from server.lsp.positions import PositionEncoding, without_lone_surrogates
 
 MAX_RECENT_EDITS = 16
@@ -104,6 +105,14 @@ class Document:
         head = self.lines[start.line][start.column :]
         return head + "".join(self.lines[start.line + 1 : end.line]) + self.lines[end.line][: end.column]
 
+    def replacement(self, edit: Edit) -> Replacement:
+        """Say what a change that was not applied yet replaces."""
+        text, last = without_lone_surrogates(edit.text), len(self.lines) - 1
+        start, end = Place(0, 0), Place(last, len(self.lines[last]))
+        if edit.start is not None and edit.end is not None:
+            start, end = sorted((self.place(*edit.start), self.place(*edit.end)))
+        return Replacement((start.line, start.column), (end.line, end.column), self.text_between(start, end), text)
+
     def apply(self, edit: Edit) -> tuple[int, int]:
         """Apply one change and return the lines (from, to exclusive) that hold the new text."""
         self._text = None
@@ -152,14 +161,19 @@ class Documents:
         self._documents.move_to_end(document_key(uri))
         return document
 
-    def change(self, uri: str, version: int, edits: Sequence[Edit]) -> Document | None:
-        """Apply changes in order; a document that was never opened is ignored."""
+    def change(
+        self, uri: str, version: int, edits: Sequence[Edit], replaced: Callable[[Replacement], None] | None = None
+    ) -> Document | None:
+        """Apply changes in order, and tell ``replaced`` of each; a document that was never opened is ignored."""
         document = self.get(uri)
         if document is None:
             return None
         for edit in edits:
             lines_before = len(document.lines)
+            replacement = document.replacement(edit) if replaced is not None else None
             start, end = document.apply(edit)
+            if replaced is not None and replacement is not None:
+                replaced(replacement)
             if edit.start is not None:
                 self._note_edit(document.uri, start, end, len(document.lines) - lines_before)
         document.version = version

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from lsprotocol import types
 
-from server.completion import SuggestionUpdate
+from server.completion import Replacement, SuggestionUpdate
 from server.lsp.documents import Document, document_key
 from server.lsp.partial_results import PartialResults
 from server.lsp.protocol import InlineCompletionParams, Unless
-from server.lsp.requests import CursorText, cursor_text, prepare_completion
+from server.lsp.requests import CursorText, cursor_text, offer, prepare_completion
 from server.lsp.session import HearthLanguageServer
 
 log = logging.getLogger(__name__)
@@ -53,6 +55,13 @@ class InlineCompletions:
         if self._server.services is not None:
             self._server.services.completion.changed(key, lambda: document.text)
 
+    def follower(self, uri: str) -> Callable[[Replacement], None] | None:
+        """Return what follows the changes of a document, if anything that was suggested in it is followed."""
+        key, services = document_key(uri), self._server.services
+        if services is None or not services.completion.retention.follows(key):
+            return None
+        return functools.partial(services.completion.retention.replaced, key)
+
     def closed(self, uri: str) -> None:
         """End the request for a document, down to the engine's connection, and forget what was suggested in it."""
         key = document_key(uri)
@@ -89,6 +98,8 @@ class InlineCompletions:
             moment = self._server.places.moment(document)
             text = cursor_text(document, params.position, params.context.selected_completion_info)
             prepared = await prepare_completion(self._server, moment, text)
+            if not outdated():
+                offer(services.completion, prepared, document, text)
             automatic = params.context.trigger_kind is types.InlineCompletionTriggerKind.Automatic
             partial = self._partial_results(params, outdated)
             try:

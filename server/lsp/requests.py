@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from lsprotocol import types
 
+from server.completion import CompletionService
 from server.context import RecentEdit
 from server.correlation import REQUEST_ID, new_request_id
-from server.lsp.documents import Document, Place
+from server.lsp.documents import Document, Place, document_key
 from server.lsp.session import HearthLanguageServer
 from server.lsp.workspace import Moment
 from server.types import CompletionRequest
@@ -20,12 +21,13 @@ class CursorText:
     """The text around a cursor, and the range that a suggestion replaces.
 
     ``selected`` is the text of the editor's own completion list that stands in for the range; a suggestion continues
-    it.
+    it. ``start`` is where the range begins.
     """
 
     prefix: str
     suffix: str
     range: types.Range
+    start: Place
     selected: str = ""
 
 
@@ -43,12 +45,12 @@ def cursor_text(
     place = document.place(position.line, position.character)
     if selected is None:
         prefix, suffix = document.split_at(place)
-        return CursorText(prefix, suffix, _range(document, place, place))
+        return CursorText(prefix, suffix, _range(document, place, place), place)
     start = document.place(selected.range.start.line, selected.range.start.character)
     end = max(place, document.place(selected.range.end.line, selected.range.end.character))
     prefix, _ = document.split_at(start)
     _, suffix = document.split_at(end)
-    return CursorText(prefix + selected.text, suffix, _range(document, start, end), selected.text)
+    return CursorText(prefix + selected.text, suffix, _range(document, start, end), start, selected.text)
 
 
 async def prepare_completion(server: HearthLanguageServer, moment: Moment, text: CursorText) -> PreparedCompletion:
@@ -72,6 +74,12 @@ async def prepare_completion(server: HearthLanguageServer, moment: Moment, text:
         request_id=REQUEST_ID.get(),
     )
     return PreparedCompletion(request, around.recent_edits)
+
+
+def offer(completion: CompletionService, prepared: PreparedCompletion, document: Document, text: CursorText) -> None:
+    """Let it be followed what becomes of the suggestion that is about to be made; the document is as it was cut."""
+    place = text.start.line, text.start.column
+    completion.retention.offered(prepared.request.request_id, document_key(document.uri), place, lambda: document.lines)
 
 
 def _range(document: Document, start: Place, end: Place) -> types.Range:

@@ -43,7 +43,8 @@ class Synchronization:
         """Apply changes; a suggestion for the older text is given up unless it says just what was typed."""
         identifier = params.text_document
         edits = [_edit(item) for item in params.content_changes]
-        document = self._documents.change(identifier.uri, identifier.version, edits)
+        replaced = self._inline.follower(identifier.uri)
+        document = self._documents.change(identifier.uri, identifier.version, edits, replaced)
         if document is not None:
             self._inline.changed(document)
 

@@ -126,6 +126,8 @@ def _row(used: Used) -> dict[str, Any]:
         "shown": round(used.shown),
         "accepted": round(used.accepted),
         "rate": _share(used.accepted, used.shown),
+        "retained_30s": _share(used.retained_30s, used.watched_30s),
+        "retained_10min": _share(used.retained_10min, used.watched_10min),
         "prompt": round(used.prompt_tokens),
         "generated": round(used.completion_tokens + used.explanation_tokens),
         "wasted": round(used.wasted_tokens),

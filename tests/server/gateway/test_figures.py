@@ -84,6 +84,7 @@ async def test_the_api_tells_percentiles_amounts_and_what_they_would_cost(people
         for amount in ("shown", "accepted", "promptTokens", "wastedTokens", "unpricedTokens"):
             assert total[amount] == sum(group[amount] for group in models.values()), amount
             assert total[amount] == sum(step[amount] for step in total["steps"]), amount
+        assert total["retained30s"] / total["watched30s"] == total["retained10min"] / total["watched10min"] == 0.9
         priced = models[MODEL]
         generated = priced["completionTokens"] + priced["explanationTokens"]
         cost = (priced["promptTokens"] * 0.15 + generated * 0.6) / 1_000_000
@@ -167,6 +168,7 @@ async def test_pages_show_and_split_what_their_guest_may_see(people: People, tmp
         assert "payments" not in (await ana.get("/latency?by=model")).text
         assert "Set price" not in (await ana.get("/usage")).text
         assert (await root.get("/latency?stage=none")).status == 400
+        assert (await ana.get("/usage")).text.count("90.0 %") > 2
         assert "tokens have no price" in (await ana.get("/usage")).text
 
 

@@ -20,11 +20,14 @@ from server.history.store import HOUR, MINUTE
 
 MODEL = "qwen2.5-coder-7b"
 _SCALE = tuple(pairwise((0.0, *engine.SECONDS, math.inf)))
+_LOOKED_AT = (completion.WATCHED_CHARACTERS, completion.RETAINED_CHARACTERS)
 _WHO = ((MODEL, "vscode", "payments"), (MODEL, "neovim", "search"), ("other", "vscode", "none"))
 _STAGES = {"gather": 0.004, "prompt": 0.001, "queue": 0.002, "first_token": 0.06, "first_text": 0.07, "total": 0.3}
 _COUNTS = {
     completion.SHOWN: 40,
     completion.ACCEPTED: 13,
+    completion.WATCHED_CHARACTERS: 500,
+    completion.RETAINED_CHARACTERS: 450,
     completion.GENERATED_TOKENS: 900,
     completion.WASTED_TOKENS: 70,
     explanation.GENERATED_TOKENS: 200,
@@ -51,8 +54,11 @@ def _amounts(chance: random.Random, busy: int) -> Amounts:
     for model, editor, team in _WHO:
         for counter, amount in _COUNTS.items():
             labels = {"engine": "vllm", "model": model, "editor": editor, "team": team}
-            series = Series(name_of(counter), tuple(sorted(labels.items())))
-            counts[series] = busy * round(amount * chance.uniform(0.5, 1.5))
+            looks = ("30s", "10min") if counter in _LOOKED_AT else (None,)
+            for look in looks:
+                told = labels if look is None else labels | {"after": look}
+                series = Series(name_of(counter), tuple(sorted(told.items())))
+                counts[series] = busy * round(amount * (chance.uniform(0.5, 1.5) if look is None else 1.0))
         for stages in STAGES.values():
             for histogram, label, value in (
                 (stages.by_model, "model", model),
