@@ -72,19 +72,23 @@ class StageTimes:
     def __init__(self, histograms: StageHistograms, caller: Caller) -> None:
         self._histograms = histograms
         self._caller = caller
-        self._noted: list[tuple[str, float]] = []
+        self._noted: dict[str, list[float]] = {}
 
     def note(self, stage: str, seconds: float) -> None:
         """Keep the time of a stage."""
-        self._noted.append((stage, seconds))
+        self._noted.setdefault(stage, []).append(seconds)
 
     def count(self, model: str) -> None:
         """Count what was kept; ``model`` is empty when the request ended before an engine answered."""
         label, (editor, team) = model_label(model), caller_labels(self._caller)
-        for stage, seconds in self._noted:
-            self._histograms.by_model.labels(stage, label).observe(seconds)
-            self._histograms.by_editor.labels(stage, editor).observe(seconds)
-            self._histograms.by_team.labels(stage, team).observe(seconds)
+        for stage, times in self._noted.items():
+            for histogram in (
+                self._histograms.by_model.labels(stage, label),
+                self._histograms.by_editor.labels(stage, editor),
+                self._histograms.by_team.labels(stage, team),
+            ):
+                for seconds in times:
+                    histogram.observe(seconds)
         self._noted.clear()
 
 

@@ -82,7 +82,7 @@ class Recorder:
             self._failing = False
         except HistoryError as error:
             if not self._failing:
-                log.error("the history of metrics cannot be written: %s %s", error, error.advice)
+                log.error("the history of metrics cannot be written: %s", error)
             self._failing = True
 
     def _clock_is_trusted(self) -> bool:

@@ -245,6 +245,7 @@ async def _begin(
     *,
     capabilities: types.ClientCapabilities | None = None,
     initialization: dict[str, Any] | None = None,
+    name: str = "",
 ) -> None:
     folders = None if folder is None else [types.WorkspaceFolder(folder.as_uri(), folder.name)]
     async with asyncio.timeout(WAIT_SECONDS):
@@ -254,6 +255,7 @@ async def _begin(
                 root_uri=None if folder is None else folder.as_uri(),
                 workspace_folders=folders,
                 initialization_options=initialization,
+                client_info=types.ClientInfo(name) if name else None,
             )
         )
     editor.capabilities = answer.capabilities

@@ -38,7 +38,7 @@ async def test_what_was_taken_counts_by_what_still_stands_there(
     )
     async with running_model_server() as model:
         settings = f'[engine.vllm]\nurl = "{model.url}"\n'
-        async with open_editor_here(None, tmp_path / "data", settings) as editor:
+        async with open_editor_here(None, tmp_path / "data", settings, name="Neovim") as editor:
             await editor.wait_for_status(lambda value: value.engine.rung == "vllm" and value.engine.model == MODEL)
             editor.open(URI, TEXT)
             identifier = await suggested(editor, model, 1, 4, "return w * h")
@@ -55,10 +55,11 @@ async def test_what_was_taken_counts_by_what_still_stands_there(
                 accept({"id": identifier})
             editor.replace(URI, (2, 15), (2, 16), "math.fabs(h)")
             await until(lambda: bool(watched.added()))
-            assert {labels[-1]: count for labels, count in watched.added().items()} == {"30s": 12}
-            assert {labels[-1]: count for labels, count in retained.added().items()} == {"30s": 11}
+            who = ("vllm", MODEL, "neovim", "none")
+            assert watched.added() == {(*who, "30s"): 12}
+            assert retained.added() == {(*who, "30s"): 11}
             editor.replace(URI, (2, 4), (2, 20), "pass")
             editor.close(URI)
             await until(lambda: bool(unwatched.added()))
             assert unwatched.added() == {("closed",): 1}
-            assert {labels[-1] for labels in watched.added()} == {"30s"}
+            assert watched.added() == {(*who, "30s"): 12}

@@ -29,6 +29,7 @@ from server.prompt import ModelPrompts
 from server.types import Caller, ChatMessage, CompletionRequest, ExplainRequest, Prompt
 from tests.conftest import Repository
 from tests.real.vllm_process import Vllm, tiny_model, vllm_python
+from tests.server.counting import Counting
 
 pytestmark = pytest.mark.real
 
@@ -264,6 +265,24 @@ async def test_cancel_in_the_editor_aborts_the_generation_in_vllm(
     assert len(aborted) >= 3
     log = (tmp_path / "data" / "logs" / "lsp.log").read_text()
     assert all(f"[{identifier}] " in log for _, identifier in aborted)
+
+
+async def test_the_tokens_of_prompts_are_those_that_vllm_counts(vllm: Vllm, engine: VllmEngine) -> None:
+    async def vllm_counted() -> float:
+        async with ClientSession() as client, client.get(f"{vllm.url}/metrics") as answer:
+            return sum(map(float, re.findall(r"^vllm:prompt_tokens_total\{.*\} (\S+)$", await answer.text(), re.M)))
+
+    tokens, before = Counting("hearth_engine_prompt_tokens_total"), await vllm_counted()
+    async with engine.complete(replace(COMPLETION, max_tokens=4)) as deltas:
+        assert [delta async for delta in deltas]
+    async with engine.complete(COMPLETION) as deltas:
+        await anext(deltas)
+    async with engine.explain(EXPLANATION) as deltas:
+        assert [delta async for delta in deltas]
+    by_task = {labels[1]: count for labels, count in tokens.added().items()}
+    assert by_task.keys() == {"complete", "explain"}
+    assert all(by_task.values())
+    assert await vllm_counted() - before == sum(by_task.values())
 
 
 async def test_tenants_share_nothing_of_what_vllm_keeps_of_prompts(vllm: Vllm, engine: VllmEngine) -> None:

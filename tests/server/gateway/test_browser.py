@@ -122,3 +122,35 @@ async def test_pages_work_without_scripts(data: Path, token: str) -> None:
         await window.call("fill", "New user", "ben")
         await window.call("click", "Add user")
         assert "ben" in await window.call("text")
+        await window.call("goto", "/latency")
+        await window.call("choose", "Split by", "team")
+        await window.call("choose", "Stage", "First token")
+        await window.call("click", "Show")
+        text = await window.call("text")
+        assert "First token: p95 by team" in text
+        assert "payments" in text
+        await window.call("open", "As a table")
+        assert "UTC" in await window.call("text")
+
+
+async def test_an_administrator_sets_a_price_and_sees_what_tokens_would_cost(data: Path, token: str) -> None:
+    async with team_server(data) as team, chromium(team.url) as window:
+        await window.call("goto", "/usage")
+        await window.call("fill", "Token", token)
+        await window.call("click", "Sign in")
+        await window.call("goto", "/usage")
+        assert "tokens have no price" in await window.call("text")
+        await window.call("fill", "Model, or * for all others", "*")
+        await window.call("fill", "A million tokens of prompts", "1.5")
+        await window.call("fill", "A million tokens generated", "6")
+        await window.call("click", "Set price")
+        await window.call("waitForText", "All others")
+        await window.call("fill", "Currency", "CHF")
+        await window.call("click", "Set currency")
+        await window.call("waitForText", "1.50 CHF")
+        text = await window.call("text")
+        assert "tokens have no price" not in text
+        assert await window.call("drawn") == 2
+        await window.call("click", "Remove the price of all others")
+        await window.call("waitForText", "tokens have no price")
+        assert await window.call("complaints") == []
