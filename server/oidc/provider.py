@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import logging
+import os
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -100,7 +101,8 @@ class Provider:
         Raises:
             ProviderUnavailable: The provider cannot be asked.
         """
-        endpoints = await self._discovered()
+        # Whether it is there is asked anew: a browser that is sent to nobody shows an error of its own.
+        endpoints = await self._discovered(AGAIN_SECONDS)
         query = {
             "response_type": "code",
             "client_id": self._config.client_id,
@@ -193,11 +195,11 @@ class Provider:
             raise self._unavailable("it does not tell of you what it was asked for")
         return more | claims
 
-    async def _discovered(self) -> Endpoints:
+    async def _discovered(self, fresh: float = FRESH_SECONDS) -> Endpoints:
         """Return where its parts are; many who ask at once are one question, and a failure is one for seconds."""
         async with self._asking:
             known, now = self._endpoints, self._clock()
-            if known is not None and now - known.read < FRESH_SECONDS:
+            if known is not None and now - known.read < fresh:
                 return known
             if self._failed[1] and now - self._failed[0] < AGAIN_SECONDS:
                 raise self._unavailable(self._failed[1], new=False)
@@ -251,16 +253,25 @@ class Provider:
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error, TimeoutError):
                 raise
-            # The text of aiohttp's own errors names objects of the program.
-            raise self._unavailable(f"it cannot be reached: {getattr(error, 'strerror', None) or error}") from error
+            raise self._unavailable(f"it cannot be reached: {_words(error)}") from error
 
     def _unavailable(self, reason: str, *, new: bool = True) -> ProviderUnavailable:
         if new:
             self._failed = (self._clock(), reason)
         return ProviderUnavailable(
-            f"{self._config.issuer} is not available for signing in: {reason}",
+            f"the provider {self._config.issuer} is not available: {reason}",
             advice="Try again later, or sign in with a token.",
         )
+
+
+def _words(error: Exception) -> str:
+    """Say what failed, without the objects of the program that the texts of these errors name."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"its certificate is not trusted ({error.certificate_error})"
+    number = getattr(error, "errno", None)
+    if number is not None and number > 0:
+        return os.strerror(number)
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import trustme
 
-from server.accounts import Accounts, TokenScope
+from server.accounts import Accounts, TokenKind, TokenScope
 from tests.server.gateway.team import TeamServer, team_server
 
 HOST = "hearth.example.invalid"
@@ -44,6 +45,12 @@ class Team:
         """Take the token back."""
         with Accounts(self.data) as accounts:
             accounts.revoke_token(self.token_id)
+
+    def let_in(self) -> int:
+        """Count the editors that are signed in with a browser."""
+        with Accounts(self.data) as accounts:
+            tokens = accounts.directory().tokens.values()
+            return sum(token.kind is TokenKind.EDITOR and token.usable(time.time()) for token in tokens)
 
     def new_token(self) -> str:
         """Give the user another token."""

@@ -107,6 +107,15 @@ async def sign_in_with_a_wrong_token_first_and_then_a_browser(bench: Workbench, 
         assert "code-server" in page.text
         assert (await browser.post("/device", {"code": code, "action": "allow"})).status == 200
     await bench.wait_for_status("Hearth: model")
+    assert team.let_in() == 1
+    await bench.call("command", "Hearth: Sign out")
+    await bench.wait_for_status("Hearth: sign in$")
+    assert team.let_in() == 0
+    await bench.call("command", "Notifications: Clear All Notifications")
+    await bench.call("command", "Hearth: Sign in")
+    await bench.call("pickRow", "Enter a token")
+    await bench.call("answer", "Your token", team.token)
+    await bench.wait_for_status("Hearth: model")
 
 
 async def suggestion_grows_and_is_taken(bench: Workbench, model: ModelServer) -> None:

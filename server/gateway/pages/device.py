@@ -31,14 +31,16 @@ class DevicePage:
         """``GET /device``: ask for a code; with ``?code=``, which editors put into their link, show who asks."""
         code = request.query.get("code", "")
         found = self._find(guest, code) if code else None
+        address = self._desk.address(request)
         return self._desk.page(
             guest,
             "device.html",
             here="",
             code=code,
             waiting=found,
-            elsewhere=found is not None and found.address != self._desk.address(request),
-            address=self._desk.address(request),
+            elsewhere=found is not None and found.address != address,
+            address=address,
+            scopes=[scope.value for scope in EDITOR_SCOPES if guest.visitor.may(scope)],
             decided="",
         )
 
@@ -56,9 +58,7 @@ class DevicePage:
         self._waiting.decide(found, token if action == "allow" else None)
         if action == "refuse":
             self._audit.note("editor-refused", user=token.user, address=found.address, subject=found.client)
-        return self._desk.page(
-            guest, "device.html", here="", code="", waiting=found, elsewhere=False, address="", decided=action
-        )
+        return self._desk.page(guest, "device.html", here="", waiting=found, decided=action)
 
     def _find(self, guest: Guest, code: str) -> Waiting | None:
         if not guest.visitor.token_id:

@@ -20,6 +20,7 @@ import trustme
 from server.accounts import Accounts, TokenKind, TokenScope
 from server.gateway import audit
 from tests.server.gateway.browser import Browser, Page, browsing
+from tests.server.gateway.chromium_pages import Chromium, chromium
 from tests.server.gateway.team import TeamServer, issue, team_server
 from tests.server.oidc.front import Claims, Front, provider
 from tests.server.oidc.provider import PASSWORD
@@ -348,6 +349,77 @@ async def test_settings_that_cannot_work_are_told_at_the_start(company: Company)
         with pytest.raises(AssertionError, match="ended with status"):
             async with team_server(company.data, wrong):
                 pass
+
+
+@pytest.mark.real
+async def test_somebody_signs_in_there_in_a_real_browser_lets_an_editor_in_and_signs_out(company: Company) -> None:
+    async with company.serving('title = "the account of Acme"\n') as team, chromium(team.url) as window:
+        for look in ({}, {"dark": True, "phone": True}):
+            await window.look(**look)
+            await window.call("goto", "/search?q=price")
+            assert await window.call("path") == "/sign-in"
+            assert await window.call("accessibility") == []
+            assert await window.call("overflow") <= 0
+            await window.screenshot(f"sign-in-at-provider-{'dark' if look else 'light'}")
+        # The provider is another site: what browsers send to whom, and from where, is what this is about.
+        await window.call("follow", "Sign in with the account of Acme")
+        await window.call("fill", "Name", "ana")
+        await window.call("fill", "Password", PASSWORD)
+        await window.call("click", "Log in")
+        await window.call("waitForText", "shop/pricing.py")
+        assert await window.call("path") == "/search"
+        async with aiohttp.ClientSession(team.url) as client:
+            asking = {"client": "Vim", "machine": "laptop"}
+            async with client.post("/api/v1/device", json=asking) as answer:
+                waiting = await answer.json()
+            for look in ({}, {"dark": True, "phone": True}):
+                await window.look(**look)
+                await window.call("goto", "/device")
+                assert await window.call("accessibility") == []
+                await window.call("fill", "Code", waiting["userCode"].lower())
+                await window.call("click", "Look for it")
+                assert await window.call("accessibility") == []
+                assert await window.call("overflow") <= 0
+                await window.screenshot(f"device-{'dark' if look else 'light'}")
+            await window.call("click", "Let it in")
+            await window.call("waitForText", "Vim")
+            assert await window.call("accessibility") == []
+            await window.screenshot("device-let-in")
+            async with client.post("/api/v1/device/token", json={"deviceCode": waiting["deviceCode"]}) as answer:
+                assert (await answer.json())["user"] == "ana"
+        await window.call("click", "Sign out")
+        assert await window.call("path") == "/sign-in"
+        # Still signed in there, so that nothing is asked.
+        await window.call("follow", "Sign in with the account of Acme")
+        await window.call("waitForText", "Overview")
+        await window.call("click", "Sign out")
+        await company.front.stop()
+        await until(lambda: told_at_sign_in(window), True)
+        await window.screenshot("provider-away")
+        assert await window.call("accessibility") == []
+        origin = company.front.issuer.removesuffix("/o")
+        expected = (f"asked {origin}/", "Failed to load resource: the server responded with a status of 503")
+        assert [one for one in await window.call("complaints") if not one.startswith(expected)] == []
+
+
+@pytest.mark.real
+async def test_signing_in_at_a_provider_works_without_scripts(company: Company) -> None:
+    async with company.serving() as team, chromium(team.url) as window:
+        await window.look(scripts=False)
+        await window.call("goto", "/sign-in")
+        await window.call("follow", "Sign in with your company's account")
+        await window.call("fill", "Name", "ana")
+        await window.call("fill", "Password", PASSWORD)
+        await window.call("click", "Log in")
+        await window.call("waitForText", "Overview")
+        assert await window.call("path") == "/"
+
+
+async def told_at_sign_in(window: Chromium) -> bool:
+    """Say whether whoever wants to sign in is told that the provider is away; it was there a moment ago."""
+    await window.call("goto", "/sign-in")
+    await window.call("follow", "Sign in with the account of Acme")
+    return await window.call("path") == "/sign-in/provider" and "cannot be reached" in await window.call("text")
 
 
 async def detail_of(client: aiohttp.ClientSession) -> str:

@@ -3,7 +3,7 @@
 import * as vscode from "vscode";
 import { setting, update } from "../settings";
 import { readAddress } from "./address";
-import { signInWithBrowser } from "./browserSignIn";
+import { giveBack, signInWithBrowser } from "./browserSignIn";
 import { Unreachable } from "./errors";
 
 export class Account {
@@ -39,9 +39,22 @@ export class Account {
     return true;
   }
 
-  /** Forget the token. */
+  /** Forget the token, and give it back if it is from a browser's sign-in. */
   async signOut(): Promise<void> {
-    await this.secrets.delete(keyOf(readAddress(setting("server.url")).origin));
+    const { origin, device } = readAddress(setting("server.url"));
+    const token = await this.token(origin);
+    await this.secrets.delete(keyOf(origin));
+    if (token === undefined) {
+      return;
+    }
+    try {
+      await giveBack(device, token);
+    } catch (error) {
+      const reason = error instanceof Unreachable ? error.message : String(error);
+      void vscode.window.showWarningMessage(
+        `Hearth: the token is forgotten here, and lasts until it expires. ${reason}`,
+      );
+    }
   }
 }
 

@@ -30,7 +30,7 @@ interface Answer {
  * @throws Unreachable when nobody lets the editor in, or the server cannot be asked.
  */
 export async function signInWithBrowser(device: string): Promise<string | undefined> {
-  const answer = await ask<Waiting>(device, { client: vscode.env.appName, machine: hostname() });
+  const answer = await post<Waiting>(device, { client: vscode.env.appName, machine: hostname() });
   if (answer.deviceCode === undefined) {
     throw refused(answer);
   }
@@ -46,6 +46,15 @@ export async function signInWithBrowser(device: string): Promise<string | undefi
   );
 }
 
+/**
+ * Give a token back. One that is from elsewhere the server leaves to whoever made it.
+ *
+ * @throws Unreachable when the server cannot be asked.
+ */
+export async function giveBack(device: string, token: string): Promise<void> {
+  await ask(`${device}/token`, { method: "DELETE", headers: { Authorization: `Bearer ${token}` } });
+}
+
 async function fetchToken(
   device: string,
   waiting: Waiting,
@@ -53,7 +62,7 @@ async function fetchToken(
 ): Promise<string | undefined> {
   let seconds = waiting.interval;
   while (await pause(seconds, cancelled)) {
-    const answer = await ask<Answer>(`${device}/token`, { deviceCode: waiting.deviceCode });
+    const answer = await post<Answer>(`${device}/token`, { deviceCode: waiting.deviceCode });
     if (answer.token !== undefined) {
       return answer.token;
     }
@@ -89,8 +98,17 @@ function refused({ error }: Answer): Unreachable {
   });
 }
 
-/** Post an object and return the one that comes back, whatever its status. */
-function ask<T>(url: string, body: object): Promise<Partial<T> & Answer> {
+function post<T>(url: string, body: object): Promise<Partial<T> & Answer> {
+  return ask<T>(url, { method: "POST", headers: { "Content-Type": "application/json" } }, JSON.stringify(body));
+}
+
+interface Asked {
+  method: string;
+  headers: Record<string, string>;
+}
+
+/** Return the object that the server answers with, whatever its status. */
+function ask<T>(url: string, { method, headers }: Asked, body?: string): Promise<Partial<T> & Answer> {
   return new Promise((resolve, reject) => {
     const fail = (reason: string): void => {
       reject(
@@ -104,8 +122,8 @@ function ask<T>(url: string, body: object): Promise<Partial<T> & Answer> {
     const sent = send(
       url,
       {
-        method: "POST",
-        headers: { "Content-Type": "application/json", "User-Agent": "hearth-vscode" },
+        method,
+        headers: { "User-Agent": "hearth-vscode", ...headers },
         timeout: ANSWER_MS,
         ...companyCertificates(),
       },
@@ -129,6 +147,6 @@ function ask<T>(url: string, body: object): Promise<Partial<T> & Answer> {
     );
     sent.on("timeout", () => sent.destroy(new Error("it does not answer in time")));
     sent.on("error", (error) => fail(error.message));
-    sent.end(JSON.stringify(body));
+    sent.end(body);
   });
 }
