@@ -14,7 +14,7 @@ from indexer.api import overview, places, ranking
 from indexer.api.snapshot import PublishedChunks, Snapshot
 from indexer.config import IndexConfig
 from indexer.corpus import Corpus
-from indexer.diff import GitSource, line_history
+from indexer.diff import Distances, GitSource, line_history
 from indexer.embed import Embedder, make_embedder
 from indexer.errors import IndexCorrupt, RepositoryError
 from indexer.store.catalog import Catalog, RefRecord
@@ -54,6 +54,7 @@ class Index:
         self._snapshot = Snapshot(-1, (), self._catalog, None, None, embedder, self._published)
         self._epoch = 0
         self._closed = False
+        self._distances = Distances()
 
     @classmethod
     def open(cls, data: Path, config: IndexConfig | None = None, *, embedder: Embedder | None = None) -> Self:
@@ -130,9 +131,10 @@ class Index:
         """Return the state of every repository as it is now, without regard to :meth:`refresh`.
 
         Args:
-            ask_source: Also count how many commits each ref is behind its source, which runs git twice a ref.
+            ask_source: Also count how many commits each ref is behind its source, which runs git for each ref that
+                has moved, here or there, since the last time.
         """
-        return overview.repositories(self._catalog, ask_source=ask_source)
+        return overview.repositories(self._catalog, ask_source=ask_source, distances=self._distances)
 
     def default_ref(self, repository: str) -> str:
         """Return the ref that an empty ref stands for. Raises UnknownRepository."""

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from indexer.diff import GitSource
-from indexer.errors import IndexerError, UnknownRepository
+from indexer.diff import Distances
+from indexer.errors import UnknownRepository
 from indexer.store.catalog import Catalog, RefRecord
 from indexer.store.database import require_directory
 from indexer.store.lock import writer_process
@@ -31,8 +31,13 @@ def open_catalog(data: Path) -> Iterator[Catalog]:
         catalog.close()
 
 
-def repositories(catalog: Catalog, *, ask_source: bool = False) -> list[RepositoryStatus]:
-    """Return the state of every repository; see :meth:`indexer.api.Index.repositories`."""
+def repositories(
+    catalog: Catalog, *, ask_source: bool = False, distances: Distances | None = None
+) -> list[RepositoryStatus]:
+    """Return the state of every repository; see :meth:`indexer.api.Index.repositories`.
+
+    ``distances`` remembers what was asked of sources before.
+    """
     statuses = catalog.statuses()
     if not writer_process(catalog.data):
         # A killed run could not say that it stopped.
@@ -40,7 +45,11 @@ def repositories(catalog: Catalog, *, ask_source: bool = False) -> list[Reposito
     if not ask_source:
         return statuses
     git_dirs = {ref.repository: ref.git_dir for ref in catalog.refs()}
-    return [replace(status, refs=tuple(_with_distance(status.refs, git_dirs.get(status.name)))) for status in statuses]
+    distances = distances or Distances()
+    return [
+        replace(status, refs=tuple(_with_distance(status.refs, git_dirs.get(status.name), distances)))
+        for status in statuses
+    ]
 
 
 def skips(catalog: Catalog, ref: RefRecord) -> list[Skip]:
@@ -77,11 +86,7 @@ def _at_rest(ref: RefStatus) -> RefStatus:
     return replace(ref, state=IndexState.READY if ref.commit else IndexState.PENDING)
 
 
-def _with_distance(refs: Iterable[RefStatus], git_dir: str | None) -> Iterable[RefStatus]:
-    try:
-        source = GitSource.open(Path(git_dir)) if git_dir else None
-    except IndexerError:
-        source = None
+def _with_distance(refs: Iterable[RefStatus], git_dir: str | None, distances: Distances) -> Iterable[RefStatus]:
     for ref in refs:
-        behind = source.commits_behind(ref.commit, ref.ref) if source and ref.commit else -1
+        behind = distances.commits_behind(git_dir, ref.commit, ref.ref) if git_dir and ref.commit else -1
         yield replace(ref, behind=behind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from indexer.diff.access import check_url
+from indexer.diff.distance import Distances
 from indexer.diff.history import line_history
 from indexer.diff.ignore import IGNORE_FILE, IgnoreRules
 from indexer.diff.mirror import is_url, mirror_path, open_source, public_url, url_name
@@ -12,6 +13,7 @@ from indexer.diff.source import MISSING_SIZE, GitSource
 __all__ = [
     "IGNORE_FILE",
     "MISSING_SIZE",
+    "Distances",
     "GitSource",
     "IgnoreRules",
     "check_url",
