@@ -12,6 +12,8 @@ from server.gateway.audit import LOCK as AUDIT_LOCK
 from server.history.store import DAMAGED as DAMAGED_HISTORY
 from server.history.store import FILE_NAME as HISTORY
 from server.history.store import SCHEMA as HISTORY_SCHEMA
+from server.runs.kept import FOLDER as BENCHMARKS
+from server.runs.kept import SCRATCH as BENCHMARK_SCRATCH
 
 PARTS = (
     Part(ACCOUNTS, Keeping.ALWAYS, "users, groups and tokens", PartKind.DATABASE, ACCOUNTS_SCHEMA),
@@ -20,6 +22,8 @@ PARTS = (
     Part(DAMAGED_HISTORY, Keeping.NEVER, "a history that was damaged"),
     # Another key would only make model servers forget what they cached; but it is small, and keeps tenants apart.
     Part(SALT_KEY, Keeping.ALWAYS, "the key that keeps tenants apart at model servers"),
+    Part(BENCHMARKS, Keeping.ALWAYS, "benchmark runs", PartKind.TREE),
+    Part(BENCHMARK_SCRATCH, Keeping.NEVER, "the benchmark run on its way", PartKind.TREE),
     Part("downloads", Keeping.ALWAYS, "packages that the server hands out", PartKind.TREE),
     # Put back, they would let those in who have signed out since.
     Part(SIGN_INS, Keeping.NEVER, "sign-ins of browsers", PartKind.DATABASE),

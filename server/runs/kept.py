@@ -17,6 +17,8 @@ from server.errors import RunUnreadable, UnknownRun
 from server.runs.figures import COUNTS, PERCENTILES, RATIOS, STAGES, TIMES
 
 BENCHMARK = "latency"
+FOLDER = "benchmarks"
+SCRATCH = "benchmark-scratch"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MOST_BYTES = 64 << 20
 _TEXTS = ("date", "commit", "machine", "python", "model_id", "engine", "repository", "base_commit")
@@ -50,7 +52,8 @@ class KeptRuns:
     """
 
     def __init__(self, data: Path) -> None:
-        self.folder = data / "benchmarks"
+        self.folder = data / FOLDER
+        self._scratch = data / SCRATCH
         self._known: dict[str, tuple[tuple[int, int], Run]] = {}
 
     def runs(self) -> list[Run]:
@@ -98,9 +101,10 @@ class KeptRuns:
         Raises:
             OSError: It cannot be written.
         """
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self.folder, self._scratch):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         run_id = self._free_id(f"{BENCHMARK}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}")
-        with tempfile.NamedTemporaryFile("w", dir=self.folder, prefix=".", delete=False, encoding="utf-8") as file:
+        with tempfile.NamedTemporaryFile("w", dir=self._scratch, delete=False, encoding="utf-8") as file:
             json.dump({"benchmark": BENCHMARK, **result}, file)
             file.flush()
             os.fsync(file.fileno())

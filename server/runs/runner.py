@@ -21,7 +21,7 @@ from server.engine.launch.environment import inherited
 from server.engine.launch.guarded import GuardFailed, guarded
 from server.engine.launch.process import first_error
 from server.errors import RequestRefused
-from server.runs.kept import KeptRuns
+from server.runs.kept import SCRATCH, KeptRuns
 from server.runs.progress import Progress, read_progress
 from server.runs.request import MeasuredEngine, RunRequest
 
@@ -31,7 +31,6 @@ _LOG_BYTES = 1_000_000
 _LOG_FILES = 2
 _TAIL_BYTES = 6000
 _GRACE_SECONDS = 10.0
-_SCRATCH = "scratch-"
 _BEGUN = Progress()
 
 
@@ -81,7 +80,7 @@ class Runner:
         self._config = config
         self._kept = kept
         self._ended = ended
-        self._log_file = kept.folder / "run.log"
+        self._log_file = data / "logs" / "benchmark.log"
         self._progress_file: Path | None = None
         self._last: RunStatus | None = None
         self._give_up = asyncio.Event()
@@ -149,7 +148,7 @@ class Runner:
     async def _run(self, request: RunRequest) -> None:
         state, cause, progress = RunState.FAILED, "", _BEGUN
         try:
-            async with _alone(self._kept.folder) as scratch:
+            async with _alone(self._data) as scratch:
                 self._progress_file = scratch / "progress.json"
                 state = await self._measure(request, scratch)
                 progress = await asyncio.to_thread(read_progress, self._progress_file)
@@ -190,6 +189,7 @@ class Runner:
 
     def _prepare(self, config: Path) -> None:
         config.write_text("\n".join(toml_lines(self._config)) + "\n", encoding="utf-8")
+        self._log_file.parent.mkdir(mode=0o700, exist_ok=True)
         self._log_file.unlink(missing_ok=True)
 
     def _environment(self, request: RunRequest, scratch: Path) -> dict[str, str]:
@@ -202,15 +202,15 @@ class Runner:
 
 
 @asynccontextmanager
-async def _alone(folder: Path) -> AsyncIterator[Path]:
-    """Make a directory for one run, while no other server runs one in the same folder; it is gone afterwards.
+async def _alone(data: Path) -> AsyncIterator[Path]:
+    """Make a directory for one run, while no other server runs one on the same data; it is gone afterwards.
 
     Raises:
         RequestRefused: Another server does.
     """
-    lock = await asyncio.to_thread(_lock, folder)
+    lock = await asyncio.to_thread(_lock, data)
     try:
-        scratch = await asyncio.to_thread(_make_scratch, folder)
+        scratch = await asyncio.to_thread(_make_scratch, data / SCRATCH)
         try:
             yield scratch
         finally:
@@ -219,9 +219,8 @@ async def _alone(folder: Path) -> AsyncIterator[Path]:
         os.close(lock)
 
 
-def _lock(folder: Path) -> int:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = os.open(folder / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _lock(data: Path) -> int:
+    lock = os.open(data / "benchmark.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -231,7 +230,9 @@ def _lock(folder: Path) -> int:
 
 
 def _make_scratch(folder: Path) -> Path:
-    # Of servers that were killed.
-    for left in folder.glob(f"{_SCRATCH}*"):
-        shutil.rmtree(left, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=folder))
+    folder.mkdir(mode=0o700, exist_ok=True)
+    # Of servers that were killed. Files may be results that are being kept.
+    for left in folder.iterdir():
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(dir=folder))

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-import indexer.diff.source
 from indexer.diff import Distances, GitSource
+from indexer.diff.git import run_git
 from tests.conftest import Repository
 
 
@@ -17,13 +17,12 @@ from tests.conftest import Repository
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """The arguments of each git process."""
     made: list[tuple[Any, ...]] = []
-    run_git = indexer.diff.source.run_git
 
     def counted(*arguments: Any, **options: Any) -> bytes:
         made.append(arguments)
         return run_git(*arguments, **options)
 
-    monkeypatch.setattr(indexer.diff.source, "run_git", counted)
+    monkeypatch.setattr("indexer.diff.source.run_git", counted)
     return made
 
 

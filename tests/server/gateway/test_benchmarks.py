@@ -13,7 +13,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from indexer.backup import part_of
 from server.accounts import Accounts, TokenScope
+from server.cli.data_files import PARTS
 from server.gateway import audit
 from server.runs.kept import KeptRuns
 from tests.server.gateway.benchmarked import company_data
@@ -85,13 +87,13 @@ def processes_of(data: Path) -> set[int]:
             environment = (directory / "environ").read_bytes()
         except OSError:
             continue
-        if f"TMPDIR={data / 'benchmarks'}".encode() in environment:
+        if f"TMPDIR={data / 'benchmark-scratch'}".encode() in environment:
             found.add(int(directory.name))
     return found
 
 
 def scratch_of(data: Path) -> list[Path]:
-    return list((data / "benchmarks").glob("scratch-*"))
+    return list((data / "benchmark-scratch").glob("*"))
 
 
 async def gone(data: Path, *, scratch: bool = True) -> None:
@@ -101,6 +103,10 @@ async def gone(data: Path, *, scratch: bool = True) -> None:
             if not processes_of(data) and not (scratch and scratch_of(data)):
                 return
             await asyncio.sleep(0.05)
+
+
+def names_in(data: Path) -> list[str]:
+    return [entry.name for entry in data.iterdir()]
 
 
 def index_times(data: Path) -> dict[Path, int]:
@@ -133,6 +139,7 @@ async def test_a_run_is_started_watched_kept_and_compared(data: Path) -> None:
         await gone(data)
         # The index is only read: a run has its own.
         assert index_times(data) == before
+        assert not [name for name in names_in(data) if part_of(name, PARTS) is None], "backups know all of it"
     noted = [event for event in map(json.loads, audit.read(data)) if event["event"].startswith("benchmark-")]
     assert [(event["event"], event.get("outcome")) for event in noted] == [
         ("benchmark-started", None),
