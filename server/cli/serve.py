@@ -37,6 +37,7 @@ from server.gateway.limits import RateLimits
 from server.gateway.outbox import Outbox
 from server.gateway.pages.provider import CALLBACK
 from server.gateway.parts import Parts
+from server.gateway.readings import Readings
 from server.gateway.registry import Registry
 from server.gateway.serving import check_address, serve_until_signal
 from server.gateway.sessions import Session, Sessions
@@ -101,6 +102,8 @@ async def _serve(config: HearthConfig) -> None:
         shared = Shared(program, threads, audit)
         history = History(config.data.directory, config.server.history)
         stack.callback(history.close)
+        readings = Readings(history)
+        stack.callback(readings.close)
         queue = await asyncio.to_thread(Queue, config.data.directory)
         stack.callback(queue.close)
         configured = await asyncio.to_thread(configured_repositories, config.repository, config.repositories)
@@ -144,7 +147,7 @@ async def _serve(config: HearthConfig) -> None:
             benchmarks=benchmarks,
             secrets=config.repositories.webhooks,
             downloads=config.data.directory / "downloads",
-            history=history,
+            readings=readings,
         )
         stack.push_async_callback(benchmarks.runner.close)
         if gate.open:

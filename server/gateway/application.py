@@ -47,7 +47,7 @@ def make_application(parts: Parts) -> web.Application:
         threads=parts.threads,
     ).add_routes(application.router)
     Administration(door.let_in, parts.registry, parts.threads).add_routes(application.router)
-    Figures(door.let_in, parts.history, parts.audit, parts.threads).add_routes(application.router)
+    Figures(door.let_in, parts.readings, parts.audit).add_routes(application.router)
     BenchmarkApi(door.let_in, parts.benchmarks).add_routes(application.router)
     News(parts.queue, parts.secrets, door.let_in, parts.threads).add_routes(application.router)
     waiting = DeviceSignIns()

@@ -17,9 +17,9 @@ from server.engine.ladder import Ladder
 from server.gateway.access import Gatekeeper
 from server.gateway.audit import Audit
 from server.gateway.benchmarks import Benchmarks
+from server.gateway.readings import Readings
 from server.gateway.registry import Registry
 from server.gateway.sessions import Sessions
-from server.history import History
 from server.oidc import Provider
 
 
@@ -45,7 +45,7 @@ class Parts:
         benchmarks: What they do with benchmark runs.
         secrets: Where the secrets of webhooks are.
         downloads: Directory of the plugins that are handed out.
-        history: What the metrics were over time.
+        readings: What the metrics were over time.
     """
 
     config: ServerConfig
@@ -65,4 +65,4 @@ class Parts:
     benchmarks: Benchmarks
     secrets: WebhookSecrets
     downloads: Path
-    history: History
+    readings: Readings

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import Executor
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from aiohttp import web
 
@@ -16,10 +12,10 @@ from server.gateway.api.body import read_object
 from server.gateway.api.routes import LetIn
 from server.gateway.audit import Audit
 from server.gateway.figures import Wanted, latency_value, prices_value, usage_value, wanted
+from server.gateway.readings import Readings
 from server.gateway.responses import refuse
-from server.history import History, Price, Prices, latency, usage
+from server.history import Price, Prices
 
-_T = TypeVar("_T")
 _READERS = (TokenScope.COMPLETE, TokenScope.EXPLAIN, TokenScope.SEARCH, TokenScope.ADMIN)
 _PRICES = "/api/v1/prices"
 
@@ -29,16 +25,14 @@ class Figures:
 
     Args:
         let_in: Recognises who asks.
-        history: Where it is kept.
+        readings: What was measured.
         audit: Where changes of prices are written down.
-        threads: Where blocking work runs.
     """
 
-    def __init__(self, let_in: LetIn, history: History, audit: Audit, threads: Executor) -> None:
+    def __init__(self, let_in: LetIn, readings: Readings, audit: Audit) -> None:
         self._let_in = let_in
-        self._history = history
+        self._readings = readings
         self._audit = audit
-        self._threads = threads
 
     def add_routes(self, router: web.UrlDispatcher) -> None:
         """Add them."""
@@ -49,17 +43,15 @@ class Figures:
 
     async def _latency(self, request: web.Request) -> web.Response:
         asked = self._wanted(request)
-        find = partial(latency, self._history, asked.work, asked.stage, asked.span, split=asked.split)
-        return web.json_response(latency_value(await self._in_thread(find), asked))
+        return web.json_response(latency_value(await self._readings.latency(asked), asked))
 
     async def _usage(self, request: web.Request) -> web.Response:
         asked = self._wanted(request)
-        find = partial(usage, self._history, asked.span, asked.split)
-        return web.json_response(usage_value(await self._in_thread(find), asked))
+        return web.json_response(usage_value(await self._readings.usage(asked.span, asked.split), asked))
 
     async def _prices(self, request: web.Request) -> web.Response:
         self._let_in(request, *_READERS)
-        return web.json_response(prices_value(await self._in_thread(self._history.prices)))
+        return web.json_response(prices_value(await self._readings.prices()))
 
     async def _set_prices(self, request: web.Request) -> web.Response:
         user = self._let_in(request, TokenScope.ADMIN).user
@@ -67,16 +59,13 @@ class Figures:
             prices = _read_prices(await read_object(request))
         except RequestRefused as error:
             refuse(400, error.code, error.message, error.advice)
-        await self._in_thread(partial(self._history.set_prices, prices))
+        await self._readings.change_prices(lambda _: prices)
         self._audit.note("prices-set", user=user, currency=prices.currency, models=sorted(prices.models))
         return web.json_response(prices_value(prices))
 
     def _wanted(self, request: web.Request) -> Wanted:
         visitor = self._let_in(request, *_READERS)
         return wanted(request.query, admin=visitor.may(TokenScope.ADMIN))
-
-    async def _in_thread(self, work: Callable[[], _T]) -> _T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
 def _read_prices(given: dict[str, Any]) -> Prices:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from aiohttp import web
 
@@ -11,7 +10,8 @@ from server.gateway.figures import Wanted, latency_table, milliseconds, splits_f
 from server.gateway.pages.charts import Chart, Value, chart
 from server.gateway.pages.desk import Desk, Guest
 from server.gateway.pages.rendering import HEADERS
-from server.history import STAGE_NAMES, WORK, History, Latency, Percentiles, Span, Split, latency
+from server.gateway.readings import Readings
+from server.history import STAGE_NAMES, WORK, Latency, Percentiles, Span, Split
 
 _DRAWN_GROUPS = 6
 SPANS = {Span.HOUR: "60 minutes", Span.DAY: "24 hours", Span.WEEK: "7 days", Span.MONTH: "30 days"}
@@ -37,17 +37,17 @@ class LatencyPage:
 
     Args:
         desk: Renders it.
-        history: Where it is kept.
+        readings: What was measured.
     """
 
-    def __init__(self, desk: Desk, history: History) -> None:
+    def __init__(self, desk: Desk, readings: Readings) -> None:
         self._desk = desk
-        self._history = history
+        self._readings = readings
 
     async def show(self, request: web.Request, guest: Guest) -> web.Response:
         """``GET /latency?span=…&work=…&stage=…&by=…``."""
         asked = wanted(request.query, admin=guest.admin)
-        found = await self._find(asked)
+        found = await self._readings.latency(asked)
         return self._desk.page(
             guest,
             "latency.html",
@@ -66,11 +66,7 @@ class LatencyPage:
     async def export(self, request: web.Request, guest: Guest) -> web.Response:
         """``GET /latency/export?span=…&work=…&stage=…&by=…``: step by step, as CSV."""
         asked = wanted(request.query, admin=guest.admin)
-        return csv_file("hearth-latency.csv", latency_table(await self._find(asked), asked))
-
-    async def _find(self, asked: Wanted) -> Latency:
-        find = partial(latency, self._history, asked.work, asked.stage, asked.span, split=asked.split)
-        return await self._desk.in_thread(find)
+        return csv_file("hearth-latency.csv", latency_table(await self._readings.latency(asked), asked))
 
 
 def csv_file(name: str, text: str) -> web.Response:

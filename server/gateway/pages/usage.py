@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -15,8 +14,9 @@ from server.gateway.pages.charts import Chart, chart
 from server.gateway.pages.desk import Desk, Guest
 from server.gateway.pages.latency import SPANS, csv_file
 from server.gateway.pages.rendering import HEADERS
+from server.gateway.readings import Readings
 from server.gateway.responses import refuse
-from server.history import ANY_MODEL, History, Price, Prices, Span, Split, Usage, Used, usage
+from server.history import ANY_MODEL, Price, Span, Split, Usage, Used
 
 
 class UsagePage:
@@ -24,15 +24,15 @@ class UsagePage:
 
     Args:
         desk: Renders it.
-        history: Where it is kept.
+        readings: What was measured.
         audit: Where changes of prices are written down.
     """
 
-    def __init__(self, desk: Desk, history: History, audit: Audit) -> None:
+    def __init__(self, desk: Desk, readings: Readings, audit: Audit) -> None:
         self._desk = desk
-        self._history = history
+        self._readings = readings
         self._audit = audit
-        self._changes: Mapping[str, Callable[[Guest, Mapping[str, str]], None]] = {
+        self._changes: Mapping[str, Callable[[Guest, Mapping[str, str]], Awaitable[None]]] = {
             "set-price": self._set_price,
             "remove-price": self._remove_price,
             "set-currency": self._set_currency,
@@ -42,10 +42,8 @@ class UsagePage:
         """``GET /usage?span=…&by=…``."""
         asked = wanted(request.query, admin=guest.admin)
 
-        def find() -> tuple[Usage, Usage]:
-            return usage(self._history, asked.span, asked.split), usage(self._history, Span.MONTH, Split.MODEL)
-
-        found, by_model = await self._desk.in_thread(find)
+        found = await self._readings.usage(asked.span, asked.split)
+        by_model = await self._readings.usage(Span.MONTH, Split.MODEL)
         steps = zip(found.window.moments, found.all.steps, strict=True)
         return self._desk.page(
             guest,
@@ -67,7 +65,7 @@ class UsagePage:
     async def export(self, request: web.Request, guest: Guest) -> web.Response:
         """``GET /usage/export?span=…&by=…``: step by step, as CSV."""
         asked = wanted(request.query, admin=guest.admin)
-        found = await self._desk.in_thread(partial(usage, self._history, asked.span, asked.split))
+        found = await self._readings.usage(asked.span, asked.split)
         return csv_file("hearth-usage.csv", usage_table(found, asked))
 
     async def change(self, guest: Guest, fields: Mapping[str, str]) -> web.Response:
@@ -75,30 +73,28 @@ class UsagePage:
         change = self._changes.get(fields.get("action", ""))
         if change is None:
             refuse(400, "action", "This form asks for nothing that there is.")
-        await self._desk.in_thread(partial(change, guest, fields))
+        await change(guest, fields)
         return web.Response(status=303, headers={"Location": "/usage#prices", **HEADERS})
 
-    def _set_price(self, guest: Guest, fields: Mapping[str, str]) -> None:
+    async def _set_price(self, guest: Guest, fields: Mapping[str, str]) -> None:
         model = fields.get("model", "").strip()
         price = Price(_amount(fields, "prompt"), _amount(fields, "generated"))
-        self._change(lambda prices: {**prices.models, model: price})
+        await self._readings.change_prices(lambda prices: replace(prices, models={**prices.models, model: price}))
         self._audit.note(
             "price-set", user=guest.visitor.user, subject=model, prompt=price.prompt, generated=price.generated
         )
 
-    def _remove_price(self, guest: Guest, fields: Mapping[str, str]) -> None:
+    async def _remove_price(self, guest: Guest, fields: Mapping[str, str]) -> None:
         model = fields.get("model", "")
-        self._change(lambda prices: {name: price for name, price in prices.models.items() if name != model})
+        await self._readings.change_prices(
+            lambda prices: replace(prices, models={name: one for name, one in prices.models.items() if name != model})
+        )
         self._audit.note("price-removed", user=guest.visitor.user, subject=model)
 
-    def _set_currency(self, guest: Guest, fields: Mapping[str, str]) -> None:
+    async def _set_currency(self, guest: Guest, fields: Mapping[str, str]) -> None:
         currency = fields.get("currency", "").strip()
-        self._history.set_prices(replace(self._history.prices(), currency=currency))
+        await self._readings.change_prices(lambda prices: replace(prices, currency=currency))
         self._audit.note("currency-set", user=guest.visitor.user, subject=currency)
-
-    def _change(self, change: Callable[[Prices], Mapping[str, Price]]) -> None:
-        prices = self._history.prices()
-        self._history.set_prices(replace(prices, models=change(prices)))
 
 
 def _charts(found: Usage) -> list[Chart]:
