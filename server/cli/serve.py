@@ -32,6 +32,7 @@ from server.gateway.access import Gatekeeper
 from server.gateway.application import make_application
 from server.gateway.audit import Audit
 from server.gateway.audited_engine import AuditedEngine
+from server.gateway.backlog import watch_backlog
 from server.gateway.benchmarks import Benchmarks
 from server.gateway.limits import RateLimits
 from server.gateway.outbox import Outbox
@@ -115,7 +116,7 @@ async def _serve(config: HearthConfig) -> None:
             configured=configured,
             listener=shared.note_job,
         )
-        for work in (shared.follow_index(), shared.follow_engine()):
+        for work in (shared.follow_index(), shared.follow_engine(), watch_backlog(queue, threads)):
             stack.callback(asyncio.create_task(work).cancel)
         # Looking through all modules, words and grammars again at every full collection would stop the server.
         gc.freeze()

@@ -22,6 +22,11 @@ PROVIDER_SIGN_INS = Counter(
 )
 REQUESTS = Counter("hearth_http_requests_total", "HTTP requests that were answered.", ["route", "status"])
 REQUEST_SECONDS = Histogram("hearth_http_request_seconds", "Time to answer an HTTP request.", ["route"])
+JOBS = Gauge("hearth_jobs", "Jobs of the queue by their state: waiting, running or failed.", ["state"])
+WAITING_SINCE = Gauge(
+    "hearth_jobs_waiting_since_timestamp_seconds",
+    "When the job that is due and has waited longest was asked for, in seconds since the epoch; 0 when none is due.",
+)
 CERTIFICATE_EXPIRES = Gauge(
     "hearth_certificate_expires_timestamp_seconds",
     "When the certificate in use expires, in seconds since the epoch; 0 when it is not valid, or there is no TLS.",

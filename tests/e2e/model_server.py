@@ -30,9 +30,14 @@ class Call:
 
 
 class ModelServer:
-    """Answers ``/health`` and ``/v1/models``, and requests for text, which wait in ``calls`` and ``chats``."""
+    """Answers ``/health`` and ``/v1/models``, and requests for text, which wait in ``calls`` and ``chats``.
 
-    def __init__(self) -> None:
+    Args:
+        counts: Whether it says how many tokens a text has, when it is asked to.
+    """
+
+    def __init__(self, *, counts: bool = False) -> None:
+        self._counts = counts
         self.calls: asyncio.Queue[Call] = asyncio.Queue()
         self.chats: asyncio.Queue[Call] = asyncio.Queue()
         self.port = 0
@@ -75,12 +80,12 @@ class ModelServer:
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         body: dict[str, Any] = await request.json()
         call = Call(str(body["prompt"]))
-        return await _answer(request, call, self.calls, lambda text: {"text": text})
+        return await _answer(request, call, self.calls, lambda text: {"text": text}, counts=self._counts)
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body: dict[str, Any] = await request.json()
         call = Call("\n".join(str(message["content"]) for message in body["messages"]))
-        return await _answer(request, call, self.chats, lambda text: {"delta": {"content": text}})
+        return await _answer(request, call, self.chats, lambda text: {"delta": {"content": text}}, counts=self._counts)
 
 
 @asynccontextmanager
@@ -94,15 +99,23 @@ async def running_model_server() -> AsyncIterator[ModelServer]:
 
 
 async def _answer(
-    request: web.Request, call: Call, calls: asyncio.Queue[Call], text: Callable[[str], dict[str, Any]]
+    request: web.Request,
+    call: Call,
+    calls: asyncio.Queue[Call],
+    text: Callable[[str], dict[str, Any]],
+    *,
+    counts: bool,
 ) -> web.StreamResponse:
     """Stream what the test writes into ``call``, which is put into ``calls``."""
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
     calls.put_nowait(call)
+    written = 0
     try:
         while (token := await call.tokens.get()) is not None:
-            await _send(response, {"choices": [{"index": 0, **text(token), "finish_reason": None}]})
+            written += 1
+            usage = {"usage": {"prompt_tokens": len(call.prompt), "completion_tokens": written}} if counts else {}
+            await _send(response, {"choices": [{"index": 0, **text(token), "finish_reason": None}], **usage})
         await _send(response, {"choices": [{"index": 0, **text(""), "finish_reason": "stop"}]})
         await response.write(b"data: [DONE]\n\n")
         call.finished.set()
