@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from indexer.api import overview, places, ranking
+from indexer.api.noting import notes_damage
 from indexer.api.snapshot import PublishedChunks, Snapshot
 from indexer.config import IndexConfig
 from indexer.corpus import Corpus
@@ -19,7 +20,7 @@ from indexer.embed import Embedder, make_embedder
 from indexer.errors import IndexCorrupt, RepositoryError
 from indexer.store.catalog import Catalog, RefRecord
 from indexer.store.database import REBUILD_ADVICE, require_directory
-from indexer.store.lexical import LexicalReader
+from indexer.store.lexical import LexicalReader, check_lexical
 from indexer.store.vectors import VectorReader
 from indexer.types import (
     FoundSecret,
@@ -38,7 +39,7 @@ class Index:
     """What was published last in a data directory.
 
     Answers stay those of one moment until :meth:`refresh`. Every method may raise IndexCorrupt when stored files are
-    damaged. An empty or absent directory is an empty index.
+    damaged, which is then written down for the next writer. An empty or absent directory is an empty index.
     """
 
     def __init__(self, data: Path, config: IndexConfig, embedder: Embedder) -> None:
@@ -55,6 +56,11 @@ class Index:
         self._epoch = 0
         self._closed = False
         self._distances = Distances()
+
+    @property
+    def data(self) -> Path:
+        """The data directory."""
+        return self._data
 
     @classmethod
     def open(cls, data: Path, config: IndexConfig | None = None, *, embedder: Embedder | None = None) -> Self:
@@ -93,6 +99,7 @@ class Index:
     ) -> None:
         self.close()
 
+    @notes_damage
     def refresh(self) -> bool:
         """Pick up what was published since; returns whether there was anything. Costs microseconds when not."""
         if self._catalog.generation() == self._snapshot.generation:
@@ -127,6 +134,7 @@ class Index:
         """Return what this index answers from at this moment."""
         return self._snapshot
 
+    @notes_damage
     def repositories(self, *, ask_source: bool = False) -> list[RepositoryStatus]:
         """Return the state of every repository as it is now, without regard to :meth:`refresh`.
 
@@ -144,11 +152,13 @@ class Index:
         """Return the commit that a ref shows, as indexed. Raises UnknownRepository."""
         return self._ref(repository, ref).commit
 
+    @notes_damage
     def skips(self, repository: str, ref: str = "") -> list[Skip]:
         """Return what was left out of a ref and why, by path. Raises UnknownRepository."""
         record = self._ref(repository, ref)
         return overview.skips(self._catalog, record)
 
+    @notes_damage
     def secrets(self, repository: str, ref: str = "") -> list[FoundSecret]:
         """Return where the files of a ref have secrets, by path and line. Raises UnknownRepository."""
         record = self._ref(repository, ref)
@@ -158,27 +168,32 @@ class Index:
         """Return ``(repository, path in it)`` of a file of this machine, ``None`` outside of any indexed repository."""
         return places.locate(file, self._snapshot.refs)
 
+    @notes_damage
     def paths(self, repository: str, ref: str = "") -> list[str]:
         """Return the paths of all indexed files of a ref; empty for one that is not indexed."""
         record = self._snapshot.find(repository, ref)
         return self._catalog.paths(record.ref_id) if record else []
 
+    @notes_damage
     def file_text(self, repository: str, ref: str, path: str) -> str | None:
         """Return the text of a file as indexed, with its own line ends; ``None`` when it is not in the index."""
         blob = self._blob(repository, ref, path)
         return self._catalog.text(blob) if blob is not None else None
 
+    @notes_damage
     def language(self, repository: str, ref: str, path: str) -> str | None:
         """Return the language of a file, ``None`` when it is not in the index."""
         record = self._snapshot.find(repository, ref)
         found = self._catalog.file(record.ref_id, path) if record else None
         return found[1] if found else None
 
+    @notes_damage
     def symbols_of(self, repository: str, ref: str, path: str) -> list[Symbol]:
         """Return the definitions of a file in their order."""
         blob = self._blob(repository, ref, path)
         return self._catalog.symbols(blob) if blob is not None else []
 
+    @notes_damage
     def imports_of(self, repository: str, ref: str, path: str) -> list[Import]:
         """Return the imports of a file in their order."""
         blob = self._blob(repository, ref, path)
@@ -188,6 +203,7 @@ class Index:
         """Return definitions of exactly ``name``."""
         return self.definitions_of((name,), scope, limit)
 
+    @notes_damage
     def definitions_of(self, names: Iterable[str], scope: Scope, limit: int = 10) -> list[SymbolHit]:
         """Return up to ``limit`` definitions of each name, grouped by name, in one query."""
         # A file that is open in the editor takes its places in the answer away; so many more are asked for.
@@ -202,6 +218,7 @@ class Index:
             kept.append(hit)
         return kept
 
+    @notes_damage
     def symbols(self, query: str, scope: Scope, limit: int = 50) -> list[SymbolHit]:
         """Return definitions whose names match what was typed: equal, beginning with it, or its letters in order."""
         if not query:
@@ -215,6 +232,7 @@ class Index:
         scored.sort(key=lambda hit: (-hit.score, hit.symbol.name, hit.repository, hit.path, hit.symbol.start_line))
         return scored[:limit]
 
+    @notes_damage
     def search(self, query: str, scope: Scope, k: int = 10, *, boost_paths: Collection[str] = ()) -> list[Hit]:
         """Return the ``k`` chunks that answer a query best, by words and by meaning.
 
@@ -226,10 +244,12 @@ class Index:
         """
         return ranking.search(self._snapshot, query, scope, k, boost_paths=boost_paths)
 
+    @notes_damage
     def references(self, name: str, scope: Scope, limit: int = 10) -> list[Hit]:
         """Return chunks that use the identifier ``name``, spelled exactly so, and do not define it."""
         return ranking.references(self._snapshot, name, scope, limit)
 
+    @notes_damage
     def corpus(self, repository: str, ref: str = "") -> Corpus | None:
         """Return the tokens of a ref for the embedded engine, shared and not to be closed; ``None`` without any."""
         record = self._snapshot.find(repository, ref)
@@ -266,9 +286,11 @@ class Index:
         seconds = self._config.history_timeout_ms / 1000
         return line_history(source, record.commit, path, start_line, end_line, limit=limit, seconds=seconds)
 
+    @notes_damage
     def check(self) -> None:
         """Read everything that is stored and raise IndexCorrupt when it is damaged. Takes seconds on a big index."""
         self._catalog.check()
+        check_lexical(self._data / "lexical")
         for record in self._snapshot.refs:
             if record.corpus:
                 Corpus.open(self._data / "corpora" / record.corpus).close()

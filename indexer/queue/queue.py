@@ -128,7 +128,7 @@ class Queue:
         with self._database.transaction() as connection:
             registered = registry.find(connection, repository) is not None
             kind = JobKind.INDEX if registered else JobKind.RENEW
-            jobs.enqueue(connection, repository, ("",), kind=kind, reason="upgrade")
+            jobs.enqueue(connection, repository, ("",), kind=kind, reason="renewal")
 
     def enqueue_due_polls(self) -> list[str]:
         """Ask for all repositories whose poll interval has passed; returns their names."""

@@ -310,19 +310,24 @@ class Catalog:
 
     def check(self) -> None:
         """Read the whole file, which takes seconds on a big index, and raise IndexCorrupt when it is damaged."""
-        with self._query("PRAGMA quick_check(1)") as rows:
+        with self._query("PRAGMA integrity_check(1)") as rows:
             verdict = next((text for (text,) in rows), "ok")
         if verdict != "ok":
             raise IndexCorrupt(f"{self._data / DATABASE} is damaged: {verdict}", advice=REBUILD_ADVICE)
+        with self._query("SELECT data FROM content") as rows:
+            for (data,) in rows:
+                self._unpacked(data)
 
     def _read_text(self, blob_id: int) -> str | None:
         with self._query("SELECT data FROM content WHERE blob_id = ?", blob_id) as rows:
             data = next((data for (data,) in rows), None)
-        if data is None:
-            return None
+        return None if data is None else self._unpacked(data)
+
+    def _unpacked(self, data: bytes) -> str:
         try:
+            # The format has a checksum of its own.
             return zlib.decompress(data).decode("utf-8", "surrogatepass")
-        except zlib.error as error:
+        except (zlib.error, UnicodeError, TypeError) as error:
             message = f"the text of a file in {self._data / DATABASE} is damaged: {error}"
             raise IndexCorrupt(message, advice=REBUILD_ADVICE) from error
 

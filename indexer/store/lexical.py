@@ -6,8 +6,12 @@ repositories may be read is part of the query, so that their documents compete a
 
 from __future__ import annotations
 
+import contextlib
+import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,11 +21,16 @@ import numpy as np
 import numpy.typing as npt
 import tantivy
 
-from indexer.errors import DataDirectoryError, DiskFull, IndexBusy, IndexCorrupt
+from indexer.errors import DataDirectoryError, DiskFull, IndexBusy, IndexCorrupt, IndexerError
 from indexer.tokens import joined_code_terms
 
 WRITER_HEAP_BYTES = 64_000_000
 """Memory that a writer fills before it writes a segment."""
+
+_SUFFIXES = ("fast", "fieldnorm", "idx", "pos", "store", "term")
+# tantivy ends its files with a JSON object that has a CRC-32 of what comes before, the object's length and this number.
+_FOOTER = struct.Struct("<II")
+_FOOTER_MAGIC = 1337
 
 _ADVICE_CORRUPT = "Build the index again with: hearth index --rebuild REPO"
 
@@ -65,10 +74,8 @@ class LexicalWriter:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._index = _open(directory, create=True)
-        try:
+        with _translated(directory):
             self._writer = self._index.writer(heap_size=WRITER_HEAP_BYTES, num_threads=1)
-        except ValueError as error:
-            raise _mapped(error, directory) from error
 
     def __enter__(self) -> Self:
         return self
@@ -80,7 +87,7 @@ class LexicalWriter:
 
     def add(self, documents: Iterable[LexicalDocument]) -> None:
         """Add documents. To change one, delete its blob first, in the same commit."""
-        try:
+        with _translated(self._directory):
             for document in documents:
                 row = tantivy.Document()
                 row.add_unsigned("chunk", document.chunk_id)
@@ -90,18 +97,14 @@ class LexicalWriter:
                 row.add_text("text", joined_code_terms(document.text))
                 row.add_text("names", joined_code_terms(document.names))
                 self._writer.add_document(row)
-        except ValueError as error:
-            raise _mapped(error, self._directory) from error
 
     def delete_blobs(self, blob_ids: Iterable[int]) -> None:
         """Delete every document of these blobs that was added before this call."""
-        try:
+        with _translated(self._directory):
             blobs = [int(item) for item in blob_ids]
             if blobs:
                 # By query: the binding's delete by term does not find terms of unsigned fields.
                 self._writer.delete_documents_by_query(tantivy.Query.term_set_query(self._index.schema, "blob", blobs))
-        except ValueError as error:
-            raise _mapped(error, self._directory) from error
 
     def commit(self) -> None:
         """Make all changes durable and visible at once.
@@ -109,19 +112,15 @@ class LexicalWriter:
         Raises:
             DiskFull: They could not be written; what was committed before stands.
         """
-        try:
+        with _translated(self._directory):
             self._writer.commit()
-        except ValueError as error:
-            raise _mapped(error, self._directory) from error
 
     def close(self) -> None:
         """Drop what was not committed and let go of the directory's lock, when running merges have ended."""
-        try:
+        # Nothing was promised about uncommitted changes; a writer that failed before cannot roll back.
+        with contextlib.suppress(IndexerError), _translated(self._directory):
             self._writer.rollback()
             self._writer.wait_merging_threads()
-        except ValueError:
-            # Nothing was promised about uncommitted changes; a writer that failed before cannot roll back.
-            return
 
 
 class LexicalReader:
@@ -149,11 +148,9 @@ class LexicalReader:
                     advice="Make it writable, or pass another --data",
                 ) from error
             self._index = _open(self._directory, create=False)
-        try:
+        with _translated(self._directory):
             self._index.reload()
             self._searcher = self._index.searcher()
-        except ValueError as error:
-            raise _mapped(error, self._directory) from error
 
     @property
     def documents(self) -> int:
@@ -209,7 +206,8 @@ class LexicalReader:
 
     def document_frequency(self, term: str) -> int:
         """Count the documents whose text has ``term``, in all repositories."""
-        return 0 if self._searcher is None else self._searcher.doc_freq("text", term)
+        with _translated(self._directory):
+            return 0 if self._searcher is None else self._searcher.doc_freq("text", term)
 
     def _within(
         self, schema: tantivy.Schema, query: tantivy.Query, repository_ids: Sequence[int] | None
@@ -224,13 +222,43 @@ class LexicalReader:
     def _ranked(
         self, searcher: tantivy.Searcher, query: tantivy.Query, limit: int
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-        try:
+        with _translated(self._directory):
             hits = searcher.search(query, limit=min(limit, searcher.num_docs), count=False).hits
             chunks = searcher.fast_field_values("chunk", [address for _, address in hits])
-        except ValueError as error:
-            raise _mapped(error, self._directory) from error
         scores = np.fromiter((score for score, _ in hits), np.float32, len(hits))
         return np.fromiter((int(item or 0) for item in chunks), np.int64, len(hits)), scores
+
+
+def check_lexical(directory: Path) -> None:
+    """Hold every file against the checksum that tantivy wrote at its end; takes seconds on a big index.
+
+    Raises:
+        IndexCorrupt: One is missing, or not what was written.
+        DataDirectoryError: One cannot be read.
+    """
+    try:
+        listing = (directory / "meta.json").read_bytes()
+        for segment in json.loads(listing)["segments"]:
+            for suffix in _SUFFIXES:
+                _check(directory / f"{segment['segment_id'].replace('-', '')}.{suffix}")
+        for file in directory.glob("*.del"):
+            _check(file)
+    except (ValueError, LookupError, TypeError, AttributeError, FileNotFoundError) as error:
+        raise IndexCorrupt(f"{directory} cannot be read: {error}", advice=_ADVICE_CORRUPT) from error
+    except OSError as error:
+        raise DataDirectoryError(f"{directory} cannot be used: {error.strerror or error}") from error
+
+
+def _check(file: Path) -> None:
+    content = file.read_bytes()
+    try:
+        length, magic = _FOOTER.unpack(content[-_FOOTER.size :])
+        end = len(content) - _FOOTER.size - length
+        written = json.loads(content[end : -_FOOTER.size])["crc"] if magic == _FOOTER_MAGIC else None
+    except (struct.error, ValueError, KeyError, TypeError):
+        written = None
+    if written is None or zlib.crc32(memoryview(content)[:end]) != written:
+        raise IndexCorrupt(f"{file} is not what was written", advice=_ADVICE_CORRUPT)
 
 
 def remove(directory: Path) -> None:
@@ -250,16 +278,30 @@ def _schema() -> tantivy.Schema:
 
 def _open(directory: Path, *, create: bool) -> tantivy.Index:
     try:
-        if create:
-            directory.mkdir(parents=True, exist_ok=True)
-            return tantivy.Index(_schema(), path=str(directory), reuse=True)
-        return tantivy.Index.open(str(directory))
+        with _translated(directory):
+            if create:
+                directory.mkdir(parents=True, exist_ok=True)
+                return tantivy.Index(_schema(), path=str(directory), reuse=True)
+            return tantivy.Index.open(str(directory))
     except OSError as error:
         raise DataDirectoryError(
             f"{directory} cannot be used: {error.strerror or error}", advice="Make it writable, or pass another --data"
         ) from error
+
+
+@contextlib.contextmanager
+def _translated(directory: Path) -> Iterator[None]:
+    """Turn what tantivy raises into errors of ours."""
+    try:
+        yield
     except ValueError as error:
         raise _mapped(error, directory) from error
+    except BaseException as error:
+        # What tantivy takes for impossible, as damaged files make it, comes as an exception whose type has no other
+        # name to be caught by, and that no `except Exception` would catch.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise IndexCorrupt(f"{directory} cannot be read: {str(error)[:300]}", advice=_ADVICE_CORRUPT) from error
 
 
 def _mapped(error: ValueError, directory: Path) -> IndexCorrupt | IndexBusy | DiskFull | DataDirectoryError:

@@ -14,6 +14,7 @@ import logging
 import os
 import threading
 import uuid
+import zlib
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -86,11 +87,12 @@ def write_segment(directory: Path, chunk_ids: Ids, vectors: Scores) -> str:
     if vectors.ndim != 2 or len(chunk_ids) != len(vectors):
         message = f"{len(chunk_ids)} ids do not fit vectors of shape {vectors.shape}"
         raise ValueError(message)
-    name = f"seg-{uuid.uuid4().hex[:16]}"
+    ids, halves = np.ascontiguousarray(chunk_ids, np.int64), np.ascontiguousarray(vectors, np.float16)
+    name = f"seg-{uuid.uuid4().hex[:16]}-{_checksum(ids, halves)}"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        _write_array(directory / f"{name}.ids.npy", np.ascontiguousarray(chunk_ids, np.int64))
-        _write_array(directory / f"{name}.vec.npy", np.ascontiguousarray(vectors, np.float16))
+        _write_array(directory / f"{name}.ids.npy", ids)
+        _write_array(directory / f"{name}.vec.npy", halves)
         _sync_directory(directory)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -111,12 +113,12 @@ def read_segment(directory: Path, name: str) -> tuple[Ids, npt.NDArray[np.float1
     """Map one segment: ids int64[n] and vectors float16[n, d].
 
     Raises:
-        IndexCorrupt: A file is missing, cut short or of another shape.
+        IndexCorrupt: A file is missing, cut short, of another shape, or not what was written.
     """
     try:
         ids = np.load(directory / f"{name}.ids.npy", mmap_mode="r", allow_pickle=False)
         vectors = np.load(directory / f"{name}.vec.npy", mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:
         raise IndexCorrupt(
             f"vector segment {name} in {directory} cannot be read: {error}",
             advice=_ADVICE_CORRUPT,
@@ -126,6 +128,10 @@ def read_segment(directory: Path, name: str) -> tuple[Ids, npt.NDArray[np.float1
             f"vector segment {name} in {directory} has {ids.shape} ids and {vectors.shape} vectors of {vectors.dtype}",
             advice=_ADVICE_CORRUPT,
         )
+    # Names of older segments have no checksum.
+    _, _, written = name.removeprefix("seg-").partition("-")
+    if written and written != _checksum(ids, vectors):
+        raise IndexCorrupt(f"vector segment {name} in {directory} is not what was written", advice=_ADVICE_CORRUPT)
     return ids, vectors
 
 
@@ -468,6 +474,10 @@ def _is_installed(distribution: str) -> bool:
     except importlib.metadata.PackageNotFoundError:
         return False
     return True
+
+
+def _checksum(ids: Ids, vectors: npt.NDArray[np.float16]) -> str:
+    return f"{zlib.crc32(vectors.data, zlib.crc32(ids.data)):08x}"
 
 
 def _write_array(path: Path, array: npt.NDArray[Any]) -> None:

@@ -1,4 +1,4 @@
-"""What was missed while nobody was listening: spools of hooks, refs that moved, and what an upgrade took away."""
+"""What was missed while nobody was listening: spools of hooks, refs that moved, and what upgrades or damage took."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def catch_up(data: Path, queue: Queue) -> list[str]:
 
 
 def ask_for_outdated(data: Path, queue: Queue) -> list[str]:
-    """Ask for every repository that lost what it showed in an upgrade; returns their names.
+    """Ask for every repository that lost what it showed in an upgrade or to damage; returns their names.
 
     Also for those that are not registered: nobody else would look at them again.
     """

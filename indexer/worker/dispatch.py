@@ -19,12 +19,14 @@ from types import TracebackType
 from typing import Self
 
 from indexer.config import IndexConfig, RepositoriesConfig
-from indexer.errors import IndexBusy, IndexerError
+from indexer.errors import IndexBusy, IndexCorrupt, IndexerError
 from indexer.queue import Claim, JobKind, Queue, Repository
+from indexer.store.damage import note_damage
 from indexer.store.lock import dispatcher_lock
 from indexer.types import IndexJob, IndexReport, Progress, RemoteAccess
 from indexer.worker.catchup import ask_for_outdated, catch_up, collect_spools, indexed_job
-from indexer.worker.events import Request
+from indexer.worker.damage import mend_index
+from indexer.worker.events import ANEW, Request
 from indexer.worker.process import BACKGROUND_NICENESS, WorkerProcess
 from indexer.worker.upgrade import upgrade_index
 
@@ -142,25 +144,32 @@ class Dispatcher:
         return held
 
     async def _serve(self) -> None:
+        """Serve until something is wrong with the queue itself; then begin anew, as long as it takes."""
         while True:
-            with dispatcher_lock(self._data) as held:
-                if held:
-                    await self._work()
+            try:
+                with dispatcher_lock(self._data) as held:
+                    if held:
+                        await self._work()
+            except IndexerError as error:
+                _log.error("the queue cannot be worked off: %s", error)
+                await asyncio.sleep(_TROUBLE_SECONDS)
+            except Exception:  # noqa: BLE001 -- a mistake of ours must not leave the queue to nobody
+                _log.exception("the queue cannot be worked off")
+                await asyncio.sleep(_TROUBLE_SECONDS)
             await asyncio.sleep(_STANDBY_SECONDS)
 
     async def _work(self) -> None:
-        """Serve until something is wrong with the queue itself; then it is opened to a new start."""
-        try:
-            await self._start()
-            async with WorkerProcess() as worker:
-                await self._loop(worker)
-        except IndexerError as error:
-            _log.error("the queue cannot be worked off: %s", error)
-            await asyncio.sleep(_TROUBLE_SECONDS)
+        await self._start()
+        async with WorkerProcess() as worker:
+            await self._loop(worker)
 
     async def _start(self) -> None:
         """See to what was claimed by a killed dispatcher, and to what was missed while there was none."""
-        await asyncio.to_thread(upgrade_index, self._data)
+        try:
+            await asyncio.to_thread(upgrade_index, self._data)
+        except IndexCorrupt as error:
+            note_damage(self._data, error.message)
+        await self._mend()
         await asyncio.to_thread(self._queue.recover)
         await asyncio.to_thread(ask_for_outdated, self._data, self._queue)
         await asyncio.to_thread(catch_up, self._data, self._queue)
@@ -169,6 +178,7 @@ class Dispatcher:
     async def _loop(self, worker: WorkerProcess) -> None:
         idle_since = time.monotonic()
         while True:
+            await self._mend()
             await self._chores()
             # Read first, so that what is written after the look wakes us.
             seen = await asyncio.to_thread(self._queue.changes)
@@ -195,6 +205,17 @@ class Dispatcher:
         self._chores_at = time.monotonic() + _CHORES_SECONDS
         await asyncio.to_thread(collect_spools, self._queue)
         await asyncio.to_thread(self._queue.enqueue_due_polls)
+
+    async def _mend(self) -> None:
+        """See to damage that a reader met, unless another writer does."""
+        with contextlib.suppress(IndexBusy):
+            if await asyncio.to_thread(mend_index, self._data, self._index):
+                await self._ask_for_everything()
+
+    async def _ask_for_everything(self) -> None:
+        """Have everything indexed again that a damaged index lost."""
+        await asyncio.to_thread(ask_for_outdated, self._data, self._queue)
+        await asyncio.to_thread(catch_up, self._data, self._queue)
 
     async def _do(self, claim: Claim, worker: WorkerProcess) -> None:
         """Do one job and record what came of it; whatever is wrong with it ends here."""
@@ -240,7 +261,9 @@ class Dispatcher:
                         f"nothing was heard of the job for {self._config.stall_minutes:g} minutes",
                         advice="It was stopped. Is its source slow, or out of reach?",
                     ) from None
-                if isinstance(event, Progress):
+                if isinstance(event, Progress) and event.stage == ANEW:
+                    await self._ask_for_everything()
+                elif isinstance(event, Progress):
                     self._tell(claim, JobStage.PROGRESS, progress=event)
                 else:
                     reports.append(event)

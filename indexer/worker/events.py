@@ -19,6 +19,9 @@ from indexer.types import IndexJob, IndexReport, Progress
 
 Event = Progress | IndexReport
 
+ANEW = "anew"
+"""The stage that tells that the index was damaged: whatever else stood in it is to be indexed again."""
+
 DONE = '{"event": "done"}\n'
 """The line after the last event of a request that succeeded."""
 

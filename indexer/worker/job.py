@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from indexer.config import IndexConfig
 from indexer.diff import GitSource, is_url, open_source, public_url, url_name
 from indexer.embed import Embedder, RemoteEmbedder, make_embedder
-from indexer.errors import IndexerError, RefNotFound
+from indexer.errors import IndexCorrupt, IndexerError, RefNotFound
+from indexer.store.damage import noted_damage
 from indexer.store.lexical import LexicalWriter
 from indexer.store.lock import writer_lock
 from indexer.store.metadata import MetadataWriter, RefRow, RepositoryRow
 from indexer.types import IndexJob, IndexReport, IndexState, Progress
 from indexer.worker import maintenance
 from indexer.worker.batches import Stores
+from indexer.worker.damage import look_into_damage, replace_damaged
+from indexer.worker.events import ANEW
 from indexer.worker.reading import processing_revision
 from indexer.worker.refs import ProgressCallback, RefRun
 from indexer.worker.removal import remove_repository
@@ -48,21 +52,38 @@ def run_job(
         IndexerError: Nothing was published for the ref that failed; what was published before still stands.
     """
     with writer_lock(data, wait_seconds=wait_seconds):
-        metadata = MetadataWriter(data)
+        damage = look_into_damage(data, config, embedder) if noted_damage(data) else ""
         try:
-            with LexicalWriter(data / "lexical") as lexical:
-                used = embedder or make_embedder(config.embedder, data)
-                if isinstance(used, RemoteEmbedder):
-                    used.connect()
-                options = config.options_digest(used.version, processing_revision())
-                stores = Stores(data, metadata, lexical, used, options)
-                maintenance.recover(stores)
-                if job.remove:
-                    remove_repository(stores, job.source)
-                    return []
-                return _Job(job, stores, config, progress).run()
-        finally:
-            metadata.close()
+            reports = _run(job, data, config, progress, embedder)
+        except IndexCorrupt as error:
+            damage = error.message
+            replace_damaged(data, damage)
+            reports = _run(job, data, config, progress, embedder)
+    if damage:
+        progress(Progress(job.name or job.source, "", ANEW, 0, 0))
+        said = f"the index was damaged and begun anew ({damage}); what else was indexed follows with: hearth index"
+        reports = [replace(report, warnings=(*report.warnings, said)) for report in reports]
+    return reports
+
+
+def _run(
+    job: IndexJob, data: Path, config: IndexConfig, progress: ProgressCallback, embedder: Embedder | None
+) -> list[IndexReport]:
+    metadata = MetadataWriter(data)
+    try:
+        with LexicalWriter(data / "lexical") as lexical:
+            used = embedder or make_embedder(config.embedder, data)
+            if isinstance(used, RemoteEmbedder):
+                used.connect()
+            options = config.options_digest(used.version, processing_revision())
+            stores = Stores(data, metadata, lexical, used, options)
+            maintenance.recover(stores)
+            if job.remove:
+                remove_repository(stores, job.source)
+                return []
+            return _Job(job, stores, config, progress).run()
+    finally:
+        metadata.close()
 
 
 class _Job:

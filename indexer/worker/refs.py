@@ -152,7 +152,7 @@ class RefRun:
         )
         try:
             build_corpus(files, corpora / name, previous=previous)
-        except (IndexCorrupt, DataDirectoryError) as error:
+        except DataDirectoryError as error:
             self._warnings.append(f"the embedded engine keeps its earlier view: {error.message}")
             return
         metadata.set_corpus(self.ref.ref_id, name)

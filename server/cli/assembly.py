@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from indexer.api import Index
-from indexer.errors import IndexerError
+from indexer.errors import IndexCorrupt, IndexerError
+from indexer.worker.damage import mend_index
 from server.completion import CompletionService
 from server.config import HearthConfig, engine_directory
 from server.context import ContextGatherer
@@ -180,8 +181,16 @@ def _made_vllm(config: HearthConfig, problems: list[str] | None) -> Engine | Non
 
 
 def _open_index(config: HearthConfig, problems: list[str] | None) -> Index | None:
+    data = config.data.directory
     try:
-        return Index.open(config.data.directory, config.index)
+        if problems is None:
+            return Index.open(data, config.index)
+        try:
+            return Index.open(data, config.index)
+        except IndexCorrupt:
+            # An editor is better served by an index that is made anew than by none.
+            mend_index(data, config.index)
+            return Index.open(data, config.index)
     except IndexerError as error:
         if problems is None:
             raise

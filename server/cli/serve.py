@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import attrs
 
-from indexer.errors import IndexerError
+from indexer.errors import IndexCorrupt, IndexerError
 from indexer.queue import Queue
 from indexer.queue.registration import configured_repositories
 from indexer.worker import upgrade_index
@@ -168,6 +168,8 @@ def _assemble(config: HearthConfig) -> Program:
     """Put the program together on an index that this Hearth can read."""
     try:
         upgrade_index(config.data.directory)
+    except IndexCorrupt:
+        pass  # It is mended when it is opened.
     except IndexerError as error:
         _log.error("the index cannot be brought up to date: %s", error)
     return assemble(config, tolerant=True)

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import attrs
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
+from pygls.exceptions import JsonRpcException, JsonRpcInternalError, JsonRpcInvalidParams
 from pygls.protocol import LanguageServerProtocol, default_converter
 
 log = logging.getLogger(__name__)
@@ -217,6 +217,16 @@ class HearthProtocol(LanguageServerProtocol):
 
     def _exit(self, _: Any) -> None:
         self.exit_requested.set()
+
+    def _send_handler_result(self, future: Any, *, msg_id: Any) -> None:
+        """Answer a request; what failed in an unforeseen way is told in words, and what it was is logged."""
+        failure = None if future.cancelled() else future.exception()
+        if failure is None or isinstance(failure, JsonRpcException):
+            super()._send_handler_result(future, msg_id=msg_id)
+            return
+        self._request_futures.pop(msg_id, None)
+        session: Any = self._server
+        self._send_response(msg_id, error=JsonRpcInternalError(session.told(failure)).to_response_error())
 
     def _send_response(self, msg_id: Any, result: Any = None, error: Any = None) -> None:
         if isinstance(result, Unless):

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
 from indexer.api import Index
+from indexer.errors import IndexerError
 from server.lsp.workspace import Address, Locate, Workspace
 
 _MAX_FOLDERS = 64
@@ -69,7 +71,10 @@ class RemoteWorkspace(Workspace):
         return any(plain.startswith(f"{folder}/") for folder in self._folders)
 
     def _locator(self, index: Index | None, readable: frozenset[str] | None) -> Locate:
-        roots = self._roots(index, readable) if index is not None else ()
+        roots: tuple[_Root, ...] = ()
+        # While the index cannot be read, what is open is served for itself.
+        with suppress(IndexerError):
+            roots = self._roots(index, readable) if index is not None else ()
 
         def locate(uri: str, _file: Path | None) -> Address:
             plain = unquote(uri)

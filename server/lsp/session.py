@@ -15,8 +15,9 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
+from indexer.errors import IndexerError
 from server import queries
-from server.errors import LimitReached, RequestRefused
+from server.errors import LimitReached, RequestRefused, ServerError
 from server.lsp.clients import OTHER
 from server.lsp.protocol import HearthProtocol, make_converter
 from server.lsp.services import Assemble, Services
@@ -99,6 +100,17 @@ class HearthLanguageServer(LanguageServer):
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Log what pygls would show to the user as a message."""
         log.error("%s: %s", getattr(source, "__name__", source), error)
+
+    def told(self, failure: BaseException) -> str:
+        """Log why a request failed, and return what the user is told of it: what is not theirs to know is left out."""
+        if not isinstance(failure, IndexerError):
+            log.error("a request failed", exc_info=failure)
+            return "Hearth failed at this; its log says why"
+        log.error("a request failed: %s", failure)
+        if isinstance(failure, ServerError) or isinstance(self.principal, Owner):
+            return str(failure)
+        # The message would speak of files on the machine of the index, or of repositories.
+        return "The index cannot be read now"
 
     @property
     def principal(self) -> Principal:

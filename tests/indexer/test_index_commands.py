@@ -125,12 +125,25 @@ def test_rebuild_brings_every_known_repository_back(
     index_into(first.path, name="one")
     index_into(second.path)
     (data / "lexical" / "meta.json").write_text("rubbish")
-    done = invoke("index", str(second.path))
-    assert done.exit_code == 6
-    assert "hearth index --rebuild" in done.stderr
     assert invoke("index", "--rebuild", str(second.path)).exit_code == 0
     with Index.open(data) as index:
         assert [status.name for status in index.repositories()] == ["one", "second"]
+        assert index.paths("one") == ["a.py"]
+
+
+def test_a_damaged_index_is_begun_anew_with_a_warning_and_brought_back_by_the_next_command(
+    make_repository: MakeRepository, index_into: IndexInto, invoke: Invoke, data: Path
+) -> None:
+    first, second = make_repository({"a.py": "x = 1\n"}, "first"), make_repository({"b.py": "y = 1\n"}, "second")
+    index_into(first.path, name="one")
+    index_into(second.path)
+    (data / "lexical" / "meta.json").write_text("rubbish")
+    [report] = parsed(invoke("index", str(second.path), "--json"))
+    assert "damaged" in report["warnings"][-1]
+    with Index.open(data) as index:
+        assert index.paths("one") == []
+    assert invoke("index").exit_code == 0
+    with Index.open(data) as index:
         assert index.paths("one") == ["a.py"]
 
 
