@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 LOCK := requirements/dev.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-real check fix bench lock clean
+.PHONY: help setup demo test test-real fuzz check fix bench lock clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ test: $(STAMP) ## Run the tests
 
 test-real: $(STAMP) ## Run the tests with heavy real parts (model server, editors)
 	@$(BIN)/python -m pytest -m real $(ARGS)
+
+fuzz: $(STAMP) ## Send the server random messages for MINUTES (default 10)
+	@$(BIN)/python -m tests.fuzz $(MINUTES)
 
 check: $(STAMP) ## Lint, types, import contracts, security, the editors' plugins
 	@$(BIN)/ruff check .

@@ -1,6 +1,14 @@
-"""Text of repositories on a terminal: whoever can commit a file must not be able to steer the reader's terminal."""
+"""Text of repositories on a terminal: whoever can commit a file must not be able to steer the reader's terminal.
+
+The same holds for logs, and for whoever can send a message.
+"""
 
 from __future__ import annotations
+
+import logging
+from types import TracebackType
+
+_ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 _SYMBOLS = 0x2400
 """Where Unicode has a picture of each control character."""
@@ -22,3 +30,15 @@ def visible(text: str) -> str:
 def visible_name(name: str) -> str:
     """Return a name or a path likewise, on one line."""
     return name.translate(_ONE_LINE)
+
+
+class OneLine(logging.Formatter):
+    """Writes each message on one line, whatever names of others it repeats; nobody can forge an entry of a log."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 -- the name is the library's
+        """Return the line without what follows it."""
+        return visible_name(super().formatMessage(record))
+
+    def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802 -- as above
+        """Return where an error came from, in lines that no line of a log looks like."""
+        return "\n".join(f"    {visible_name(line)}" for line in super().formatException(ei).splitlines())

@@ -20,7 +20,6 @@ _STAGES = {
     "blobs": "reading blobs",
     "publish": "publishing",
     "corpus": "building the corpus",
-    "anew": "the index was damaged and begun anew",
 }
 _LINE_SHARE = 0.25
 

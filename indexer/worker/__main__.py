@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from indexer.errors import IndexerError
+from indexer.terminal import OneLine
 from indexer.types import Progress
 from indexer.worker.events import DONE, Request, decode_request, encode_event
 from indexer.worker.job import run_job
@@ -99,12 +100,8 @@ def _start_log(data: Path) -> None:
     except OSError:
         # The job itself will say what is wrong with the directory.
         handler = logging.NullHandler()
-    logging.basicConfig(
-        level=logging.WARNING,
-        handlers=[handler],
-        format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s",
-        force=True,
-    )
+    handler.setFormatter(OneLine("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
 
 
 if __name__ == "__main__":

@@ -262,6 +262,7 @@ class Dispatcher:
                         advice="It was stopped. Is its source slow, or out of reach?",
                     ) from None
                 if isinstance(event, Progress) and event.stage == ANEW:
+                    _log.error("%s", event.message)
                     await self._ask_for_everything()
                 elif isinstance(event, Progress):
                     self._tell(claim, JobStage.PROGRESS, progress=event)

@@ -60,7 +60,7 @@ def run_job(
             replace_damaged(data, damage)
             reports = _run(job, data, config, progress, embedder)
     if damage:
-        progress(Progress(job.name or job.source, "", ANEW, 0, 0))
+        progress(Progress(job.name or job.source, "", ANEW, 0, 0, f"the index is damaged and is made anew: {damage}"))
         said = f"the index was damaged and begun anew ({damage}); what else was indexed follows with: hearth index"
         reports = [replace(report, warnings=(*report.warnings, said)) for report in reports]
     return reports

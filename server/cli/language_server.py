@@ -15,6 +15,7 @@ import attrs
 
 from indexer import worker
 from indexer.errors import IndexerError
+from indexer.terminal import OneLine
 from indexer.types import IndexJob, IndexReport, Progress
 from server.cli.assembly import assemble
 from server.cli.warmup import warm_up
@@ -104,11 +105,7 @@ def _start_log(config: HearthConfig, log_file: Path | None) -> None:
         sys.stderr.write(f"hearth: {target}: cannot be written ({error.strerror}); logging to standard error\n")
     handler.addFilter(RequestIdFilter())
     level = "DEBUG" if os.environ.get("HEARTH_DEBUG") else config.log.level.upper()
-    logging.basicConfig(
-        level=level,
-        handlers=[handler],
-        format="%(asctime)s %(process)d %(levelname)s %(name)s: %(request)s%(message)s",
-        force=True,
-    )
-    # pygls logs whole messages at these levels, and with them the text of files.
-    logging.getLogger("pygls").setLevel(logging.WARNING)
+    handler.setFormatter(OneLine("%(asctime)s %(process)d %(levelname)s %(name)s: %(request)s%(message)s"))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    # pygls logs whole messages, and with them the text of files; what fails is logged by the session.
+    logging.getLogger("pygls").setLevel(logging.CRITICAL)

@@ -17,6 +17,7 @@ import attrs
 from indexer.errors import IndexCorrupt, IndexerError
 from indexer.queue import Queue
 from indexer.queue.registration import configured_repositories
+from indexer.terminal import OneLine
 from indexer.worker import upgrade_index
 from indexer.worker.dispatch import Dispatcher, JobEvent
 from server.accounts import Accounts
@@ -295,13 +296,12 @@ def _open_provider(config: ServerConfig) -> Provider:
 
 def _start_log(config: HearthConfig) -> None:
     """Log to standard error, which whatever runs the server collects."""
-    logging.basicConfig(
-        level="DEBUG" if os.environ.get("HEARTH_DEBUG") else config.log.level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        force=True,
-    )
-    # pygls logs whole messages at these levels, and with them the text of files.
-    logging.getLogger("pygls").setLevel(logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    level = "DEBUG" if os.environ.get("HEARTH_DEBUG") else config.log.level.upper()
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    # pygls logs whole messages, and with them the text of files; what fails is logged by the session.
+    logging.getLogger("pygls").setLevel(logging.CRITICAL)
     logging.getLogger("faiss").setLevel(logging.WARNING)
 
 

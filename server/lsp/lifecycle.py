@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcInvalidRequest
 
 from indexer.errors import IndexerError
 from server.lsp import protocol
@@ -43,6 +44,8 @@ class Lifecycle:
         self._started = started
         self._folders_changed = folders_changed
         self._problem = ""
+        self._begun = False
+        self._ready = False
         self._assembled = asyncio.Event()
         server.handle(types.INITIALIZE, self.initialize)
         server.handle(types.INITIALIZED, self.initialized)
@@ -51,7 +54,14 @@ class Lifecycle:
         server.handle(protocol.DID_CHANGE_REPOSITORIES, self._server.places.claim)
 
     async def initialize(self, params: types.InitializeParams) -> None:
-        """Settle the position encoding, find the folders and build the services."""
+        """Settle the position encoding, find the folders and build the services.
+
+        Raises:
+            JsonRpcInvalidRequest: That was done before.
+        """
+        if self._begun:
+            raise JsonRpcInvalidRequest("`initialize` was sent before")
+        self._begun = True
         server = self._server
         general = params.capabilities.general
         offered = [str(getattr(name, "value", name)) for name in (general and general.position_encodings) or ()]
@@ -75,6 +85,9 @@ class Lifecycle:
     async def initialized(self, _: Any) -> None:
         """Start what goes on in the background, once the parts are there: some clients do not wait for the answer."""
         await self._assembled.wait()
+        if self._ready:
+            return
+        self._ready = True
         if self._problem:
             self._server.show(self._problem)
         if self._server.services is not None:

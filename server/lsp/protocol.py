@@ -151,26 +151,28 @@ class HearthProtocol(LanguageServerProtocol):
 
     def read_message(self, data: Any) -> None:
         """Handle one decoded JSON-RPC message; a request that cannot be understood is answered so."""
+        if not _is_json_rpc(data):
+            log.warning("a message that is not JSON-RPC was ignored")
+            return
         try:
             message = self.structure_message(data)
         except JsonRpcException as error:
-            if isinstance(data, dict) and "method" in data and "id" in data:
+            log.warning("a message of the method %.60r could not be understood", data.get("method"))
+            if "method" in data and "id" in data:
                 self._send_response(data["id"], error=error.to_response_error())
-            return
-        if isinstance(message, dict):
-            log.warning("a message that is not JSON-RPC was ignored")
             return
         self.handle_message(message)
 
     def structure_message(self, data: Any) -> Any:
         """Turn JSON into the types of this module or of lsprotocol."""
-        if isinstance(data, dict) and "jsonrpc" in data:
-            method = data.get("method")
-            if method in _REQUESTS and "id" in data:
-                return self._converter.structure(data, _REQUESTS[method])
-            if method in _NOTIFICATIONS:
-                return self._converter.structure(data, CustomNotification)
-        return super().structure_message(data)
+        method = data.get("method")
+        own = _REQUESTS.get(method) if "id" in data else CustomNotification if method in _NOTIFICATIONS else None
+        if own is None:
+            return super().structure_message(data)
+        try:
+            return self._converter.structure(data, own)
+        except Exception as error:
+            raise JsonRpcInvalidParams(f"the parameters of {method} are not as the protocol has them") from error
 
     def add_command(self, name: str, command: Command) -> None:
         """Offer a command; it is called with the list of arguments and the partial result token."""
@@ -239,6 +241,16 @@ class HearthProtocol(LanguageServerProtocol):
             self._request_futures.pop(msg_id, None)
             return
         super()._handle_response(msg_id, result, error)
+
+
+def _is_json_rpc(data: Any) -> bool:
+    """Whether a message has the members that tell what it is, in their types."""
+    return (
+        isinstance(data, dict)
+        and "jsonrpc" in data
+        and isinstance(data.get("id", 0), int | str)
+        and isinstance(data.get("method", ""), str)
+    )
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import Any, TypeVar
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
+from pygls.exceptions import JsonRpcException, JsonRpcInternalError
 from pygls.lsp.server import LanguageServer
 
 from indexer.errors import IndexerError
@@ -78,7 +78,12 @@ class HearthLanguageServer(LanguageServer):
         else:
 
             def call(params: Any) -> Any:
-                return handler(params)
+                try:
+                    return handler(params)
+                except JsonRpcException:
+                    raise
+                except Exception as error:
+                    raise JsonRpcInternalError(self.told(error)) from error
 
         self.feature(method, options)(call)
 
@@ -98,8 +103,9 @@ class HearthLanguageServer(LanguageServer):
         self.protocol.notify(types.PROGRESS, types.ProgressParams(token=token, value=value))
 
     def report_server_error(self, error: Exception, source: Any) -> None:
-        """Log what pygls would show to the user as a message."""
-        log.error("%s: %s", getattr(source, "__name__", source), error)
+        """Log what pygls would show to the user as a message. Its own lines would hold parameters: text of files."""
+        unforeseen = None if isinstance(error, JsonRpcException) else error
+        log.error("%s: %s", getattr(source, "__name__", source), error, exc_info=unforeseen)
 
     def told(self, failure: BaseException) -> str:
         """Log why a request failed, and return what the user is told of it: what is not theirs to know is left out."""
