@@ -30,7 +30,7 @@ FOR_ADMINS = (
     *("/latency?by=team", "/latency/export?by=editor", "/usage?by=editor", "/usage/export?by=team"),
     *("/benchmarks", "/benchmarks/table", "/benchmarks/running"),
 )
-FORMS = ("/repositories", "/repository", "/job", "/accounts", "/usage", "/benchmarks", "/benchmark")
+FORMS = ("/device", "/repositories", "/repository", "/job", "/accounts", "/usage", "/benchmarks", "/benchmark")
 
 
 class Company:

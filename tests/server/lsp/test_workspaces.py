@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from lsprotocol import types
 from pytest_lsp import client_capabilities
 
+from indexer.store.database import connect_writer
 from server.lsp.remote_workspace import RemoteWorkspace
 from server.principal import Owner
 from tests.conftest import Repository
@@ -89,12 +92,27 @@ async def test_repository_without_commits_is_indexed_after_the_first(
 async def test_index_that_cannot_be_opened_is_said_once_and_completions_go_on(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
-    (data / "hearth.sqlite").write_bytes(b"this is no database " * 500)
+    connect_writer(data).close()
+    with closing(sqlite3.connect(data / "hearth.sqlite")) as connection:
+        connection.execute("UPDATE meta SET value = 999 WHERE key = 'schema'")
+        connection.commit()
     async with open_editor_here(None, data) as editor:
         await editor.wait_for_status(lambda value: value.engine.rung == "embedded")
         assert len(editor.client.messages) == 1
         assert "hearth.sqlite" in editor.client.messages[0].message
         await _use(editor, "untitled:Untitled-1")
+
+
+async def test_a_damaged_index_is_begun_anew_without_a_word(
+    tmp_path: Path, make_repository: Callable[..., Repository]
+) -> None:
+    repository = make_repository({"a.py": "def begin(): ...\n"})
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "hearth.sqlite").write_bytes(b"this is no database " * 500)
+    async with open_editor_here(repository.path, data, auto_index=True) as editor:
+        await editor.wait_for_status(lambda value: value.index.state == "ready")
+        assert editor.client.messages == []
 
 
 async def test_indexing_can_be_left_to_others(tmp_path: Path, make_repository: Callable[..., Repository]) -> None:

@@ -1,0 +1,174 @@
+"""What attackers send: nothing of it leads out of where it belongs, into a log as something else, or past a form."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from unittest.mock import MagicMock
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from benchmarks.editor import connect_editor
+from server.accounts import Accounts, TokenScope
+from server.gateway import audit
+from server.gateway.application import make_application
+from tests.server.gateway.team import TeamServer, remote, team_editor, team_server
+from tests.server.gateway.test_pages import FORMS
+
+OUTSIDE = (
+    "../hearth.sqlite",
+    "..%2fhearth.sqlite",
+    "%2e%2e/hearth.sqlite",
+    "%2e%2e%2fhearth.sqlite",
+    "..%5chearth.sqlite",
+    "....//hearth.sqlite",
+    "/etc/passwd",
+    "%2fetc%2fpasswd",
+    "plugin.vsix%00.txt",
+    "plugin.vsix/../../hearth.sqlite",
+    "link.vsix",
+    ".hidden.vsix",
+)
+FORGED = "x\r\nSet-Cookie: a=b\r\n2026-01-01 00:00:00,000 INFO server: forged\x1b[31m"
+
+
+async def raw_answer(team: TeamServer, request: bytes) -> bytes:
+    """Send bytes as they are, which no client would, and return all of what comes back."""
+    address = urlsplit(team.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(request)
+    async with asyncio.timeout(30):
+        answer = await reader.read()
+    writer.close()
+    return answer
+
+
+def get(path: str, *headers: str) -> bytes:
+    lines = [f"GET {path} HTTP/1.1", "Host: localhost", "Connection: close", *headers]
+    return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
+
+
+async def test_no_path_leads_out_of_its_directory(data: Path) -> None:
+    downloads = data / "downloads"
+    downloads.mkdir()
+    (downloads / "plugin.vsix").write_bytes(b"a plugin")
+    (downloads / "link.vsix").symlink_to(data / "hearth.sqlite")
+    (downloads / ".hidden.vsix").write_bytes(b"hidden")
+    async with team_server(data) as team, team_editor(team) as editor:
+        assert (await raw_answer(team, get("/downloads/plugin.vsix"))).endswith(b"a plugin")
+        for path in OUTSIDE:
+            for below in ("/downloads/", "/static/", "/api/v1/suggestions/", "/", "/repository?name="):
+                answer = await raw_answer(team, get(below + path))
+                assert answer.startswith((b"HTTP/1.1 40", b"HTTP/1.1 404", b"HTTP/1.0 400")), (
+                    below + path,
+                    answer[:80],
+                )
+                for content in (b"SQLite format", b"root:", b"hidden"):
+                    assert content not in answer
+            told = await editor.request("hearth/file", {"repository": "shop", "path": path})
+            assert not (told or {}).get("text"), path
+            told = await editor.request("hearth/file", {"repository": path, "path": "shop/pricing.py"})
+            assert not (told or {}).get("text"), path
+
+
+async def test_no_header_forges_a_header_or_an_entry_of_a_log(data: Path) -> None:
+    with Accounts(data) as accounts:
+        accounts.add_user("ana", ["shoppers"])
+        accounts.add_to_group("shoppers", repositories=["shop"])
+        _, secret = accounts.add_token("ana", set(TokenScope))
+    async with team_server(data) as team:
+        for name in ("User-Agent", "X-Forwarded-For", "X-Request-Id", "Referer", "Authorization", "Host", "Origin"):
+            for value in ("\x1b[31mred", "a\tb", "\udcff\udcfe", "x" * 4000, "a\rb"):
+                answer = await raw_answer(team, get("/api/v1/status", f"{name}: {value}"))
+                assert answer.startswith(b"HTTP/1."), (name, value)
+                head = answer.partition(b"\r\n\r\n")[0]
+                assert b"\x1b" not in answer
+                assert b"\nSet-Cookie" not in head
+        for path in ("/sign-in?to=/%0d%0aSet-Cookie:%20a=b", "/%0d%0aSet-Cookie:%20a=b", "/repository?name=%0d%0aa:b"):
+            answer = await raw_answer(team, get(path, f"Authorization: Bearer {secret}"))
+            assert b"\nSet-Cookie: a=b" not in answer.partition(b"\r\n\r\n")[0]
+        async with connect_editor(team.url, token=secret) as editor:
+            params = {
+                "processId": None,
+                "capabilities": {},
+                "clientInfo": {"name": FORGED, "version": FORGED},
+                "workspaceFolders": [{"uri": remote("shop").as_uri(), "name": FORGED}],
+                "initializationOptions": {"repositories": [{"uri": FORGED, "remote": FORGED, "head": FORGED}]},
+            }
+            await editor.request("initialize", params)
+            for method in (FORGED, "hearth/search"):
+                with pytest.raises(Exception, match=r"\(-?\d+\)|Set-Cookie"):
+                    await editor.request(method, {"query": 3, FORGED: FORGED})
+        async with aiohttp.ClientSession(team.url, headers={"Authorization": f"Bearer {secret}"}) as client:
+            for fields in (
+                {"source": FORGED},
+                {"source": "/srv/x", "name": FORGED},
+                {"source": "x", "branches": [FORGED]},
+            ):
+                async with client.post("/api/v1/registrations", json=fields) as refused:
+                    assert refused.status == 400
+            async with client.post("/api/v1/hooks/push", json={"repository": FORGED, "refs": [FORGED]}) as refused:
+                assert refused.status in {400, 404}
+    log = team.log.read_text()
+    assert "\x1b" not in log
+    assert not [line for line in log.splitlines() if line.startswith("2026-01-01 00:00:00,000")]
+    assert secret not in log
+    for line in audit.read(data):
+        assert isinstance(json.loads(line), dict)
+        assert "\x1b" not in line
+
+
+async def test_a_token_in_an_address_is_refused_wherever_it_stands(data: Path) -> None:
+    with Accounts(data) as accounts:
+        accounts.add_user("ana")
+        _, secret = accounts.add_token("ana", set(TokenScope))
+    async with team_server(data) as team, aiohttp.ClientSession(team.url) as client:
+        for route in routes():
+            if route.method == "GET":
+                path = route.resource.canonical.replace("{name}", "x").replace("{id}", "x").replace("{forge}", "github")
+                for query in (f"?token={secret}", f"?x={secret}", "?Access_Token=x", "?API_KEY=x"):
+                    async with client.get(path + query, allow_redirects=False) as answer:
+                        assert answer.status == 400, path + query
+    assert secret not in team.log.read_text()
+    assert secret not in "".join(audit.read(data))
+
+
+def routes() -> list[Any]:
+    """Return every route of the server."""
+    parts = MagicMock()
+    parts.config.trusted_proxies = ()
+    parts.config.limits.request_seconds = 1.0
+    parts.provider = None
+    application = make_application(parts)
+    return [route for route in application.router.routes() if route.resource is not None and route.method != "HEAD"]
+
+
+def test_every_form_is_tried_by_others() -> None:
+    ours = {route.resource.canonical for route in routes() if route.method == "POST"}
+    forms = {path for path in ours if not path.startswith("/api/")}
+    # Signing in is the one form of somebody who is not signed in, with a seal and a test of its own.
+    assert forms == {*FORMS, "/sign-in", "/sign-out"}
+
+
+def test_every_form_of_a_template_is_sealed() -> None:
+    found = 0
+    for template in resources.files("server.gateway.pages").joinpath("templates").iterdir():
+        text = template.read_text(encoding="utf-8")
+        for form in text.split("<form")[1:]:
+            if 'method="post"' in form.partition("</form>")[0]:
+                found += 1
+                assert "csrf" in form.partition("</form>")[0], template.name
+    assert found >= 8
+
+
+def test_nothing_but_reading_is_done_without_a_form_or_a_token() -> None:
+    for route in routes():
+        assert route.method in {"GET", "POST", "PUT", "PATCH", "DELETE"}
+        if route.method not in {"GET", "POST"}:
+            # A browser sends none of these from a page of another site without asking first, and cookies open no API.
+            assert route.resource.canonical.startswith("/api/v1/")
