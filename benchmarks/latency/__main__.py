@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import itertools
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -37,6 +36,7 @@ from benchmarks.latency.tokenizer import train_tokenizer
 from benchmarks.latency.vllm import random_model, running_vllm
 from benchmarks.report import environment, write
 from benchmarks.typing import clone, history_base, sessions
+from indexer.backup import view_index
 from server.config import HearthConfig
 from server.runs.compare import compare, regressed
 from server.runs.kept import KeptRuns
@@ -109,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     typing = parser.add_argument_group("what is typed")
     typing.add_argument("--repo", type=Path, default=own, help="a git work tree or bare repository")
     typing.add_argument("--commits", type=int, default=100, help="how far back the index is made [default: 100]")
-    typing.add_argument("--data", type=Path, help="an index to begin with, which is copied; the repository is added")
+    typing.add_argument("--data", type=Path, help="an index to begin with, which is only read; the repository is added")
     typing.add_argument("--name", default="", help="what the repository is called [default: its directory's name]")
     typing.add_argument("--keys", type=int, default=400, help="characters for each path and seed [default: 400]")
     typing.add_argument("--seeds", type=int, default=3, help="how many replays, each of other sessions [default: 3]")
@@ -144,7 +144,7 @@ def _prepare(options: argparse.Namespace, scratch: Path) -> _Place:
     base = history_base(folder, options.commits)
     data = scratch / "data"
     if options.data is not None:
-        shutil.copytree(options.data, data)
+        view_index(options.data.resolve(), data)
     settings = settings_to_measure(options)
     command = [HEARTH, "index", str(folder), "--name", f"{folder.name}-typed", "--ref", base, "--data", str(data)]
     command += ["--config", str(write_settings(settings, scratch, "index.toml"))]

@@ -6,6 +6,7 @@ from indexer.backup.index_parts import INDEXER_PARTS
 from indexer.backup.manifest import CONFIGURATION, Manifest
 from indexer.backup.parts import Keeping, Part, PartKind, part_of
 from indexer.backup.restoring import Restored, restore
+from indexer.backup.view import view_index
 from indexer.backup.writing import Backup, write_backup
 
 __all__ = [
@@ -19,5 +20,6 @@ __all__ = [
     "Restored",
     "part_of",
     "restore",
+    "view_index",
     "write_backup",
 ]
