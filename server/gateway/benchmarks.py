@@ -65,18 +65,26 @@ class Benchmarks:
         refs = self._index.snapshot().refs if self._index is not None else ()
         return {ref.repository: Path(ref.git_dir) for ref in refs if readable is None or ref.repository in readable}
 
+    def reads_all(self, readable: frozenset[str] | None) -> bool:
+        """Say whether whoever may read ``readable`` may read all that is indexed."""
+        return self.repositories(None).keys() == self.repositories(readable).keys()
+
     def start(self, by: str, readable: frozenset[str] | None, repository: str, **choices: Any) -> RunStatus:
         """Begin a run on a repository that may be read; ``choices`` are those of :class:`RunRequest`.
 
         Raises:
             UnknownRepository: There is none of that name that may be read.
             RunRefused: A choice is not usable.
-            RequestRefused: A run runs already, or there is no model server to ask.
+            RequestRefused: A run runs already, there is no model server to ask, or not all of the index may be read.
         """
         git_dir = self.repositories(readable).get(repository)
         if git_dir is None:
             raise UnknownRepository(repository)
         request = RunRequest(repository, git_dir, **choices)
+        if request.whole_index and not self.reads_all(readable):
+            raise RequestRefused(
+                "The whole index holds repositories that you may not read.", advice="Measure with the repository alone."
+            )
         begun = self.runner.start(request, by)
         self._audit.note(
             "benchmark-started", user=by, subject=repository, engine=request.engine.value, label=request.label

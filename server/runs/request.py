@@ -36,6 +36,7 @@ class RunRequest:
         seeds: How many times, each with other sessions.
         sessions: How many type at once.
         speed: How fast; 1 is human.
+        whole_index: Whether Hearth searches all that is indexed meanwhile, or that repository alone.
         label: What the run is called by whoever asks for it.
     """
 
@@ -46,6 +47,7 @@ class RunRequest:
     seeds: int = 3
     sessions: int = 1
     speed: float = 1.0
+    whole_index: bool = False
     label: str = ""
 
     def __post_init__(self) -> None:
@@ -60,7 +62,7 @@ class RunRequest:
         """Return the program and its arguments.
 
         Args:
-            data: The data directory that keeps the run.
+            data: The data directory that keeps the run, and has the index.
             config: A hearth.toml with the settings to measure with.
             progress: The file that is to say how far the run is.
         """
@@ -70,5 +72,6 @@ class RunRequest:
             *("--keys", str(self.keys), "--seeds", str(self.seeds)),
             *("--sessions", str(self.sessions), "--speed", str(self.speed)),
             *("--config", str(config), "--progress", str(progress), "--keep", str(data)),
+            *(("--data", str(data)) if self.whole_index else ()),
             *(("--configured-engine",) if self.engine is MeasuredEngine.MODEL else ()),
         ]

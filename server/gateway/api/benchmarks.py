@@ -24,6 +24,7 @@ _PATH = "/api/v1/benchmarks"
 _RUNNING = "/api/v1/running-benchmark"
 _CHOICES: dict[str, type] = {
     "repository": str, "engine": str, "keys": int, "seeds": int, "sessions": int, "speed": float, "label": str,
+    "wholeIndex": bool,
 }  # fmt: skip
 _FACTS = ("label", "date", "repository", "engine", "commit", "machine", "sessions", "chunks")
 _T = TypeVar("_T")
@@ -61,6 +62,8 @@ class BenchmarkApi:
         choices = await read_fields(request, _CHOICES)
         if "repository" not in choices:
             refuse(400, "fields", "`repository` is missing: the name of one that is indexed.")
+        if "wholeIndex" in choices:
+            choices["whole_index"] = choices.pop("wholeIndex")
         if "engine" in choices:
             choices["engine"] = _engine(choices["engine"])
         try:

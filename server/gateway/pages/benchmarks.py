@@ -48,6 +48,7 @@ class BenchmarkPages:
             last=status,
             log=log,
             repositories=sorted(self._benchmarks.repositories(guest.visitor.readable)),
+            reads_all=self._benchmarks.reads_all(guest.visitor.readable),
             can_ask_model=self._benchmarks.runner.can_ask_model,
             minutes=self._benchmarks.runner.minutes,
             bounds=BOUNDS,
@@ -125,6 +126,7 @@ def _choices(fields: Mapping[str, str]) -> dict[str, Any]:
     return {
         "repository": fields.get("repository", ""),
         "engine": engine,
+        "whole_index": fields.get("index") == "whole",
         "label": fields.get("label", "").strip(),
         **{name: _number(fields.get(name, ""), whole=name != "speed") for name in BOUNDS},
     }

@@ -12,7 +12,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
+from benchmarks.latency.timed import MODEL
+from benchmarks.latency.tokenizer import train_tokenizer
 from indexer.backup import part_of
 from server.accounts import Accounts, TokenScope
 from server.cli.data_files import PARTS
@@ -148,6 +151,59 @@ async def test_a_run_is_started_watched_kept_and_compared(data: Path) -> None:
     ]
 
 
+async def test_the_configured_model_server_is_measured_with_the_whole_index_and_the_key(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Accounts(data) as accounts:
+        accounts.add_to_group("readers", repositories=["*"])
+    monkeypatch.setenv("SHOP_MODEL_KEY", "let-me-in")
+    tokenizer = train_tokenizer(tmp_path / "history", "HEAD", MODEL, tmp_path / "model")
+    before = index_times(data)
+    async with model_server(tokenizer) as (url, keys):
+        settings = f'[engine.vllm]\nurl = "{url}"\napi_key_env = "SHOP_MODEL_KEY"\nformat = "qwen2.5-coder"\n'
+        async with administration(data, settings) as (admin, _):
+            assert (await admin.ask("post", fields={**TINY, "engine": "model", "wholeIndex": True}))[0] == 202
+            last = await admin.last(ended)
+            assert (last["state"], last["cause"]) == ("finished", "")
+            _, measured = await admin.ask("get", f"/{last['run']}")
+    assert measured["engine"] == "the configured model server"
+    assert measured["chunks"] == 3, "one of each repository, and of the one once more as it was"
+    assert measured["paths"]["serve"]["engine_requests"] > 0
+    assert set(keys) == {"Bearer let-me-in"}, "what is asked directly has the key as well"
+    assert index_times(data) == before
+
+
+@asynccontextmanager
+async def model_server(tokenizer: Path) -> AsyncIterator[tuple[str, list[str]]]:
+    """Serve a model that says what any model may, and note the keys that it is asked with."""
+    keys: list[str] = []
+
+    async def models(request: web.Request) -> web.Response:
+        keys.append(request.headers.get("Authorization", ""))
+        return web.json_response({"data": [{"id": MODEL, "root": str(tokenizer)}]})
+
+    async def complete(request: web.Request) -> web.StreamResponse:
+        keys.append(request.headers.get("Authorization", ""))
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for text in ("    return", " values", ""):
+            choice = {"index": 0, "text": text, "finish_reason": None if text else "stop"}
+            await response.write(b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\n")
+        await response.write(b"data: [DONE]\n\n")
+        return response
+
+    application = web.Application()
+    application.router.add_get("/v1/models", models)
+    application.router.add_post("/v1/completions", complete)
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", keys
+    finally:
+        await runner.cleanup()
+
+
 async def test_one_runs_at_a_time_and_is_cancelled_with_all_it_started(data: Path) -> None:
     async with administration(data) as (admin, _):
         assert (await admin.ask("delete", RUNNING))[0] == 409
@@ -207,6 +263,8 @@ async def test_only_administrators_start_runs_and_only_on_what_they_may_read(dat
             ({**TINY, "label": "\n"}, 400),
             ({**TINY, "label": "x" * 101}, 400),
             ({**TINY, "engine": "model"}, 409),
+            ({**TINY, "wholeIndex": "yes"}, 400),
+            ({**TINY, "wholeIndex": True}, 409),
         ):
             assert (await admin.ask("post", fields=wrong))[0] == status, wrong
         assert (await admin.ask("get"))[1]["last"] is None
