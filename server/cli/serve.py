@@ -55,7 +55,7 @@ from server.signals import Signal
 _log = logging.getLogger(__name__)
 
 _THREADS = 8
-_SWITCH_SECONDS = 0.001
+_SWITCH_SECONDS = 0.0001
 _REFRESH_SECONDS = 1.0
 
 
@@ -193,6 +193,7 @@ class Shared:
     published: Signal[[]] = field(default_factory=Signal)
     _model: str = ""
     _fresh: asyncio.Event = field(default_factory=asyncio.Event)
+    _names: tuple[int, frozenset[str]] = (-1, frozenset())
 
     def __post_init__(self) -> None:
         """Put what writes down who asks before the engines."""
@@ -213,7 +214,10 @@ class Shared:
         if index is None:
             return 0, frozenset()
         snapshot = index.snapshot()
-        return snapshot.generation, frozenset(ref.repository for ref in snapshot.refs)
+        if self._names[0] != snapshot.generation:
+            # Asked for every session, and several times for each of its requests.
+            self._names = snapshot.generation, frozenset(ref.repository for ref in snapshot.refs)
+        return self._names
 
     def published_names(self) -> frozenset[str]:
         """Return the names of the published repositories."""

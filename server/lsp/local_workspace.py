@@ -9,7 +9,7 @@ from typing import Any
 from indexer.api import Index
 from server.lsp.documents import file_path
 from server.lsp.git_head import find_work_tree
-from server.lsp.workspace import Address, Locate, Workspace
+from server.lsp.workspace import Address, Locate, Moment, Workspace
 
 
 class LocalWorkspace(Workspace):
@@ -55,6 +55,10 @@ class LocalWorkspace(Workspace):
     def forget_addresses(self) -> None:
         """Look documents up again: repositories were added or removed."""
         self._addresses.clear()
+
+    def locates_at_once(self, moment: Moment, index: Index | None, readable: frozenset[str] | None) -> bool:
+        """Whether every open document was located before."""
+        return all(file is None or file in self._addresses for _, file in moment.closed_off)
 
     def _locator(self, index: Index | None, readable: frozenset[str] | None) -> Locate:
         def locate(uri: str, file: Path | None) -> Address:

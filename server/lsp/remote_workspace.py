@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 
 from indexer.api import Index
 from indexer.errors import IndexerError
-from server.lsp.workspace import Address, Locate, Workspace
+from server.lsp.workspace import Address, Locate, Moment, Workspace
 
 _MAX_FOLDERS = 64
 _MAX_TEXT = 4096
@@ -69,6 +69,10 @@ class RemoteWorkspace(Workspace):
         """Whether a file is below one of the folders."""
         plain = _plain(uri)
         return any(plain.startswith(f"{folder}/") for folder in self._folders)
+
+    def locates_at_once(self, moment: Moment, index: Index | None, readable: frozenset[str] | None) -> bool:
+        """Whether it is known of which repositories the folders are."""
+        return index is None or self._known[0] == (index.generation(), readable)
 
     def _locator(self, index: Index | None, readable: frozenset[str] | None) -> Locate:
         roots: tuple[_Root, ...] = ()

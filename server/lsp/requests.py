@@ -60,7 +60,11 @@ async def prepare_completion(server: HearthLanguageServer, moment: Moment, text:
     """
     REQUEST_ID.set(new_request_id())
     index = server.services.index if server.services is not None else None
-    around = await server.in_thread(server.places.surroundings, moment, index, server.principal)
+    if server.places.locates_at_once(moment, index, server.principal.readable):
+        # As it is at nearly every key: to wake a thread and be woken by it takes longer.
+        around = server.places.surroundings(moment, index, server.principal)
+    else:
+        around = await server.in_thread(server.places.surroundings, moment, index, server.principal)
     request = CompletionRequest(
         path=around.address.path,
         repository=around.address.repository,

@@ -130,6 +130,10 @@ class Workspace(ABC):
         """Whether a file is below one of the folders."""
 
     @abstractmethod
+    def locates_at_once(self, moment: Moment, index: Index | None, readable: frozenset[str] | None) -> bool:
+        """Whether :meth:`surroundings` needs neither files nor the index, because it knows where all documents are."""
+
+    @abstractmethod
     def _locator(self, index: Index | None, readable: frozenset[str] | None) -> Locate:
         """Return what finds documents in the repositories of the index that may be read."""
 
@@ -152,7 +156,7 @@ class Workspace(ABC):
         )
 
     def surroundings(self, moment: Moment, index: Index | None, principal: Principal) -> Surroundings:
-        """Locate every document of ``moment``. Reads the index: call it in a thread."""
+        """Locate every document of ``moment``. Call it in a thread, unless :meth:`locates_at_once`."""
         readable = principal.readable
         locate = self._locator(index, readable)
         open_now = {locate(uri, file) for uri, file in moment.closed_off}
