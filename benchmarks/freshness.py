@@ -9,9 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,16 +21,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.latency.hearth import HEARTH
+from benchmarks.pushing import PushedRepository, pushed_name, run
 from benchmarks.report import environment, summary, write
 from indexer.api import Index
 from indexer.types import Scope
 
-HEARTH = str(Path(sys.executable).with_name("hearth"))
 _ROOT = Path(__file__).resolve().parents[1]
-_FUNCTIONS = 20
 _GIVE_UP_SECONDS = 60.0
 _LOOK_SECONDS = 0.01
-_IDENTITY = ("GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
 
 
 def main() -> int:
@@ -56,26 +53,24 @@ def main() -> int:
 
 
 async def _measure(scratch: Path, index: Path | None, pushes: int, files: int) -> dict[str, Any]:
-    data, bare, clone = scratch / "data", scratch / "pushed.git", scratch / "clone"
+    data = scratch / "data"
     if index is not None:
         shutil.copytree(index, data)
     else:
-        _run(HEARTH, "index", str(_ROOT), "--data", str(data))
-    _run("git", "init", "--quiet", "--bare", "--initial-branch=main", str(bare))
-    _run("git", "init", "--quiet", "--initial-branch=main", str(clone))
-    _run("git", "remote", "add", "origin", str(bare), directory=clone)
-    plain = [_push(clone, number, files)[1] for number in range(pushes)]
-    _run(HEARTH, "hooks", "install", str(bare), "--data", str(data))
+        run(HEARTH, "index", str(_ROOT), "--data", str(data))
+    repository = PushedRepository(scratch)
+    plain = [repository.push(number, files)[1] for number in range(pushes)]
+    repository.install_hook(data)
     hooked: list[float] = []
     fresh: list[float] = []
     async with _working(data):
         with Index.open(data) as opened:
-            await _until_found(opened, _name(pushes - 1))
+            await _until_found(opened, pushed_name(pushes - 1))
             for number in range(pushes, 2 * pushes):
-                began, seconds = await asyncio.to_thread(_push, clone, number, files)
+                began, seconds = await asyncio.to_thread(repository.push, number, files)
                 hooked.append(seconds)
-                await _until_found(opened, _name(number))
-                fresh.append(time.monotonic() - began)
+                await _until_found(opened, pushed_name(number))
+                fresh.append(time.perf_counter() - began)
             chunks = sum(ref.chunks for status in opened.repositories() for ref in status.refs)
     return {
         "chunks": chunks,
@@ -107,31 +102,6 @@ async def _until_found(index: Index, name: str) -> None:
                 if any(name in hit.text for hit in index.search(name, Scope(), 5)):
                     return
             await asyncio.sleep(_LOOK_SECONDS)
-
-
-def _push(clone: Path, number: int, files: int) -> tuple[float, float]:
-    """Commit ``files`` files and push them; returns when ``git push`` began, and the seconds that it took."""
-    for file in range(files):
-        body = "".join(
-            f"def step_{number}_{file}_{line}(value):\n    return value + {number * file + line}\n\n\n"
-            for line in range(_FUNCTIONS)
-        )
-        name = f"\n\ndef {_name(number)}():\n    return {number}\n" if file == 0 else ""
-        (clone / f"module_{file}.py").write_text(body + name)
-    _run("git", "add", "--all", directory=clone)
-    _run("git", "commit", "--quiet", "--message", f"push {number}", directory=clone)
-    began = time.monotonic()
-    _run("git", "push", "--quiet", "origin", "main", directory=clone)
-    return began, time.monotonic() - began
-
-
-def _name(number: int) -> str:
-    return f"searchable_after_push_{number}"
-
-
-def _run(*command: str, directory: Path | None = None) -> None:
-    identity = dict.fromkeys(_IDENTITY, "benchmark@example.invalid")
-    subprocess.run(command, cwd=directory, env={**os.environ, **identity}, check=True, stdout=subprocess.DEVNULL)
 
 
 def _print(result: dict[str, Any], path: Path) -> None:

@@ -73,6 +73,11 @@ class RecordedEngine:
             text = await response.text()
         return [Entry.from_json(json.loads(line)) for line in text.splitlines()]
 
+    async def asked(self) -> int:
+        """Return how often Hearth has asked."""
+        async with self._http.get(f"{self.url}/bench/asked") as response:
+            return int(await response.text())
+
     async def ask_again(self, session: int, position: int) -> RawAnswer | None:
         """Ask what Hearth asked at a place, and read the answer to its end; ``None`` when Hearth asked nothing there.
 

@@ -27,6 +27,8 @@ class RunningHearth:
 
     editors: Sequence[Editor]
     metrics_url: str = ""
+    process_id: int = 0
+    """Of the team server; 0 for a language server."""
 
     async def status(self) -> dict[str, Any]:
         """Return the answer to ``hearth/status``."""
@@ -44,7 +46,7 @@ class RunningHearth:
 
 @asynccontextmanager
 async def running_hearth(
-    path: str, folder: Path, sessions: int, arguments: Sequence[str]
+    path: str, folder: Path, sessions: int, arguments: Sequence[str], tokens: Sequence[str] = ()
 ) -> AsyncIterator[RunningHearth]:
     """Start Hearth for the length of a context and wait until it is warm.
 
@@ -54,23 +56,25 @@ async def running_hearth(
         sessions: How many type at once. A team server gets as many connections; a language server, which has one
             editor, as many documents.
         arguments: Data directory and configuration.
+        tokens: What the editors of a team server sign in with, one each; empty where it has no accounts.
     """
     async with AsyncExitStack() as stack:
         if path == LSP:
             editor = await stack.enter_async_context(open_editor([HEARTH, "lsp", "--no-auto-index", *arguments]))
-            editors, metrics_url = [editor], ""
+            editors, metrics_url, process_id = [editor], "", 0
         else:
-            url = await stack.enter_async_context(_team_server(arguments))
-            editors = [await stack.enter_async_context(connect_editor(url)) for _ in range(sessions)]
+            url, process_id = await stack.enter_async_context(_team_server(arguments))
+            secrets = tokens or [""] * sessions
+            editors = [await stack.enter_async_context(connect_editor(url, token=secret)) for secret in secrets]
             metrics_url = f"{url}/metrics"
         for editor in editors:
             await editor.initialize(folder, VSCODE_CAPABILITIES)
             await editor.wait_for_notification("hearth/status", lambda value: value["index"]["state"] == "ready")
-        yield RunningHearth(editors, metrics_url)
+        yield RunningHearth(editors, metrics_url, process_id)
 
 
 @asynccontextmanager
-async def _team_server(arguments: Sequence[str]) -> AsyncIterator[str]:
+async def _team_server(arguments: Sequence[str]) -> AsyncIterator[tuple[str, int]]:
     process = await asyncio.create_subprocess_exec(
         *(HEARTH, "serve", "--port", "0", *arguments), stdout=asyncio.subprocess.PIPE
     )
@@ -81,7 +85,7 @@ async def _team_server(arguments: Sequence[str]) -> AsyncIterator[str]:
             url = (await process.stdout.readline()).decode().strip()
         if not url:
             raise SystemExit(f"hearth serve ended with status {await process.wait()}")
-        yield url
+        yield url, process.pid
     finally:
         if process.returncode is None:
             process.terminate()

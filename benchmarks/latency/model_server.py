@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.latency.model_server`` prints its address and serves the OpenAI API there, and under ``/bench``
 what the benchmark needs to know: ``PUT /bench/sessions/N`` says what is being typed, ``GET /bench/payloads/N/POSITION``
-returns what Hearth sent, ``GET /bench/entries?since=N`` what was asked, and how it ended.
+returns what Hearth sent, ``GET /bench/asked`` how often it did, ``GET /bench/entries?since=N`` all, and how it ended.
 """
 
 from __future__ import annotations
@@ -170,6 +170,10 @@ def _add_control(app: web.Application, journal: Journal) -> None:
     async def entries(request: web.Request) -> web.Response:
         return web.Response(text="".join(journal.lines(int(request.query.get("since", "0")))))
 
+    async def asked(_: web.Request) -> web.Response:
+        return web.Response(text=str(sum(entry.origin == HEARTH for entry in journal.entries)))
+
+    app.router.add_get("/bench/asked", asked)
     app.router.add_put("/bench/sessions/{session}", begin)
     app.router.add_delete("/bench/sessions/{session}", end)
     app.router.add_get("/bench/payloads/{session}/{position}", payload)

@@ -50,10 +50,14 @@ class _Pending:
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How the user types: ``speed`` 1 is human, 2 twice as fast; every other number comes from ``chance``."""
+    """How the user types: ``speed`` 1 is human, 2 twice as fast; every other number comes from ``chance``.
+
+    Of so large a share of the answers it is asked what they came from, and the engine is asked the same.
+    """
 
     speed: float
     chance: random.Random = field(repr=False)
+    share_compared: float = 1.0
 
 
 class Typist:
@@ -139,6 +143,9 @@ class Typist:
             asked.ended = asked.sent + answer.seconds
             self._show(asked, typed, answer.result or {}, at=asked.ended)
             asked.outcome = "answered" if asked.text else "silent"
+        share = self._habits.share_compared
+        if share < 1.0 and self._habits.chance.random() >= share:
+            return
         if asked.id:
             why = await self._editor.request("hearth/why", {"id": asked.id}) or {}
             asked.stages, asked.reuse = why.get("stages", {}), why.get("reuse", "")
