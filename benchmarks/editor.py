@@ -79,7 +79,11 @@ class Editor:
         self._reading = asyncio.create_task(self._read())
 
     async def initialize(
-        self, folder: Path | None, capabilities: dict[str, Any], options: dict[str, Any] | None = None
+        self,
+        folder: Path | None,
+        capabilities: dict[str, Any],
+        options: dict[str, Any] | None = None,
+        name: str = "hearth benchmarks",
     ) -> dict[str, Any]:
         """Shake hands and return the server's capabilities.
 
@@ -87,12 +91,14 @@ class Editor:
             folder: The workspace, absolute.
             capabilities: The client's.
             options: Sent as ``initializationOptions.hearth``.
+            name: What the editor calls itself.
         """
         folders = None if folder is None else [{"uri": folder.as_uri(), "name": folder.name}]
         answer = await self.request(
             "initialize",
             {
                 "processId": os.getpid(),
+                "clientInfo": {"name": name},
                 "rootUri": folders[0]["uri"] if folders else None,
                 "workspaceFolders": folders,
                 "capabilities": capabilities,

@@ -89,8 +89,8 @@ class ModelServer:
 
 
 @asynccontextmanager
-async def running_model_server() -> AsyncIterator[ModelServer]:
-    server = ModelServer()
+async def running_model_server(*, counts: bool = False) -> AsyncIterator[ModelServer]:
+    server = ModelServer(counts=counts)
     await server.start()
     try:
         yield server

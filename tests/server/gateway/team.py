@@ -62,10 +62,12 @@ async def team_server(data: Path, settings: str = "", *options: str) -> AsyncIte
 
 
 @asynccontextmanager
-async def team_editor(team: TeamServer, folder: str = "shop", *, token: str = "") -> AsyncIterator[Editor]:
+async def team_editor(
+    team: TeamServer, folder: str = "shop", *, token: str = "", name: str = "Visual Studio Code"
+) -> AsyncIterator[Editor]:
     """Connect an editor whose workspace is a clone of ``folder`` on a machine that the server cannot see."""
     async with connect_editor(team.url, token=token) as editor:
-        await editor.initialize(remote(folder), VSCODE_CAPABILITIES)
+        await editor.initialize(remote(folder), VSCODE_CAPABILITIES, name=name)
         yield editor
 
 

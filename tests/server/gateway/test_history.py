@@ -8,7 +8,8 @@ from pathlib import Path
 
 from server.accounts import Accounts, TokenScope
 from server.config import HistoryConfig
-from server.history import FILE_NAME, History, Latency, Span, Split, latency
+from server.history import FILE_NAME, History, Latency, Span, Split, latency, usage
+from tests.e2e.model_server import MODEL, running_model_server
 from tests.server.gateway.team import TeamServer, remote, team_editor, team_server
 
 ORDERS = (remote("shop") / "shop/orders.py").as_uri()
@@ -55,6 +56,44 @@ async def test_a_killed_server_loses_nothing_that_was_written_and_goes_on_after_
     assert (data / FILE_NAME).stat().st_mode & 0o077 == 0
     for word in (b"ana", b"orders", b"round_price", token.encode()):
         assert word not in stored(data)
+
+
+async def test_what_two_teams_use_in_two_editors_is_told_apart(data: Path) -> None:
+    with Accounts(data) as accounts:
+        accounts.add_user("ana", ["shoppers"])
+        accounts.add_user("ben", ["payments", "shoppers"])
+        accounts.add_to_group("shoppers", repositories=["shop"])
+        tokens = {user: accounts.add_token(user, {TokenScope.COMPLETE})[1] for user in ("ana", "ben")}
+    read: dict[str, int] = {}
+    async with running_model_server(counts=True) as model:
+        settings = f'[engine.vllm]\nurl = "{model.url}"\n[completion]\nspeculate = false\n{SECONDLY}'
+        async with team_server(data, settings) as team:
+            for user, name in (("ana", "Neovim"), ("ben", "Zed"), ("ben", "Zed")):
+                async with team_editor(team, token=tokens[user], name=name) as editor:
+                    editor.open(ORDERS, "python", DRAFT)
+                    asking = asyncio.create_task(editor.complete(ORDERS, 4, 4, automatic=False))
+                    call = await model.next_call()
+                    read[user] = read.get(user, 0) + len(call.prompt)
+                    call.write("return ", "sum", "(prices)", None)
+                    (item,) = (await asyncio.wait_for(asking, 20)).result["items"]
+                    editor.notify("hearth/didShowCompletion", {"id": item["command"]["arguments"][0]})
+                    if user == "ben":
+                        editor.notify("hearth/didAcceptCompletion", {"id": item["command"]["arguments"][0]})
+                    await editor.request("hearth/status", {})
+            await until_counted(data, 3)
+            assert await team.stop() == 0
+
+    def used(split: Split) -> dict[str, tuple[float, ...]]:
+        with History(data, HistoryConfig()) as history:
+            return {
+                one.name: (one.all.shown, one.all.accepted, one.all.prompt_tokens, one.all.completion_tokens)
+                for one in usage(history, Span.HOUR, split).groups
+            }
+
+    ana, ben = (1, 0, read["ana"], 3), (2, 2, read["ben"], 6)
+    assert used(Split.TEAM) == {"shoppers": ana, "payments": ben}
+    assert used(Split.EDITOR) == {"neovim": ana, "zed": ben}
+    assert used(Split.MODEL) == {MODEL: tuple(map(sum, zip(ana, ben, strict=True)))}
 
 
 async def test_a_server_whose_history_cannot_be_written_serves_on(data: Path) -> None:
