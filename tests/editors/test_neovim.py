@@ -15,7 +15,7 @@ from tests.editors.shop import LIMIT_SECONDS, Shop, Way, alone, team
 pytestmark = pytest.mark.real
 
 
-@pytest.mark.parametrize("case", cases("ghost_text", "accept", "text", "lifecycle", "explain"))
+@pytest.mark.parametrize("case", cases("ghost_text", "accept", "text", "menu", "lifecycle", "explain"))
 def test_scripted_server(neovim: Path, tmp_path: Path, case: Case) -> None:
     run_case(neovim, tmp_path, case)
 
