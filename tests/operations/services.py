@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from ssl import SSLContext
 
 import aiohttp
 
@@ -22,7 +23,7 @@ def install_services() -> Path:
 
 
 @asynccontextmanager
-async def running(*command: str | Path, ready: str) -> AsyncIterator[None]:
+async def running(*command: str | Path, ready: str, ssl: SSLContext | bool = True) -> AsyncIterator[None]:
     """Run a service until it answers at the URL ``ready``, and for the length of the context.
 
     Raises:
@@ -31,7 +32,7 @@ async def running(*command: str | Path, ready: str) -> AsyncIterator[None]:
     process = await asyncio.create_subprocess_exec(*map(str, command))
     try:
         async with asyncio.timeout(WAIT_SECONDS), aiohttp.ClientSession() as client:
-            while not await _answers(client, ready):
+            while not await _answers(client, ready, ssl):
                 assert process.returncode is None, f"{command[0]} ended with status {process.returncode}"
                 await asyncio.sleep(0.1)
         yield
@@ -42,9 +43,9 @@ async def running(*command: str | Path, ready: str) -> AsyncIterator[None]:
             await process.wait()
 
 
-async def _answers(client: aiohttp.ClientSession, url: str) -> bool:
+async def _answers(client: aiohttp.ClientSession, url: str, ssl: SSLContext | bool) -> bool:
     try:
-        async with client.get(url) as answer:
+        async with client.get(url, ssl=ssl) as answer:
             return answer.status == 200
     except aiohttp.ClientConnectionError:
         return False
