@@ -15,11 +15,13 @@ from rich.console import Console
 from rich.text import Text
 
 from indexer.cli_doctor import Finding, Level, examine, examine_index, examine_libraries
-from indexer.errors import ConfigError
+from indexer.errors import ConfigError, CredentialMissing
 from server.cli.assembly import allowed_formats, make_vllm
 from server.cli.configuration import model_problems
 from server.cli.output import print_json
+from server.cli.provider import open_provider
 from server.config import DataConfig, HearthConfig, check, default_data_directory, find, with_launched_servers
+from server.errors import ProviderUnavailable
 from server.prompt import Commercial, FimFormat, ModelPrompts
 from server.types import EngineHealth, Rung
 
@@ -74,6 +76,8 @@ def _findings(explicit_config: Path | None, data: Path | None) -> Iterator[Findi
     yield from examine_libraries()
     yield from examine_index((data or config.data.directory or default_data_directory()).absolute(), config.index)
     yield from examine("model server", lambda: _model_server(config))
+    if config.server.oidc.configured:
+        yield from examine("provider", lambda: _provider(config))
 
 
 def _versions() -> Iterator[Finding]:
@@ -121,6 +125,23 @@ def _model_server(config: HearthConfig) -> Iterator[Finding]:
         tokens,
         "Set `tokenizer` in [engine.vllm] of hearth.toml; until then prompts are text, with room to spare.",
     )
+
+
+def _provider(config: HearthConfig) -> Iterator[Finding]:
+    async def check() -> None:
+        provider = open_provider(config.server)
+        if provider is not None:
+            try:
+                await provider.check()
+            finally:
+                await provider.close()
+
+    try:
+        asyncio.run(check())
+    except (ConfigError, CredentialMissing, ProviderUnavailable) as error:
+        yield Finding(Level.FAIL, "provider", error.message, error.advice)
+    else:
+        yield Finding(Level.OK, "provider", f"people sign in at {config.server.oidc.issuer}")
 
 
 def _family(found: FimFormat, model: str) -> Iterator[Finding]:

@@ -24,9 +24,9 @@ from server.accounts import Accounts
 from server.accounts.sign_ins import SignIns
 from server.cli.assembly import Program, allowed_formats, assemble
 from server.cli.engine import launched_servers
+from server.cli.provider import open_provider
 from server.completion import CompletionService
-from server.config import HearthConfig, ServerConfig
-from server.errors import ConfigError
+from server.config import HearthConfig
 from server.event_loop import watched_event_loop
 from server.explain import Explainer
 from server.gateway.access import Gatekeeper
@@ -37,7 +37,6 @@ from server.gateway.backlog import watch_backlog
 from server.gateway.benchmarks import Benchmarks
 from server.gateway.limits import RateLimits
 from server.gateway.outbox import Outbox
-from server.gateway.pages.provider import CALLBACK
 from server.gateway.parts import Parts
 from server.gateway.readings import Readings
 from server.gateway.registry import Registry
@@ -48,7 +47,6 @@ from server.history import History, recording
 from server.lsp.connection import Connection
 from server.lsp.server import create_remote_server
 from server.lsp.services import Services, StartOptions
-from server.oidc import Provider
 from server.principal import Principal
 from server.signals import Signal
 
@@ -88,9 +86,8 @@ def serve_team(config: HearthConfig, *, host: str | None = None, port: int | Non
 async def _serve(config: HearthConfig) -> None:
     async with AsyncExitStack() as stack:
         accounts = stack.enter_context(Accounts(config.data.directory))
-        oidc = config.server.oidc
-        check_address(config.server, accounts=oidc.configured or not accounts.directory().empty)
-        provider = _open_provider(config.server) if oidc.configured else None
+        provider = open_provider(config.server)
+        check_address(config.server, accounts=provider is not None or not accounts.directory().empty)
         if provider is not None:
             stack.push_async_callback(provider.close)
             stack.callback(asyncio.create_task(provider.watch()).cancel)
@@ -287,15 +284,6 @@ class Shared:
             )
 
         return services
-
-
-def _open_provider(config: ServerConfig) -> Provider:
-    if not config.public_url:
-        raise ConfigError(
-            "[server.oidc] needs `public_url` in [server]: the provider sends browsers back there",
-            advice=f"Set it, and register {CALLBACK} below it with the provider as the redirect URI.",
-        )
-    return Provider(config.oidc, f"{config.public_url.rstrip('/')}{CALLBACK}")
 
 
 def _start_log(config: HearthConfig) -> None:

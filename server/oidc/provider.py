@@ -88,10 +88,18 @@ class Provider:
         if self._client is not None:
             await self._client.close()
 
+    async def check(self) -> None:
+        """Ask whether it is there, and is who the settings say.
+
+        Raises:
+            ProviderUnavailable: It is not.
+        """
+        await self._discovered(AGAIN_SECONDS)
+
     async def watch(self) -> None:
         """Say once at the start when it is not there; it is asked again whenever somebody signs in."""
         try:
-            await self._discovered()
+            await self.check()
         except ProviderUnavailable as error:
             log.error("nobody can sign in with %s now: %s", self._config.title, error)
 

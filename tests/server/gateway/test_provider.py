@@ -22,7 +22,7 @@ from server.accounts import Accounts, TokenKind, TokenScope
 from server.gateway import audit
 from tests.server.gateway.browser import Browser, Page, browsing
 from tests.server.gateway.chromium_pages import Chromium, chromium
-from tests.server.gateway.team import TeamServer, issue, team_server
+from tests.server.gateway.team import HEARTH, TeamServer, issue, team_server
 from tests.server.oidc.front import Claims, Front, provider
 from tests.server.oidc.provider import PASSWORD
 
@@ -364,6 +364,27 @@ async def test_settings_that_cannot_work_are_told_at_the_start(company: Company)
         with pytest.raises(AssertionError, match="ended with status"):
             async with team_server(company.data, wrong):
                 pass
+
+
+async def test_doctor_says_whether_the_provider_answers(company: Company, tmp_path: Path) -> None:
+    config = tmp_path / "hearth.toml"
+    config.write_text(company.front.settings)
+    assert await examined(company.data, config) == ("ok", f"people sign in at {company.front.issuer}")
+    config.write_text(company.front.settings.replace('/o"', '/o/"'))
+    level, message = await examined(company.data, config)
+    assert (level, "calls itself" in message) == ("fail", True)
+    await company.front.stop()
+    level, message = await examined(company.data, config)
+    assert (level, "cannot be reached" in message) == ("fail", True)
+
+
+async def examined(data: Path, config: Path) -> tuple[str, str]:
+    doctor = await asyncio.create_subprocess_exec(
+        *HEARTH, "doctor", "--json", "--data", str(data), "--config", str(config), stdout=asyncio.subprocess.PIPE
+    )
+    told, _ = await doctor.communicate()
+    [found] = [check for check in json.loads(told)["checks"] if check["name"] == "provider"]
+    return found["level"], found["message"]
 
 
 @pytest.mark.real
