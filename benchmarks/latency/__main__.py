@@ -242,7 +242,7 @@ async def _replay(
                 keys=options.keys,
                 seed=seed,
                 speed=options.speed,
-                on_key=lambda done, before=options.keys * (seed - 1): count(before + done),  # type: ignore[misc]
+                on_key=lambda done, before=options.keys * (seed - 1): count(before + min(done, options.keys)),  # type: ignore[misc]
             )
             entries = (await engine.entries())[seen:] if engine is not None else []
             by_seed[seed] = samples_of(measured, entries)
