@@ -254,8 +254,8 @@ class HearthProtocol(LanguageServerProtocol):
         super()._send_response(msg_id, result, error)
 
     def _handle_cancel_notification(self, msg_id: Any) -> None:
-        # A cancel that crosses its answer is nothing to warn of.
-        if msg_id in self._request_futures:
+        # Anything may stand there, and a cancel that crosses its answer is nothing to warn of.
+        if isinstance(msg_id, int | str) and msg_id in self._request_futures:
             super()._handle_cancel_notification(msg_id)
 
     def _handle_response(self, msg_id: Any, result: Any = None, error: Any = None) -> None:

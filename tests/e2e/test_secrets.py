@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from benchmarks.secrets.planted import plant
 from tests.e2e.editor import PROFILES, open_editor
 from tests.e2e.model_server import MODEL, running_model_server
-from tests.planted_secrets import plant
 
 SEED = int.from_bytes(os.urandom(4))
 

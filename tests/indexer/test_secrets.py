@@ -17,13 +17,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.secrets.planted import MAKERS, Planted, make_planted, plant
 from indexer.api import Index
 from indexer.config import IndexConfig
 from indexer.secrets import Finding, blank, find_secrets, rules
 from indexer.types import Scope, SkipReason
 from tests.conftest import Repository
 from tests.indexer.conftest import IndexInto
-from tests.planted_secrets import MAKERS, Planted, make_planted, plant
 
 MakeRepository = Callable[..., Repository]
 EVERYTHING = Scope()

@@ -15,13 +15,13 @@ import pytest
 import trustme
 
 from benchmarks.editor import VSCODE_CAPABILITIES, Editor, connect_editor
+from benchmarks.secrets.planted import plant
 from indexer.queue import Queue, Repository
 from server.accounts import Accounts, TokenScope
 from server.accounts.tokens import EDITOR_SCOPES
 from tests.e2e.model_server import MODEL, ModelServer
 from tests.operations.monitoring import filled_in, queries
 from tests.operations.services import DOCS, HERE, WAIT_SECONDS, install_services, running
-from tests.planted_secrets import plant
 from tests.server.gateway.team import TeamServer, issue, remote, team_server
 
 pytestmark = pytest.mark.real

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
+from benchmarks.secrets.planted import MAKERS, Planted, make_planted, plant
 from indexer.config import IndexConfig
 from server.config import HearthConfig
 from server.prompt import FormatRegistry, ModelPrompts
@@ -24,7 +25,6 @@ from server.types import (
     Snippet,
     SnippetReason,
 )
-from tests.planted_secrets import MAKERS, Planted, make_planted, plant
 
 SEED = int.from_bytes(os.urandom(4))
 MODEL = "qwen2.5-coder"
