@@ -93,7 +93,9 @@ class ModelPrompts:
         """
         fim = self.family(model)
         if self._withholding is not None:
-            withheld = self._withholding.completion(request)
+            withhold = self._withholding.completion
+            quick = self._withholding.is_quick(request)
+            withheld = withhold(request) if quick else await asyncio.to_thread(withhold, request)
             if withheld is None:
                 return Prompt("")
             request = withheld
@@ -115,7 +117,7 @@ class ModelPrompts:
     async def write_explanation(self, request: ExplainRequest) -> tuple[ChatMessage, ...]:
         """Write the conversation that asks for an explanation, without secrets."""
         if self._withholding is not None:
-            request = self._withholding.explanation(request)
+            request = await asyncio.to_thread(self._withholding.explanation, request)
         count: Callable[[str], int] = estimate_tokens
         # Another server, or another model, has a tokenizer of its own.
         if not self._vllm.chat_url and self._vllm.chat_model in {"", self._vllm.model}:

@@ -18,6 +18,8 @@ _LONGEST_KEY = 8192
 """Characters before the part of a document that is looked at in which a private key may have begun."""
 _KEYS = ("PRIVATE KEY", "Private-Lines:")
 """What is at the beginning of secrets of several lines."""
+_QUICK_CHARACTERS = 4096
+"""So much new text is looked at in about a millisecond."""
 _NEIGHBOURS = 2
 """Lines above and below the cursor's that are looked at with it: a name and its value may stand on two lines."""
 
@@ -31,10 +33,21 @@ class _Clean:
     rules: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """A cursor's line, where it starts, and the lines around it, from where a prompt can show them on."""
+
+    far: int
+    line_start: int
+    above: str
+    line: str
+    below: str
+
+
 class Withholding:
     """Remembers what it has looked at, so that a key costs the line that it is typed into.
 
-    Use it from one thread.
+    Several threads may use it.
 
     Args:
         characters: Most characters before or after a cursor that a prompt can show.
@@ -42,7 +55,8 @@ class Withholding:
 
     def __init__(self, characters: int) -> None:
         self._characters = characters
-        self._heads: OrderedDict[tuple[str, str, str], _Clean] = OrderedDict()
+        self._heads: OrderedDict[tuple[str, str, str], tuple[_Clean, str]] = OrderedDict()
+        """By document what stood above the line that was looked at last, and the text that stood below."""
         self._clean = lru_cache(_TEXTS_REMEMBERED)(_without_secrets)
         # Reads the rules now, which takes longer than an event loop may be held up.
         find_secrets("")
@@ -53,14 +67,10 @@ class Withholding:
         Lengths and lines stay. What is too far from the cursor for any prompt is left out before it and cut off after
         it.
         """
-        line_start = request.prefix.rfind("\n") + 1
-        far = max(0, line_start - self._characters - _LONGEST_KEY) // _STEP * _STEP
-        # An endless line is not followed to its beginning.
-        far = max(request.prefix.rfind("\n", max(0, far - _STEP), far) + 1, far - _STEP, 0) if far else 0
-        line_after, newline, rest = request.suffix[: self._characters].partition("\n")
-        line = request.prefix[line_start:] + line_after
-        head = self._head(request, request.prefix[far:line_start])
-        tail = self._clean(newline + rest)
+        around = self._around(request)
+        far, line_start, line = around.far, around.line_start, around.line
+        head = self._head(request, around)
+        tail = self._clean(around.below)
         near = _near(head.blanked, line, tail.blanked)
         if near is None or self._inside_key(head, line, tail):
             SECRETS_WITHHELD.labels("line", "any").inc()
@@ -77,6 +87,24 @@ class Withholding:
             snippets=snippets,
         )
 
+    def is_quick(self, request: CompletionRequest) -> bool:
+        """Whether :meth:`completion` has little to look at: little is new since it was called for the document last."""
+        around = self._around(request)
+        known = self._heads.get(_document(request))
+        if known is None:
+            return len(around.above) + len(around.below) <= _QUICK_CHARACTERS
+        new = len(around.above) - len(known[0].text) if around.above.startswith(known[0].text) else len(around.above)
+        return new + (0 if around.below == known[1] else len(around.below)) <= _QUICK_CHARACTERS
+
+    def _around(self, request: CompletionRequest) -> _Around:
+        line_start = request.prefix.rfind("\n") + 1
+        far = max(0, line_start - self._characters - _LONGEST_KEY) // _STEP * _STEP
+        # An endless line is not followed to its beginning.
+        far = max(request.prefix.rfind("\n", max(0, far - _STEP), far) + 1, far - _STEP, 0) if far else 0
+        line_after, newline, rest = request.suffix[: self._characters].partition("\n")
+        line = request.prefix[line_start:] + line_after
+        return _Around(far, line_start, request.prefix[far:line_start], line, newline + rest)
+
     def explanation(self, request: ExplainRequest) -> ExplainRequest:
         """Return the request without secrets."""
         facts = tuple(
@@ -90,10 +118,10 @@ class Withholding:
             facts=facts,
         )
 
-    def _head(self, request: CompletionRequest, text: str) -> _Clean:
+    def _head(self, request: CompletionRequest, around: _Around) -> _Clean:
         """Look at the lines above the cursor's; of a document that grew, at what is new."""
-        key = (request.caller.user, request.repository, request.path)
-        known = self._heads.pop(key, None)
+        key, text = _document(request), around.above
+        known, _ = self._heads.pop(key, (None, ""))
         if (
             known is None
             or not text.startswith(known.text)
@@ -106,7 +134,7 @@ class Withholding:
             seam = _lines_back(known.text, _NEIGHBOURS)
             new = _without_secrets(known.blanked[seam:] + text[len(known.text) :])
             clean = _Clean(text, known.blanked[:seam] + new.blanked, known.rules + new.rules)
-        self._heads[key] = clean
+        self._heads[key] = clean, around.below
         if len(self._heads) > _DOCUMENTS_REMEMBERED:
             self._heads.popitem(last=False)
         return clean
@@ -136,6 +164,10 @@ class Withholding:
         clean = self._clean(text)
         _count(where, clean.rules)
         return clean.blanked
+
+
+def _document(request: CompletionRequest) -> tuple[str, str, str]:
+    return request.caller.user, request.repository, request.path
 
 
 def _without_secrets(text: str) -> _Clean:

@@ -176,3 +176,15 @@ def test_a_key_costs_the_line_that_it_is_typed_into() -> None:
         withholding.completion(request(text + "x" * number, text))
     # It takes a tenth of a millisecond; looking at everything takes forty times as long.
     assert (time.process_time() - began) / keys < 0.002
+
+
+def test_only_what_is_new_of_a_document_takes_time() -> None:
+    withholding = Withholding(50_000)
+    above, below = CODE * 200, "\n" + CODE * 200
+    assert not withholding.is_quick(request(f"{above}x", below)), "all of it is new"
+    withholding.completion(request(f"{above}x", below))
+    assert withholding.is_quick(request(f"{above}x = ", below))
+    assert withholding.is_quick(request(f"{above}x = 1\ny", below)), "a line was finished"
+    assert not withholding.is_quick(request(f"{above}x", f"\n{below}")), "what stands below moved"
+    assert not withholding.is_quick(request(f"{above[:-80]}x", below)), "the cursor went up"
+    assert withholding.is_quick(CompletionRequest("other.py", "python", CODE, "")), "a small document"
