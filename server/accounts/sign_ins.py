@@ -7,6 +7,7 @@ it. Its own secret is a cookie, and only a digest of that is kept.
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 import sqlite3
 import threading
@@ -16,6 +17,8 @@ from typing import Self
 
 from server.accounts.private import open_private
 from server.errors import AccountsError
+
+_log = logging.getLogger(__name__)
 
 FILE_NAME = "sign_ins.sqlite"
 LONGEST_SECONDS = 12 * 3600.0
@@ -40,10 +43,15 @@ class SignIns:
         path = data / FILE_NAME
         self._lock = threading.Lock()
         try:
-            self._database = open_private(path)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA busy_timeout = 5000")
-            self._database.execute(_SCHEMA)
+            try:
+                self._database = _open(path)
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
+                _log.error("%s is damaged (%s): everybody signs in to the pages again", path, error)
+                for suffix in ("", "-wal", "-shm"):
+                    path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
+                self._database = _open(path)
         except (OSError, sqlite3.Error) as error:
             raise AccountsError(
                 f"{path} cannot be used: {error}",
@@ -75,12 +83,16 @@ class SignIns:
         return secret
 
     def find(self, secret: str, now: float) -> str:
-        """Return the id of the token that a sign-in stands on; empty when there is none, or it has expired."""
-        with self._lock:
-            # Found by a digest: how long the look takes says nothing of the secret.
-            row = self._database.execute(
-                "SELECT token FROM sign_in WHERE digest = ? AND expires > ?", (_digest(secret), now)
-            ).fetchone()
+        """Return the id of the token that a sign-in stands on; empty when there is none, or none that can be read."""
+        try:
+            with self._lock:
+                # Found by a digest: how long the look takes says nothing of the secret.
+                row = self._database.execute(
+                    "SELECT token FROM sign_in WHERE digest = ? AND expires > ?", (_digest(secret), now)
+                ).fetchone()
+        except sqlite3.Error as error:
+            _log.error("sign-ins cannot be read: %s", error)
+            return ""
         return str(row[0]) if row else ""
 
     def end(self, secret: str) -> None:
@@ -93,6 +105,19 @@ class SignIns:
                 self._database.execute(statement, values)
         except sqlite3.Error as error:
             raise AccountsError(f"sign-ins cannot be written: {error}", advice="Is the disk full?") from error
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    database = open_private(path)
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA busy_timeout = 5000")
+        database.execute(_SCHEMA)
+        database.execute("SELECT count(*) FROM sign_in").fetchone()
+    except BaseException:
+        database.close()
+        raise
+    return database
 
 
 def _digest(secret: str) -> bytes:

@@ -112,6 +112,15 @@ def test_addresses_that_are_not_public_are_refused_unless_listed(monkeypatch: py
         remote_environment("https://git.example.com/a", RemoteAccess(internal=("example.com", "198.51.100.0/24")))
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["2130706433", "0x7f000001", "017700000001", "127.1", "0", "localhost", "LOCALHOST.", "[::1]", "[::ffff:7f00:1]"],
+)
+def test_no_spelling_of_this_machine_is_reached(host: str) -> None:
+    with pytest.raises(SourceRefused):
+        remote_environment(f"https://{host}/a", RemoteAccess())
+
+
 def test_networks_can_be_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     named(monkeypatch, "10.1.2.3")
     remote_environment("https://git.example.com/a", RemoteAccess(internal=("10.1.0.0/16",)))

@@ -26,3 +26,12 @@ def test_a_burst_is_taken_and_the_rest_evenly() -> None:
         limits.take("ana", Work.EXPLAIN)
     for _ in range(1000):
         limits.take("ana", Work.COMPLETE)
+
+
+def test_a_clock_on_the_wall_that_jumps_changes_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = RateLimits(LimitsConfig(explanations=1))
+    limits.take("ana", Work.EXPLAIN)
+    for jump in (-(10**9), 10**9):
+        monkeypatch.setattr("time.time", lambda jump=jump: 1_800_000_000.0 + jump)
+        with pytest.raises(LimitReached):
+            limits.take("ana", Work.EXPLAIN)

@@ -1,0 +1,45 @@
+"""Sign-ins of browsers: what damage and clocks do to them, and to whoever is signed in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from server.accounts.sign_ins import FILE_NAME, LONGEST_SECONDS, SignIns
+
+NOW = 1_800_000_000.0
+
+
+def test_a_damaged_file_costs_a_sign_in_and_no_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with SignIns(tmp_path) as sign_ins:
+        secret = sign_ins.begin("token", NOW)
+    (tmp_path / FILE_NAME).write_bytes(b"this is no database, whatever its name says" * 100)
+    with SignIns(tmp_path) as sign_ins:
+        assert "everybody signs in to the pages again" in caplog.text
+        assert sign_ins.find(secret, NOW) == ""
+        secret = sign_ins.begin("token", NOW)
+        assert sign_ins.find(secret, NOW) == "token"
+    assert (tmp_path / FILE_NAME).stat().st_mode & 0o077 == 0
+
+
+def test_damage_in_use_means_nobody_is_signed_in(tmp_path: Path) -> None:
+    with SignIns(tmp_path) as sign_ins:
+        secret = sign_ins.begin("token", NOW)
+        for file in tmp_path.glob(f"{FILE_NAME}*"):
+            with file.open("r+b") as stream:
+                stream.write(b"\xa5" * file.stat().st_size)
+        with SignIns(tmp_path) as other:
+            assert other.find(secret, NOW) == ""
+
+
+def test_a_clock_that_jumps_ends_sign_ins_early_and_brings_none_back_that_was_ended(tmp_path: Path) -> None:
+    with SignIns(tmp_path) as sign_ins:
+        kept, ended = sign_ins.begin("kept", NOW), sign_ins.begin("ended", NOW)
+        sign_ins.end(ended)
+        assert sign_ins.find(kept, NOW + LONGEST_SECONDS + 1) == ""
+        assert sign_ins.find(kept, NOW - 3600) == "kept"
+        assert sign_ins.find(ended, NOW - 3600) == ""
+        # Whoever signs in while the clock is wrong clears away what looks expired.
+        sign_ins.begin("other", NOW + 2 * LONGEST_SECONDS)
+        assert sign_ins.find(kept, NOW) == ""
