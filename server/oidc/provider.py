@@ -18,6 +18,7 @@ from urllib.parse import quote_plus, urlencode
 import aiohttp
 
 from indexer.credentials import read_secret
+from indexer.errors import CredentialMissing
 from server.config import OidcConfig
 from server.config.oidc import is_safe_url
 from server.errors import ConfigError, IdentityRefused, ProviderUnavailable
@@ -167,7 +168,11 @@ class Provider:
         headers = {}
         if self._config.client_secret:
             # Read anew, so that it can be changed without a restart.
-            secret = await asyncio.to_thread(read_secret, self._config.client_secret)
+            try:
+                secret = await asyncio.to_thread(read_secret, self._config.client_secret)
+            except CredentialMissing as error:
+                log.error("nobody can sign in: %s", error)
+                raise self._unavailable("this server has lost the secret for it") from error
             if endpoints.secret_in_header:
                 pair = f"{quote_plus(self._config.client_id)}:{quote_plus(secret)}"
                 headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"

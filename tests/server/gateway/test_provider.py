@@ -351,6 +351,13 @@ async def test_the_way_there_and_back_is_encrypted(data: Path, unused_ports: lis
             assert ana.cookie("__Host-hearth-provider") == ""
 
 
+async def test_a_secret_that_is_lost_later_is_told(company: Company) -> None:
+    async with company.serving() as team, browsing(team.url) as ana:
+        company.front.secret.unlink()
+        page = await sign_in(ana)
+        assert (page.status, "lost the secret" in page.text) == (503, True)
+
+
 async def test_settings_that_cannot_work_are_told_at_the_start(company: Company) -> None:
     settings = company.front.settings
     for wrong in (

@@ -50,13 +50,17 @@ class Front:
         self._process: asyncio.subprocess.Process | None = None
 
     @property
+    def secret(self) -> Path:
+        """Where the secret is."""
+        return self._directory / "secret"
+
+    @property
     def settings(self) -> str:
         """What hearth.toml says of it; the secret is in a file."""
-        secret = self._directory / "secret"
-        secret.write_text(f"{CLIENT_SECRET}\n")
+        self.secret.write_text(f"{CLIENT_SECRET}\n")
         return (
             f'[server]\npublic_url = "{URL(self._redirect_uri).origin()}"\n[server.oidc]\nissuer = "{self.issuer}"\n'
-            f'client_id = "{CLIENT_ID}"\nclient_secret = "file:{secret}"\nadmin_groups = ["ops"]\n'
+            f'client_id = "{CLIENT_ID}"\nclient_secret = "file:{self.secret}"\nadmin_groups = ["ops"]\n'
             'groups = { eng = "shoppers", tools = "toolmakers" }\n'
         )
 
