@@ -94,6 +94,7 @@ class CompletionRequest:
         multiline: Whether more than one line may be proposed.
         caller: On whose behalf.
         request_id: Names this request in records, in log lines and to the model server; see :mod:`server.correlation`.
+        variant: 0 asks for the best text; each higher number for one more of those that are likely as well.
     """
 
     path: str
@@ -109,6 +110,7 @@ class CompletionRequest:
     multiline: bool = False
     caller: Caller = field(default_factory=Caller)
     request_id: str = ""
+    variant: int = 0
 
 
 @dataclass(frozen=True, slots=True)

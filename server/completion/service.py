@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -113,9 +114,49 @@ class CompletionService:
         if document and record.outcome is Outcome.SUGGESTED:
             self._speculation.finished(document, Finished(record.id, task, record.text))
 
-    async def complete(self, request: CompletionRequest) -> SuggestionUpdate:
-        """Return only the finished suggestion."""
-        async with self.stream(request) as updates:
+    async def alternatives(
+        self,
+        request: CompletionRequest,
+        shown: SuggestionUpdate,
+        *,
+        recent_edits: Sequence[RecentEdit] = (),
+        session: str = "",
+        lead: str = "",
+    ) -> tuple[SuggestionUpdate, ...]:
+        """Return other texts for the place of a finished suggestion, which its user has asked for.
+
+        There are none while a model's suggestion is new: it has not been looked at, so that others are not wanted yet.
+
+        Args:
+            request: As it was for the suggestion.
+            shown: The suggestion.
+            recent_edits: As for :meth:`stream`.
+            session: As for :meth:`stream`.
+            lead: As for :meth:`stream`.
+        """
+        record = self.records.get(shown.id)
+        if record is None or not shown.text or (record.engine == Rung.VLLM and record.reuse is not Reuse.CACHED):
+            return ()
+        variants = range(1, self._config.alternatives + 1)
+        asked = [
+            self.complete(
+                replace(request, variant=number, request_id=""), recent_edits=recent_edits, session=session, lead=lead
+            )
+            for number in variants
+        ]
+        texts = {update.text: update for update in await asyncio.gather(*asked) if update.text != shown.text}
+        return tuple(update for text, update in texts.items() if text)
+
+    async def complete(
+        self,
+        request: CompletionRequest,
+        *,
+        recent_edits: Sequence[RecentEdit] = (),
+        session: str = "",
+        lead: str = "",
+    ) -> SuggestionUpdate:
+        """Return only the finished suggestion. Its arguments are those of :meth:`stream`."""
+        async with self.stream(request, recent_edits=recent_edits, session=session, lead=lead) as updates:
             async for update in updates:
                 if update.final:
                     return update
@@ -216,7 +257,7 @@ class CompletionService:
             self._config,
             partial(self._ended, document),
             tally=self._tally,
-            stand_in=self._stand_in(),
+            stand_in=None if task.request.variant else self._stand_in(),
         )
         if task.shared:
             self._runs[document] = run

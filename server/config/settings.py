@@ -203,6 +203,12 @@ class CompletionConfig:
         "0 shows nothing until then.",
         _between(0.0, 1.0),
     )
+    alternatives: int = _setting(
+        2,
+        "How many more suggestions are looked for when a user asks for others than the one that is shown; "
+        "each is a request to the model.",
+        _between(0, 5),
+    )
     speculate: bool = _setting(
         True,
         "Whether a model is asked for what comes next as soon as a suggestion is taken, while that is rarely in vain.",

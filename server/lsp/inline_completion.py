@@ -82,9 +82,9 @@ class InlineCompletions:
         self._supersede(key)
         document, services = self._server.documents.get(uri), self._server.services
         if document is None or services is None or not services.config.completion.enabled:
-            return _items(None, None)
+            return _items()
         if not self._server.may_complete():
-            return _items(None, None)
+            return _items()
         task = asyncio.current_task()
         if task is not None:
             self._running[key] = task
@@ -116,7 +116,16 @@ class InlineCompletions:
             finally:
                 if partial is not None:
                     partial.close()
-            return Unless(_items(final, text), _items(None, None), outdated)
+            others: tuple[SuggestionUpdate, ...] = ()
+            if final is not None and not automatic:
+                others = await services.completion.alternatives(
+                    prepared.request,
+                    final,
+                    recent_edits=prepared.recent_edits,
+                    session=self._server.id,
+                    lead=text.selected,
+                )
+            return Unless(_items(text, final, *others), _items(), outdated)
         finally:
             if self._running.get(key) is task:
                 del self._running[key]
@@ -140,19 +149,23 @@ async def _forward(updates: Any, partial: PartialResults | None, text: CursorTex
         if update.final:
             final = update
         if partial is not None and (update.text or shown):
-            partial.push(_items(update, text))
+            partial.push(_items(text, update))
             shown = True
     if partial is not None:
         partial.flush()
     return final
 
 
-def _items(update: SuggestionUpdate | None, text: CursorText | None) -> types.InlineCompletionList:
-    if update is None or text is None or not update.text:
-        return types.InlineCompletionList(items=[])
-    item = types.InlineCompletionItem(
-        insert_text=text.selected + update.text,
-        range=text.range,
-        command=types.Command(title="Accepted", command=ACCEPTED_COMMAND, arguments=[update.id, update.engine]),
+def _items(text: CursorText | None = None, *updates: SuggestionUpdate | None) -> types.InlineCompletionList:
+    """Return what there is to say at a cursor, the best first."""
+    return types.InlineCompletionList(
+        items=[
+            types.InlineCompletionItem(
+                insert_text=text.selected + update.text,
+                range=text.range,
+                command=types.Command(title="Accepted", command=ACCEPTED_COMMAND, arguments=[update.id, update.engine]),
+            )
+            for update in updates
+            if text is not None and update is not None and update.text
+        ]
     )
-    return types.InlineCompletionList(items=[item])

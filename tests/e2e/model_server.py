@@ -19,6 +19,7 @@ class Call:
     """One request for text. ``closed`` is set when the client went away before the end."""
 
     prompt: str
+    temperature: float = 0.0
     tokens: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     finished: asyncio.Event = field(default_factory=asyncio.Event)
@@ -79,7 +80,7 @@ class ModelServer:
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         body: dict[str, Any] = await request.json()
-        call = Call(str(body["prompt"]))
+        call = Call(str(body["prompt"]), float(body["temperature"]))
         return await _answer(request, call, self.calls, lambda text: {"text": text}, counts=self._counts)
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:

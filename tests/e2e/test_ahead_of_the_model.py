@@ -25,7 +25,8 @@ async def writer(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterato
     async with running_model_server() as model:
         settings = (
             f'[engine.vllm]\nurl = "{model.url}"\nfirst_token_seconds = 30.0\ntotal_seconds = 60.0\n'
-            "[completion]\ndeadline_ms = 60000\ndebounce_ms = 5000\nadaptive_debounce = false\nstand_in = 0.5\n"
+            "[completion]\ndeadline_ms = 60000\ndebounce_ms = 5000\nadaptive_debounce = false\n"
+            "alternatives = 0\nstand_in = 0.5\n"
         )
         async with open_editor_here(None, tmp_path / "data", settings) as editor:
             await editor.wait_for_status(lambda value: value.engine.rung == "vllm" and value.engine.model == MODEL)

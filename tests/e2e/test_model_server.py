@@ -42,7 +42,7 @@ async def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
             "[engine]\nfailures = 1\nretry_seconds = 0.2\nretry_max_seconds = 0.2\n"
             f'[engine.vllm]\nurl = "{model.url}"\n'
             "first_token_seconds = 30.0\nbetween_tokens_seconds = 30.0\ntotal_seconds = 60.0\n"
-            "[completion]\ndeadline_ms = 60000\nadaptive_debounce = false\n"
+            "[completion]\ndeadline_ms = 60000\nadaptive_debounce = false\nalternatives = 0\n"
         )
         async with open_editor(
             None, folder / "data", "--config", str(config), capabilities=PROFILES[request.param]()

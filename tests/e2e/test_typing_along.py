@@ -56,7 +56,7 @@ async def room(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[
         settings = (
             f'[engine.vllm]\nurl = "{model.url}"\n'
             "first_token_seconds = 30.0\nbetween_tokens_seconds = 30.0\ntotal_seconds = 60.0\n"
-            "[completion]\ndeadline_ms = 60000\ndebounce_ms = 5000\nadaptive_debounce = false\n"
+            "[completion]\ndeadline_ms = 60000\ndebounce_ms = 5000\nadaptive_debounce = false\nalternatives = 0\n"
         )
         async with open_editor_here(None, folder / "data", settings) as editor:
             await editor.wait_for_status(lambda value: value.engine.rung == "vllm" and value.engine.model == MODEL)

@@ -13,7 +13,7 @@ import shutil
 import socket
 import subprocess
 import urllib.parse
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -221,14 +221,19 @@ async def workbench(
     machine: dict[str, Any],
     *,
     user: dict[str, Any] | None = None,
+    keys: Sequence[dict[str, Any]] = (),
     dark: bool = True,
 ) -> AsyncIterator[Workbench]:
-    """Run VS Code with the extension on ``folder`` and show the file ``name``, with settings of machine and user."""
+    """Run VS Code with the extension on ``folder`` and show the file ``name``, with settings of machine and user.
+
+    ``keys`` are key bindings as VS Code writes them.
+    """
     data, extensions = scratch / "user-data", scratch / "extensions"
     theme = "Default Dark Modern" if dark else "Default Light Modern"
     for place, settings in (("User", {**_QUIET, "workbench.colorTheme": theme, **(user or {})}), ("Machine", machine)):
         (data / place).mkdir(parents=True)
         (data / place / "settings.json").write_text(json.dumps(settings))
+    (data / "User" / "keybindings.json").write_text(json.dumps([*keys]))
     environment = {
         **os.environ,
         **{f"XDG_{part}_HOME": str(scratch / part.lower()) for part in ("CONFIG", "DATA", "STATE", "CACHE")},

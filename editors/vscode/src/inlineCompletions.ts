@@ -7,11 +7,12 @@
 
 import * as vscode from "vscode";
 import type { Connection } from "./connection";
+import { continues } from "./follow";
 import type { Latency } from "./latency";
 import { type CompletionItem, type CompletionList, INLINE_COMPLETION, SERVER_ACCEPTED } from "./protocol";
 import { Reports } from "./reports";
 import { type Scope, SELECTOR } from "./scope";
-import { Suggestion } from "./suggestion";
+import { type Part, Suggestion } from "./suggestion";
 
 /** Between two steps of growing; VS Code itself waits 50 ms in each, so that about 15 steps fit a second. */
 const PAUSE_MS = 15;
@@ -33,6 +34,7 @@ interface Place {
 
 interface Running {
   place: Place;
+  /** What is shown, or what the user took of the others in its place. */
   suggestion: Suggestion;
   range: vscode.Range | undefined;
   cancel: vscode.CancellationTokenSource;
@@ -44,6 +46,10 @@ interface Running {
   cutShort: boolean;
   /** Milliseconds from asking until there was text. */
   latency: number | undefined;
+  /** Other texts for the place, of which the user may take one instead. */
+  others: Part[];
+  /** Resolves when all has come. */
+  whole: Promise<void>;
 }
 
 export class InlineCompletions implements vscode.Disposable {
@@ -136,6 +142,7 @@ export class InlineCompletions implements vscode.Disposable {
       selected: context.selectedCompletionInfo,
     };
     const echo = this.growing;
+    const explicit = context.triggerKind === vscode.InlineCompletionTriggerKind.Invoke;
     let running = this.running;
     if (running === undefined || !isSame(running.place, place)) {
       if (echo && this.left?.document === document && this.left.version === document.version) {
@@ -143,6 +150,10 @@ export class InlineCompletions implements vscode.Disposable {
         return [];
       }
       running = this.ask(place, context);
+    } else if (explicit && running.suggestion.complete && running.others.length === 0) {
+      // Who asks where a suggestion is shown wants to see others.
+      running = this.ask(place, context, { id: running.suggestion.shown.id, text: running.suggestion.rest });
+      await Promise.race([running.whole, cancelled(token)]);
     } else if (running.cutShort || (running.suggestion.rest === "" && running.suggestion.complete && !echo)) {
       running = this.ask(place, context, { id: running.suggestion.shown.id, text: running.suggestion.rest });
     }
@@ -160,6 +171,10 @@ export class InlineCompletions implements vscode.Disposable {
     const first = new Promise<void>((resolve) => {
       arrived = resolve;
     });
+    let ended: () => void = () => undefined;
+    const whole = new Promise<void>((resolve) => {
+      ended = resolve;
+    });
     const asked = performance.now();
     const running: Running = {
       place,
@@ -170,6 +185,8 @@ export class InlineCompletions implements vscode.Disposable {
       given: undefined,
       cutShort: false,
       latency: undefined,
+      others: [],
+      whole,
     };
     this.running = running;
     if (suggestion.rest !== "") {
@@ -180,7 +197,7 @@ export class InlineCompletions implements vscode.Disposable {
       if (this.running !== running || suggestion.complete) {
         return;
       }
-      suggestion.receive({ id: identifier(item), text: item?.insertText ?? "" });
+      suggestion.receive(toPart(item));
       if (item !== undefined && running.latency === undefined) {
         running.latency = performance.now() - asked;
         this.latency.note(running.latency);
@@ -211,6 +228,7 @@ export class InlineCompletions implements vscode.Disposable {
       .then(
         (list) => {
           take(list);
+          running.others = (list?.items ?? []).slice(1).map(toPart);
           if (!suggestion.complete) {
             suggestion.end(true);
           }
@@ -220,6 +238,7 @@ export class InlineCompletions implements vscode.Disposable {
       )
       .finally(() => {
         arrived();
+        ended();
         cancel.dispose();
         void this.grow(running);
       });
@@ -239,9 +258,11 @@ export class InlineCompletions implements vscode.Disposable {
     const untouched = running.range !== undefined && suggestion.taken === 0 && suggestion.shown.id === id;
     const range =
       untouched && running.range !== undefined ? running.range : new vscode.Range(place.position, place.position);
-    const item = new vscode.InlineCompletionItem(rest, range);
-    item.command = { title: "Accepted", command: SERVER_ACCEPTED, arguments: [id] };
-    return [item];
+    return [{ id, text: rest }, ...running.others].map((part) => {
+      const item = new vscode.InlineCompletionItem(part.text, range);
+      item.command = { title: "Accepted", command: SERVER_ACCEPTED, arguments: [part.id] };
+      return item;
+    });
   }
 
   /** Make VS Code ask again until it has all that arrived, at a pace that can be followed. */
@@ -274,7 +295,7 @@ export class InlineCompletions implements vscode.Disposable {
       return;
     }
     const [change] = event.contentChanges;
-    const { place, suggestion } = running;
+    const { place } = running;
     const inserted =
       event.contentChanges.length === 1 &&
       change !== undefined &&
@@ -283,11 +304,16 @@ export class InlineCompletions implements vscode.Disposable {
       place.selected === undefined
         ? change.text
         : undefined;
+    if (inserted !== undefined) {
+      this.prefer(running, inserted);
+    }
+    const { suggestion } = running;
     const step = inserted === undefined ? "left" : suggestion.insert(inserted);
     if (inserted === undefined || step === "left") {
       this.reject();
       return;
     }
+    running.others = [];
     // The server ends its work at any change, so that nothing more comes for this request.
     running.cutShort ||= !suggestion.complete;
     suggestion.end(false);
@@ -298,6 +324,17 @@ export class InlineCompletions implements vscode.Disposable {
     running.given = undefined;
     if (step === "partly accepted") {
       this.reports.partlyTaken(suggestion.shown.id, suggestion.taken);
+    }
+  }
+
+  /** Go on with another text when it is the one that was typed or taken in part. */
+  private prefer(running: Running, inserted: string): void {
+    const fits = ({ text }: Part): boolean => continues(text, inserted);
+    const other = running.others.find(fits);
+    if (other !== undefined && !fits({ id: "", text: running.suggestion.rest })) {
+      running.suggestion = new Suggestion();
+      running.suggestion.receive(other);
+      running.suggestion.end(true);
     }
   }
 
@@ -356,9 +393,9 @@ function cancelled(token: vscode.CancellationToken): Promise<void> {
   return new Promise((resolve) => token.onCancellationRequested(() => resolve()));
 }
 
-function identifier(item: CompletionItem | undefined): string {
+function toPart(item: CompletionItem | undefined): Part {
   const id: unknown = item?.command?.arguments?.[0];
-  return typeof id === "string" ? id : "";
+  return { id: typeof id === "string" ? id : "", text: item?.insertText ?? "" };
 }
 
 function toRange(range: NonNullable<CompletionItem["range"]>): vscode.Range {

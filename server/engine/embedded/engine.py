@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 NAME = "embedded"
 _FLOOR = 0.02
 _MOST_SUGGESTIONS = 5
+_LIKELY_AS_WELL = 0.05
+"""Least confidence of what is shown to users who ask for others than the best."""
 _BEGINNING_MARGIN = 0.1
 """A beginning of a line has to be surer than a whole one by so much."""
 _NEXT_LINE = 0.75
@@ -82,7 +84,7 @@ class EmbeddedEngine:
     @asynccontextmanager
     async def complete(self, request: CompletionRequest) -> AsyncIterator[AsyncIterator[Delta]]:
         """Stream the best suggestion in parts of a word, or nothing when none is likely enough."""
-        proposed = await asyncio.to_thread(self.propose, request)
+        proposed = await asyncio.to_thread(self._another if request.variant else self.propose, request)
         if proposed is None:
             yield _stream([])
         else:
@@ -105,6 +107,16 @@ class EmbeddedEngine:
     async def close(self) -> None:
         """Let go of what was kept between key strokes."""
         self._suggester.clear()
+
+    def _another(self, request: CompletionRequest) -> Completion | None:
+        """Return one of the texts that are less likely than what is proposed."""
+        proposed = self.propose(request)
+        others = [
+            found
+            for found in self.suggest(request, floor=_LIKELY_AS_WELL)
+            if proposed is None or found.text != proposed.text
+        ]
+        return others[request.variant - 1] if request.variant <= len(others) else None
 
     def _suggestions(self, request: CompletionRequest, ranked: Ranked, floor: float) -> list[Completion]:
         found = [

@@ -49,6 +49,8 @@ _HEALTH_SECONDS = 3.0
 _MAX_STOP_STRINGS = 4
 _MAX_PROMPT_TOKENS = 1 << 24
 _EXPLAIN_PRIORITY = 10
+_VARIANT_TEMPERATURE = 0.8
+"""For users who ask for another text than the likeliest."""
 """Completions have 0, the default, and lower goes first: they need no server that knows priorities, and overtake."""
 
 
@@ -136,7 +138,8 @@ class VllmEngine:
             return None
         # A team's adapter takes the prompts of the model that it adapts.
         chosen = await self._teams.model(request.caller.team) or model
-        payload = self._payload(chosen, request.max_tokens, self._config.temperature)
+        temperature = _VARIANT_TEMPERATURE if request.variant else self._config.temperature
+        payload = self._payload(chosen, request.max_tokens, temperature)
         payload["prompt"] = list(prompt.token_ids) or prompt.text
         if prompt.stop:
             payload["stop"] = list(prompt.stop[:_MAX_STOP_STRINGS])

@@ -9,6 +9,7 @@ const GHOST = ".monaco-editor .ghost-text-decoration, .monaco-editor .ghost-text
 
 let browser;
 let page;
+let session;
 
 // Ghost text is split over elements, and one on several lines has its later lines in a view zone.
 const readGhost = `(() => {
@@ -40,6 +41,7 @@ const methods = {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: dark ? "dark" : "light" });
     page = await context.newPage();
     page.setDefaultTimeout(LONGEST_WAIT_MS);
+    session = await context.newCDPSession(page);
     await page.goto(url);
     await page.locator(".monaco-workbench").waitFor();
   },
@@ -60,6 +62,20 @@ const methods = {
   },
   async paste(text) {
     await page.keyboard.insertText(text);
+  },
+  /** Show text that an input method has not settled yet. */
+  async compose(text) {
+    await session.send("Input.imeSetComposition", { text, selectionStart: text.length, selectionEnd: text.length });
+  },
+  /** Settle what is being composed. */
+  async settle(text) {
+    await session.send("Input.insertText", { text });
+  },
+  async waitForCompletionList(text) {
+    await page.locator(".suggest-widget.visible .monaco-list-row.focused", { hasText: text }).waitFor();
+  },
+  async waitForNoCompletionList() {
+    await page.locator(".suggest-widget.visible").waitFor({ state: "hidden" });
   },
   ghost: () => page.evaluate(readGhost),
   async waitForGhost(wanted) {
