@@ -25,6 +25,8 @@ CONTEXT_TOKENS = 64
 _BEFORE, _AFTER, _OTHER = 200_000, 100_000, 100_000
 """Characters of the text before and after the cursor, and of each other open file, that are looked at."""
 _STEP = 50_000
+_LONGEST_LINE, _LINE_STEP = 20_000, 10_000
+"""Characters of the cursor's own line, before it and after it, that are looked at: a longer one costs a key no more."""
 _LONGEST_WORD = 100
 _MOST_OPEN_FILES = 6
 _INDENTED = re.compile(r"^[ \t]+(?=\S)", re.MULTILINE)
@@ -250,6 +252,17 @@ def _window(prefix: str, suffix: str) -> tuple[str, str]:
     if len(suffix) > _AFTER:
         line_end = suffix.find("\n", _AFTER)
         suffix = suffix[: line_end if 0 <= line_end < 2 * _AFTER else _AFTER]
+    return _shorten_line(prefix, suffix)
+
+
+def _shorten_line(prefix: str, suffix: str) -> tuple[str, str]:
+    """Cut a very long line to the neighbourhood of the cursor, in steps, so that the cut stays put during typing."""
+    begin = prefix.rfind("\n") + 1
+    if (length := len(prefix) - begin) > _LONGEST_LINE:
+        prefix = prefix[:begin] + prefix[begin + (length - _LINE_STEP) // _LINE_STEP * _LINE_STEP :]
+    end = suffix.find("\n")
+    if (length := end if end >= 0 else len(suffix)) > _LONGEST_LINE:
+        suffix = suffix[:_LONGEST_LINE] + suffix[length:]
     return prefix, suffix
 
 

@@ -8,6 +8,7 @@ _CLOSERS = {")": "(", "]": "[", "}": "{"}
 _CLOSING = {"(": ")", "[": "]"}
 _ENDING = re.compile(r"\s*(?:[;:]|=>\s*\{|\{)\s*\Z")
 _OPENERS = frozenset(_CLOSERS.values())
+_BRACKET = re.compile(r"[()\[\]{}]")
 _ENDERS = ")]}\"'`;,:> \t"
 
 
@@ -39,14 +40,13 @@ def imbalance(text: str) -> tuple[int, int]:
     """Return how many brackets ``text`` closes that it did not open, and how many it leaves open."""
     closed = 0
     depth = 0
-    for mark in text:
+    for mark in _BRACKET.findall(text):
         if mark in _OPENERS:
             depth += 1
-        elif mark in _CLOSERS:
-            if depth:
-                depth -= 1
-            else:
-                closed += 1
+        elif depth:
+            depth -= 1
+        else:
+            closed += 1
     return closed, depth
 
 
@@ -57,17 +57,20 @@ def balanced(before: str, text: str) -> str:
     """
     stack: list[str] = []
     kept: list[str] = []
-    for place, mark in enumerate(before + text):
-        inside = place >= len(before)
+    for mark in _BRACKET.findall(before):
+        if mark in _OPENERS:
+            stack.append(mark)
+        elif stack and stack[-1] == _CLOSERS[mark]:
+            stack.pop()
+    for mark in text:
         if mark in _OPENERS:
             stack.append(mark)
         elif mark in _CLOSERS:
             if stack and stack[-1] == _CLOSERS[mark]:
                 stack.pop()
-            elif inside and mark != "}":
+            elif mark != "}":
                 continue
-        if inside:
-            kept.append(mark)
+        kept.append(mark)
     line = "".join(kept).rstrip()
     if "{" in stack:
         # A block that opens on this line is closed on another.

@@ -17,8 +17,9 @@ from indexer.corpus import Corpus, CorpusFile, build_corpus
 from indexer.types import Scope
 from server.config import EmbeddedConfig
 from server.engine.embedded import EmbeddedEngine
+from server.engine.embedded.cursor import locate
 from server.engine.embedded.document import Lexicon, SegmentCache
-from server.engine.embedded.fit import balanced, fit_rest, repeats
+from server.engine.embedded.fit import balanced, fit_rest, imbalance, repeats
 from server.engine.embedded.ranker import Ranker
 from server.engine.embedded.substitution import Substitution
 from server.types import Completion, CompletionRequest, Engine, ExplainRequest, OpenFile
@@ -296,6 +297,38 @@ def test_a_huge_file_is_looked_at_around_the_cursor_only() -> None:
     assert found
     cache = next(iter(engine._suggester._caches.values()))
     assert sum(len(kept[0]) for kept in cache._kept.values()) < 400_000
+
+
+def test_of_a_very_long_line_the_part_around_the_cursor_is_looked_at_and_what_stands_there_is_proposed() -> None:
+    said = "".join(f"var total_{number}=sum(order_{number},rate_{number});" for number in range(60_000))
+    for above in ("", "var first = 1;\n"):
+        request = at(f"{above}{said}var total_1=sum({CURSOR}order_1);{said}\nlast();\n", "big.js")
+        assert len(request.prefix) > 2_000_000
+        found = locate(request, SegmentCache(Lexicon(Corpus.empty())))
+        assert len(found.stream) < 30_000
+        assert found.line.endswith("rate_59999);var total_1=sum(")
+        assert len(found.rest + found.below) < 30_000
+
+
+@given(st.text(alphabet="ab ()\n;\r", max_size=200), st.text(alphabet="ab ()\n;\r", max_size=200))
+def test_ordinary_lines_are_looked_at_as_a_whole(prefix: str, suffix: str) -> None:
+    found = locate(at(prefix + CURSOR + suffix), SegmentCache(Lexicon(Corpus.empty())))
+    assert found.line == prefix[prefix.rfind("\n") + 1 :]
+    assert found.rest == suffix.partition("\n")[0].rstrip("\r")
+    assert found.below == suffix.partition("\n")[2]
+
+
+@given(st.text(alphabet="([{}])a, ", max_size=30), st.text(alphabet="([{}])a, ", max_size=30))
+def test_brackets_are_counted_as_if_each_character_were_looked_at(before: str, text: str) -> None:
+    closed, depth = 0, 0
+    for mark in text:
+        if mark in "([{":
+            depth += 1
+        elif mark in ")]}":
+            closed, depth = (closed, depth - 1) if depth else (closed + 1, depth)
+    assert imbalance(text) == (closed, depth)
+    # What stands before the cursor says what is open, and is never changed or given back.
+    assert set(balanced(before, "")) <= set(")] ")
 
 
 def test_requests_from_many_threads_get_their_own_answers(engine: EmbeddedEngine) -> None:
