@@ -10,6 +10,9 @@ from contextvars import ContextVar
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the request that the current task works for; tasks inherit it from the task that starts them."""
 
+SESSION: ContextVar[tuple[str, str]] = ContextVar("session", default=("", ""))
+"""The user of the team server, and the id of their editor's session, that the current task works for."""
+
 _USABLE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
@@ -15,12 +14,11 @@ import attrs
 
 from indexer import worker
 from indexer.errors import IndexerError
-from indexer.terminal import OneLine
 from indexer.types import IndexJob, IndexReport, Progress
 from server.cli.assembly import assemble
+from server.cli.logs import start_service_log
 from server.cli.warmup import warm_up
 from server.config import HearthConfig, load
-from server.correlation import RequestIdFilter
 from server.lsp.server import create_server
 from server.lsp.services import Assemble, Services, StartOptions
 from server.lsp.stdio import run_stdio
@@ -103,9 +101,4 @@ def _start_log(config: HearthConfig, log_file: Path | None) -> None:
     except OSError as error:
         handler = logging.StreamHandler(sys.stderr)
         sys.stderr.write(f"hearth: {target}: cannot be written ({error.strerror}); logging to standard error\n")
-    handler.addFilter(RequestIdFilter())
-    level = "DEBUG" if os.environ.get("HEARTH_DEBUG") else config.log.level.upper()
-    handler.setFormatter(OneLine("%(asctime)s %(process)d %(levelname)s %(name)s: %(request)s%(message)s"))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    # pygls logs whole messages, and with them the text of files; what fails is logged by the session.
-    logging.getLogger("pygls").setLevel(logging.CRITICAL)
+    start_service_log(config.log, handler)

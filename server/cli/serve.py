@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -17,13 +16,13 @@ import attrs
 from indexer.errors import IndexCorrupt, IndexerError
 from indexer.queue import Queue
 from indexer.queue.registration import configured_repositories
-from indexer.terminal import OneLine
 from indexer.worker import upgrade_index
 from indexer.worker.dispatch import Dispatcher, JobEvent
 from server.accounts import Accounts
 from server.accounts.sign_ins import SignIns
 from server.cli.assembly import Program, allowed_formats, assemble
 from server.cli.engine import launched_servers
+from server.cli.logs import start_service_log
 from server.cli.provider import open_provider
 from server.completion import CompletionService
 from server.config import HearthConfig
@@ -77,7 +76,8 @@ def serve_team(config: HearthConfig, *, host: str | None = None, port: int | Non
         host=config.server.host if host is None else host,
         port=config.server.port if port is None else port,
     )
-    _start_log(config)
+    # To standard error, which whatever runs the server collects.
+    start_service_log(config.log, logging.StreamHandler())
     # Threads that search hold the interpreter for up to this long at a time; the event loop has to get its turn.
     sys.setswitchinterval(_SWITCH_SECONDS)
     asyncio.run(_serve(attrs.evolve(config, server=chosen)))
@@ -284,17 +284,6 @@ class Shared:
             )
 
         return services
-
-
-def _start_log(config: HearthConfig) -> None:
-    """Log to standard error, which whatever runs the server collects."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(OneLine("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    level = "DEBUG" if os.environ.get("HEARTH_DEBUG") else config.log.level.upper()
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    # pygls logs whole messages, and with them the text of files; what fails is logged by the session.
-    logging.getLogger("pygls").setLevel(logging.CRITICAL)
-    logging.getLogger("faiss").setLevel(logging.WARNING)
 
 
 def _say(address: str) -> None:

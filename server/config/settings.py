@@ -247,6 +247,11 @@ class LogConfig:
     level: str = _setting(
         "info", "Least severe message to write.", validators.in_(("debug", "info", "warning", "error"))
     )
+    format: str = _setting(
+        "text",
+        "Whether `hearth serve` and `hearth lsp` write lines for people (`text`) or one JSON object a line (`json`).",
+        validators.in_(("text", "json")),
+    )
     file: str = _setting(
         "",
         "File to write to; empty means `logs/lsp.log` in the data directory, which `hearth lsp` writes.",

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from server.config import LimitsConfig
+from server.correlation import SESSION, new_request_id
 from server.gateway import metrics
 from server.gateway.access import Visitor
 from server.gateway.audit import Audit
@@ -101,6 +102,8 @@ class Sessions:
         transport = request.transport
         if transport is None:
             return socket
+        # Whatever is logged on behalf of this editor says so: tasks inherit it from this one.
+        SESSION.set((visitor.user, new_request_id()))
         outbox = Outbox(socket, transport, self._limits.unread_bytes)
         guest = _Guest(visitor, self._open(visitor, outbox), outbox, visitor.readable)
         self._guests.add(guest)
