@@ -173,7 +173,7 @@ class History:
             for width, days in ((MINUTE, self._config.minutes_days), (HOUR, self._config.hours_days)):
                 for table in ("counts", "times"):
                     database.execute(
-                        f"DELETE FROM {table} WHERE width = ? AND at < ?",  # noqa: S608  # one of two names of ours
+                        f"DELETE FROM {table} WHERE width = ? AND at < ?",  # noqa: S608  # one of two names of ours  # nosec B608
                         (width, int(now) - days * DAY),
                     )
             database.execute(
@@ -298,7 +298,7 @@ def _transaction(database: sqlite3.Connection) -> Iterator[None]:
 def _known(database: sqlite3.Connection, metrics: Collection[str]) -> list[tuple[int, Series]]:
     marks = ", ".join("?" * len(metrics))
     rows = database.execute(
-        f"SELECT id, metric, labels, bounds FROM series WHERE metric IN ({marks})",  # noqa: S608  # marks alone
+        f"SELECT id, metric, labels, bounds FROM series WHERE metric IN ({marks})",  # noqa: S608  # marks alone  # nosec B608
         tuple(metrics),
     ).fetchall()
     return [

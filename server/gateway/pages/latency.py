@@ -23,8 +23,8 @@ TITLES = {
     "retrieve": "Search in the index",
     "prompt": "Writing the prompt",
     "queue": "Until the model server accepts",
-    "first_token": "First token",
-    "per_token": "Each further token",
+    "first_token": "First token",  # tokens of text, no secret  # nosec B105
+    "per_token": "Each further token",  # tokens of text, no secret  # nosec B105
     "engine": "Whole answer of the engine",
     "post_process": "Cutting to size",
     "fit": "Fitting to the cursor",
