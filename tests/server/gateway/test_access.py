@@ -21,7 +21,7 @@ from indexer.queue import Repository as Registered
 from server.accounts import Accounts, TokenScope
 from server.accounts.tokens import new_secret
 from server.gateway import audit
-from server.gateway.api import Administration, Api, DeviceRoutes
+from server.gateway.api import Administration, Api, BenchmarkApi, DeviceRoutes, Figures
 from server.gateway.news import News
 from tests.e2e.model_server import MODEL, ModelServer
 from tests.server.gateway.described import DESCRIPTION, check_described
@@ -168,6 +168,8 @@ def test_every_route_of_the_api_is_described() -> None:
     nothing: Any = None
     Api(nothing, index=None, ladder=nothing, model=str, why=nothing, threads=nothing).add_routes(router)
     Administration(nothing, nothing, nothing).add_routes(router)
+    BenchmarkApi(nothing, nothing).add_routes(router)
+    Figures(nothing, nothing, nothing).add_routes(router)
     DeviceRoutes(
         nothing,
         gate=nothing,
