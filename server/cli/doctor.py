@@ -18,6 +18,7 @@ from indexer.cli_doctor import Finding, Level, examine, examine_index, examine_l
 from indexer.errors import ConfigError, CredentialMissing
 from server.cli.assembly import allowed_formats, make_vllm
 from server.cli.configuration import model_problems
+from server.cli.doctor_data import examine_data_files
 from server.cli.output import print_json
 from server.cli.provider import open_provider
 from server.config import DataConfig, HearthConfig, check, default_data_directory, find, with_launched_servers
@@ -75,6 +76,8 @@ def _findings(explicit_config: Path | None, data: Path | None) -> Iterator[Findi
             yield Finding(Level.OK, "configuration", str(file) if file else "no hearth.toml; defaults are in force")
     yield from examine_libraries()
     yield from examine_index((data or config.data.directory or default_data_directory()).absolute(), config.index)
+    directory = (data or config.data.directory or default_data_directory()).absolute()
+    yield from examine("data files", lambda: examine_data_files(directory))
     yield from examine("model server", lambda: _model_server(config))
     if config.server.oidc.configured:
         yield from examine("provider", lambda: _provider(config))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from indexer.cli_doctor import Level, examine
+from server.accounts import Accounts
 from tests.conftest import Repository
 from tests.server.cli.conftest import Hearth
 
@@ -140,3 +141,14 @@ def test_a_file_of_models_with_a_mistake_is_named(hearth: Hearth, tmp_path: Path
         assert outcome.code != 0
         assert f"{tmp_path / 'own.toml'}:2: format.0.nam: unknown setting" in outcome.out
     assert hearth("models", "--config", file).code == 2
+
+
+def test_files_that_cannot_be_made_again_are_looked_at(hearth: Hearth, tmp_path: Path) -> None:
+    with Accounts(tmp_path) as accounts:
+        accounts.add_user("ana")
+    assert "ok    data files: accounts.sqlite" in hearth("doctor", "--data", tmp_path).out
+    (tmp_path / "accounts.sqlite").chmod(0o644)
+    assert "can be read by others" in hearth("doctor", "--data", tmp_path).out
+    (tmp_path / "accounts.sqlite").write_bytes(b"this is no database" * 500)
+    outcome = hearth("doctor", "--data", tmp_path)
+    assert (outcome.code, "accounts.sqlite (users, groups and tokens) is damaged" in outcome.out) == (1, True)

@@ -1,0 +1,42 @@
+"""The part of ``hearth doctor`` that looks at the files of the data directory other than the index."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from indexer.backup import Keeping, Part, PartKind
+from indexer.cli_doctor import Finding, Level
+from server.cli.data_files import PARTS
+
+_NAME = "data files"
+_OTHERS = 0o077
+
+
+def examine_data_files(data: Path) -> Iterator[Finding]:
+    """Look at each file that cannot be made again: whether it is whole, of this version, and its owner's alone."""
+    there = [part for part in PARTS if part.keeping is Keeping.ALWAYS and (data / part.name).exists()]
+    sound = True
+    for part in there:
+        for finding in _examine(part, data / part.name):
+            sound = False
+            yield finding
+    if sound:
+        yield Finding(Level.OK, _NAME, ", ".join(part.name for part in there) or "none yet")
+
+
+def _examine(part: Part, path: Path) -> Iterator[Finding]:
+    if part.kind is PartKind.DATABASE:
+        try:
+            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+                verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+                if part.schema is not None and verdict == "ok":
+                    part.schema.require(connection, path, "`hearth serve` brings it up to date when it starts.")
+        except sqlite3.Error as error:
+            verdict = str(error)
+        if verdict != "ok":
+            yield Finding(Level.FAIL, _NAME, f"{path} ({part.about}) is damaged: {verdict}", "Restore a backup of it.")
+    if path.is_file() and path.stat().st_mode & _OTHERS and part.name != "queue.sqlite":
+        yield Finding(Level.WARN, _NAME, f"{path} ({part.about}) can be read by others", f"chmod 600 {path}")
