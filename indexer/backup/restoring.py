@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BufferedIOBase
 from pathlib import Path
 from typing import IO
 
@@ -30,6 +31,8 @@ STAGING = ".restore-"
 """How the directory begins that a restore unpacks into."""
 SET_ASIDE = "replaced-"
 """How the directory begins in which a restore leaves what was there before."""
+_GZIP = b"\x1f\x8b"
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +102,19 @@ def _opened(source: Path) -> Iterator[tuple[Manifest, _Files]]:
         yield manifest, _files_of_directory(source, manifest)
         return
     with contextlib.ExitStack() as stack:
-        tar = stack.enter_context(tarfile.open(source, "r|*"))
+        archive = stack.enter_context(_decompressed(source))
+        tar = stack.enter_context(tarfile.open(fileobj=archive, mode="r|"))
         first = tar.next()
         stream = tar.extractfile(first) if first is not None and first.name == MANIFEST else None
         if stream is None:
             raise BackupError(f"{source} does not begin with a {MANIFEST}", advice="Did `hearth backup` make it?")
-        yield Manifest.from_json(stream.read(MOST_BYTES), str(source)), _files_of_archive(tar)
+        yield Manifest.from_json(stream.read(MOST_BYTES), str(source)), _files_of_archive(tar, archive)
+
+
+def _decompressed(source: Path) -> BufferedIOBase:
+    with source.open("rb") as file:
+        compressed = file.read(len(_GZIP)) == _GZIP
+    return gzip.open(source) if compressed else source.open("rb")
 
 
 def _files_of_directory(source: Path, manifest: Manifest) -> _Files:
@@ -114,11 +124,13 @@ def _files_of_directory(source: Path, manifest: Manifest) -> _Files:
                 yield name, stream
 
 
-def _files_of_archive(tar: tarfile.TarFile) -> _Files:
+def _files_of_archive(tar: tarfile.TarFile, archive: BufferedIOBase) -> _Files:
     for member in tar:
         stream = tar.extractfile(member) if member.isreg() else None
         if stream is not None:
             yield member.name, stream
+    while archive.read(_PIECE):
+        pass  # only its end tells whether a compressed archive is whole
 
 
 def _check(manifest: Manifest, source: Path, parts: Sequence[Part]) -> None:

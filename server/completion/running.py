@@ -271,7 +271,9 @@ class Run:
         self._note_context(context)
         asking = await self._engine.prepare(replace(task.request, snippets=context.snippets))
         if waits:
-            self._note("debounce", await _sleep_until(until) - task.asked_at)
+            await _sleep_until(until)
+            # What was meant: that the wait ended late is a cost like any other.
+            self._note("debounce", until - task.asked_at)
         return asking
 
     def _note_context(self, context: GatheredContext) -> None:
@@ -360,10 +362,8 @@ class Run:
         log.debug("%s took %.3f ms", name, seconds * 1000)
 
 
-async def _sleep_until(moment: float) -> float:
-    """Sleep until ``time.perf_counter`` says ``moment``; return when that was, which is a little later or long ago."""
+async def _sleep_until(moment: float) -> None:
+    """Sleep until ``time.perf_counter`` says ``moment``, if it is not over."""
     seconds = moment - time.perf_counter()
-    if seconds <= 0:
-        return moment
-    await asyncio.sleep(seconds)
-    return time.perf_counter()
+    if seconds > 0:
+        await asyncio.sleep(seconds)
