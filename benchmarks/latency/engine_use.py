@@ -10,6 +10,8 @@ from benchmarks.latency.measured import Asked, Event, Measured
 
 TYPED_AHEAD = 4
 """So many characters may be typed before a request's first word is known, without making it irrelevant."""
+TAKEN_UP_S = 0.01
+"""A key that follows so soon takes up what was just taken back: Hearth's grace for this, and the way to it."""
 
 
 def cancel_seconds(entries: Sequence[Entry], measured: Measured) -> list[float]:
@@ -42,13 +44,21 @@ def irrelevant_at(entry: Entry, events: Sequence[Event], typed: str) -> float | 
         if event is None:
             written += text
         elif event.position <= position:
-            return at
+            if not _taken_up(event, position, events):
+                return at
         else:
             position = event.position
         ahead = typed[entry.position : position]
         if written[: len(ahead)] != ahead[: len(written)] or (not written.strip() and len(ahead) > TYPED_AHEAD):
             return at
     return None
+
+
+def _taken_up(taken_back: Event, position: int, events: Sequence[Event]) -> bool:
+    soon = taken_back.at + TAKEN_UP_S
+    return taken_back.position == position and any(
+        event.position > position and taken_back.at <= event.at <= soon for event in events
+    )
 
 
 def wasted(entries: Sequence[Entry], measured: Measured) -> list[bool]:

@@ -42,7 +42,7 @@ DEFINITIONS = {
     "itl": "Between one text on the screen and the next. Hearth sends parts at most every 12 ms.",
     "cancel": "From what made a request irrelevant to the end of its connection at the engine: a key or a token "
     "that contradict each other, the document's closing, or `$/cancelRequest` alone, which is given 8 "
-    "ms of grace.",
+    "ms of grace, and does not count when a key that fits follows within 10 ms.",
     # Tokens of text, no secret.
     "wasted_token_ratio": "Tokens, as the engine counted them, of requests whose text never was in a whole "  # nosec B105
     "answer, of all tokens for Hearth.",

@@ -142,6 +142,9 @@ def test_a_request_is_irrelevant_from_the_key_or_token_that_contradicts() -> Non
     assert irrelevant_at(entry, fits, TYPED) is None
     assert irrelevant_at(entry, [Event(1, 20, 1.1)], TYPED) == 1.1, "= 0 is not what is typed"
     assert irrelevant_at(entry, [*fits, Event(1, 6, 1.25)], TYPED) == 1.25, "taken back"
+    assert irrelevant_at(entry, [*fits, Event(1, 6, 1.25), Event(1, 7, 1.3)], TYPED) == 1.25, "a key, but much later"
+    assert irrelevant_at(entry, [*fits, Event(1, 6, 1.25), Event(1, 7, 1.256)], TYPED) is None, "taken up by a key"
+    assert irrelevant_at(entry, [*fits, Event(1, 6, 1.25), Event(1, 20, 1.256)], TYPED) == 1.256, "which does not fit"
     assert irrelevant_at(entry, [*fits, Event(1, -1, 1.3)], TYPED) == 1.3, "closed"
     late = Entry(0, HEARTH, 1, 4, arrived=1.0, parts=[(1.3, "other")])
     assert irrelevant_at(late, [Event(1, 6, 1.1)], TYPED) == 1.3, "nothing contradicts before the token"
