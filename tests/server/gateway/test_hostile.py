@@ -148,6 +148,16 @@ def routes() -> list[Any]:
     return [route for route in application.router.routes() if route.resource is not None and route.method != "HEAD"]
 
 
+@pytest.mark.parametrize("encoding", ["punycode", "utf-16", "hex", "none there is", "utf-8"])
+async def test_a_form_of_another_encoding_is_refused_unread(data: Path, encoding: str) -> None:
+    headers = {"Content-Type": f"application/x-www-form-urlencoded; charset={encoding}"}
+    async with team_server(data) as team, aiohttp.ClientSession() as http:
+        headers["Origin"] = team.url
+        async with http.post(f"{team.url}/sign-in", data=b"token=\xff-\xfe", headers=headers) as answer:
+            assert answer.status == (400 if encoding == "utf-8" else 415)
+    assert "Traceback" not in team.log.read_text()
+
+
 def test_every_form_is_tried_by_others() -> None:
     ours = {route.resource.canonical for route in routes() if route.method == "POST"}
     forms = {path for path in ours if not path.startswith("/api/")}
