@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -20,6 +20,7 @@ BENCHMARK = "latency"
 FOLDER = "benchmarks"
 SCRATCH = "benchmark-scratch"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _MOST_BYTES = 64 << 20
 _TEXTS = ("date", "commit", "machine", "python", "model_id", "engine", "repository", "base_commit")
 _COUNTS = ("sessions", "chunks")
@@ -141,7 +142,8 @@ class KeptRuns:
         try:
             result = self.read(file.stem)
         except (RunUnreadable, UnknownRun) as error:
-            return Run(file.stem, written, {}, {}, error.message)
+            # Such a file may have any name.
+            return Run(os.fsencode(file.stem).decode(errors="replace"), written, {}, {}, error.message)
         facts = {name: result[name] for name in (*_TEXTS, *_COUNTS, "label") if name in result}
         figures = {
             path: {name: values.get(name) for name in _figure_names()} for path, values in result["paths"].items()
@@ -164,11 +166,11 @@ def _problem(value: Any) -> str:
 
 def _checks(result: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     """Yield each part of a result and whether it is sound. Later ones rest on earlier ones: stop at the first not."""
-    yield from ((name, isinstance(result.get(name), str)) for name in _TEXTS)
+    yield from ((name, _is_text(result.get(name))) for name in _TEXTS)
     yield from ((name, isinstance(result.get(name), int)) for name in _COUNTS)
-    yield "label", isinstance(result.get("label", ""), str)
+    yield "label", _is_text(result.get("label", ""))
     paths = result.get("paths")
-    yield "paths", isinstance(paths, dict) and bool(paths)
+    yield "paths", isinstance(paths, dict) and bool(paths) and all(map(_is_text, paths))
     for path, values in result["paths"].items():
         yield path, isinstance(values, dict)
         for name, sound in _path_checks(values):
@@ -186,12 +188,21 @@ def _path_checks(values: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
     # A percentile stands beside the samples that it is of.
     yield "percentiles", all(values.get(f"p50_{name}_ms") is not None for name in TIMES if values["samples_ms"][name])
     yield "stages_ms", isinstance(stages, dict) and all(_is_number(stages.get(name)) for name in STAGES)
-    yield "excluded", isinstance(excluded, dict) and all(map(_is_number, excluded.values()))
+    yield (
+        "excluded",
+        isinstance(excluded, dict) and all(map(_is_text, excluded)) and all(map(_is_number, excluded.values())),
+    )
     yield from ((name, _is_number(values.get(name, 0))) for name in COUNTS)
 
 
+def _is_text(value: Any) -> bool:
+    """Whether it is text that can be shown: JSON may spell halves of characters, which no page can hold."""
+    return isinstance(value, str) and not _SURROGATE.search(value)
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # JSON has whole numbers of any length; those that are computed with are floats.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _are_numbers(values: Any) -> bool:

@@ -78,14 +78,18 @@ def path_with(**wrong: Any) -> Callable[[dict[str, Any]], None]:
         lambda value: value.update(sessions="<b>1</b>"),
         lambda value: value.update(paths={"lsp": []}),
         lambda value: value.update(label=["x"]),
+        lambda value: value.update(label="half\udcff"),
+        lambda value: value["paths"].update({"half\udcff": value["paths"]["lsp"]}),
         path_with(samples_ms={"ttft": ["1"]}),
         path_with(samples_ms=None),
         path_with(by_seed={"1": []}),
         path_with(stages_ms={}),
         path_with(excluded={"reason": "many"}),
+        path_with(excluded={"half\udcff": 1}),
         path_with(p50_ttft_ms="quick"),
         path_with(p50_ttft_ms=None),
         path_with(p95_ttft_ms=float("nan")),
+        path_with(p95_ttft_ms=10**400),
         path_with(requests=True),
     ],
 )
@@ -106,7 +110,8 @@ def test_damaged_files_hide_no_other(kept: KeptRuns) -> None:
     (kept.folder / "deep.json").write_text("[" * 100_000)
     (kept.folder / "bytes.json").write_bytes(b"\xff\x00")
     (kept.folder / "directory.json").mkdir()
+    (kept.folder / os.fsdecode(b"name \xff.json")).write_text(json.dumps(result()))
     found = {run.run_id: run.problem for run in kept.runs()}
     assert found.pop(good) == ""
-    assert set(found) == {"cut", "deep", "bytes", "directory"}
+    assert set(found) == {"cut", "deep", "bytes", "directory", "name \ufffd"}
     assert all(found.values())
