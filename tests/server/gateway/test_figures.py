@@ -186,7 +186,7 @@ async def test_an_administrator_sets_prices_and_who_did_is_written_down(people: 
 
         await root.get("/usage")
         assert await change("set-price", model="*", prompt="1,25", generated="10") == 200
-        assert await change("set-price", model="<i>", prompt="1", generated="1") == 200
+        assert await change("set-price", model="<i>", prompt="0.0375", generated="1") == 200
         assert await change("set-currency", currency="CHF") == 200
         assert await change("remove-price", model=MODEL) == 200
         for wrong in ("", "x", "-1", "nan", "inf", "1e300"):
@@ -197,11 +197,12 @@ async def test_an_administrator_sets_prices_and_who_did_is_written_down(people: 
         assert (await ana.post("/usage", {"action": "set-currency", "currency": "x"})).status == 403
         text = (await root.get("/usage")).text
         assert "&lt;i&gt;" in text
+        assert "0.0375 CHF" in text
         assert "All others" in text
         root.csrf = "x"
         assert await change("set-currency", currency="x") == 403
     with History(data, HistoryConfig()) as history:
-        assert history.prices() == Prices("CHF", {"*": Price(1.25, 10.0), "<i>": Price(1.0, 1.0)})
+        assert history.prices() == Prices("CHF", {"*": Price(1.25, 10.0), "<i>": Price(0.0375, 1.0)})
     events = [json.loads(line) for line in audit.read(data)]
     told = [(one["event"], one["user"], one["subject"]) for one in events if "price" in one["event"]]
     assert told == [("price-set", "root", "*"), ("price-set", "root", "<i>"), ("price-removed", "root", MODEL)]
