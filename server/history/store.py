@@ -155,7 +155,8 @@ class History:
                 for step, written in rows:
                     counts = steps.setdefault(step, [0] * (len(series.bounds) + 1))
                     for place, count in _places(written):
-                        counts[place] += count
+                        if place < len(counts):
+                            counts[place] += count
                 scale = tuple(pairwise((0.0, *series.bounds, math.inf)))
                 found += [
                     (series, step, {bucket: count for bucket, count in zip(scale, counts, strict=True) if count})
@@ -329,6 +330,8 @@ def _merge(one: str, other: str) -> str:
 
 
 def _places(written: str) -> Iterator[tuple[int, int]]:
+    """Yield places and counts. SQLite does not notice a changed letter, which costs what it stands in and no more."""
     for item in written.split():
         place, _, count = item.partition(":")
-        yield int(place), int(count)
+        if place.isdecimal() and count.isdecimal():
+            yield int(place), int(count)

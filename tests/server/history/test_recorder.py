@@ -257,6 +257,20 @@ def test_a_file_that_is_damaged_while_it_is_open_costs_what_was_in_it(
     assert "is damaged" in caplog.text
 
 
+@pytest.mark.parametrize("damaged", ["x:2", "2", "9999:2", "0:-2"])
+def test_a_changed_letter_costs_what_it_stands_in(tmp_path: Path, clocks: Clocks, worker: Worker, damaged: str) -> None:
+    with History(tmp_path, HistoryConfig()) as history:
+        recorder = make_recorder(history, clocks)
+        worker.work(0.1)
+        recorder.write()
+        with sqlite3.connect(tmp_path / FILE_NAME) as other:
+            other.execute("UPDATE times SET buckets = buckets || ' ' || ?", (damaged,))
+        worker.work(0.1)
+        recorder.write()
+        found = latency(history, "completion", "total", Span.HOUR, split=Split.TEAM, now=clocks.wall)
+        assert {group.name: group.all.count for group in found.groups}[worker.team] == 2
+
+
 def test_a_file_of_a_newer_hearth_is_left_alone(tmp_path: Path) -> None:
     with History(tmp_path, HistoryConfig()) as history:
         history.set_prices(Prices("EUR"))
