@@ -288,7 +288,21 @@ class Index:
 
     @notes_damage
     def check(self) -> None:
-        """Read everything that is stored and raise IndexCorrupt when it is damaged. Takes seconds on a big index."""
+        """Read everything that is stored and raise IndexCorrupt when it is damaged. Takes seconds on a big index.
+
+        What is published meanwhile is picked up, as by :meth:`refresh`.
+        """
+        while True:
+            try:
+                self._check()
+            except IndexCorrupt:
+                # A writer takes away what it has replaced; then there is something newer to read.
+                if not self.refresh():
+                    raise
+            else:
+                return
+
+    def _check(self) -> None:
         self._catalog.check()
         check_lexical(self._data / "lexical")
         for record in self._snapshot.refs:

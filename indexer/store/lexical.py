@@ -238,15 +238,30 @@ def check_lexical(directory: Path) -> None:
     """
     try:
         listing = (directory / "meta.json").read_bytes()
-        for segment in json.loads(listing)["segments"]:
-            for suffix in _SUFFIXES:
-                _check(directory / f"{segment['segment_id'].replace('-', '')}.{suffix}")
-        for file in directory.glob("*.del"):
-            _check(file)
+        while True:
+            try:
+                for name in _listed(listing):
+                    _check(directory / name)
+            except (IndexCorrupt, FileNotFoundError):
+                # A writer takes away what it has merged; then there is another list.
+                checked, listing = listing, (directory / "meta.json").read_bytes()
+                if listing == checked:
+                    raise
+            else:
+                return
     except (ValueError, LookupError, TypeError, AttributeError, FileNotFoundError) as error:
         raise IndexCorrupt(f"{directory} cannot be read: {error}", advice=_ADVICE_CORRUPT) from error
     except OSError as error:
         raise DataDirectoryError(f"{directory} cannot be used: {error.strerror or error}") from error
+
+
+def _listed(listing: bytes) -> Iterator[str]:
+    """Return the names of the files that tantivy's list of segments speaks of."""
+    for segment in json.loads(listing)["segments"]:
+        name = segment["segment_id"].replace("-", "")
+        yield from (f"{name}.{suffix}" for suffix in _SUFFIXES)
+        if segment["deletes"] is not None:
+            yield f"{name}.{segment['deletes']['opstamp']}.del"
 
 
 def _check(file: Path) -> None:

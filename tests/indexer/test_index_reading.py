@@ -12,6 +12,7 @@ import pytest
 
 from indexer.api import Index, parse_source
 from indexer.store.catalog import expand_ranges
+from indexer.store.damage import noted_damage
 from indexer.types import IndexState, Scope
 from tests.conftest import Repository
 from tests.indexer.conftest import IndexInto
@@ -44,6 +45,19 @@ def test_what_is_published_appears_after_refresh_only(
     assert opened.generation() > before
     assert opened.search("first", EVERYTHING)[0].path == "a.py"
     assert opened.refresh() is False
+
+
+def test_what_a_writer_took_away_is_no_damage(
+    make_repository: MakeRepository, index_into: IndexInto, opened: Index, data: Path
+) -> None:
+    repository = make_repository({"a.py": "def first():\n    return 1\n"})
+    index_into(repository.path)
+    opened.refresh()
+    repository.commit({"a.py": "def second():\n    return 2\n"}, "Go on")
+    index_into(repository.path)
+    opened.check()
+    assert not noted_damage(data)
+    assert opened.search("second", EVERYTHING)[0].path == "a.py"
 
 
 def test_files_are_located_in_work_trees_links_and_subdirectories(

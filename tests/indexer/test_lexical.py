@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from indexer.errors import DataDirectoryError, IndexBusy, IndexCorrupt
-from indexer.store.lexical import LexicalDocument, LexicalReader, LexicalWriter
+from indexer.store.lexical import LexicalDocument, LexicalReader, LexicalWriter, check_lexical
 from indexer.tokens import code_terms
 
 
@@ -104,6 +104,25 @@ def test_a_missing_segment_is_reported_as_corrupt(tmp_path: Path) -> None:
         file.unlink()
     with pytest.raises(IndexCorrupt):
         found(LexicalReader(tmp_path), "alpha")
+
+
+def test_segments_that_a_writer_takes_away_during_a_check_are_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, document(1, "first"))
+    read, gone = Path.read_bytes, sorted(tmp_path.glob("*.term"))
+
+    def read_while_another_writes(file: Path) -> bytes:
+        if file.suffix == ".fast" and gone[0].exists():
+            with LexicalWriter(tmp_path) as writer:
+                writer.delete_blobs([1])
+                writer.add([document(2, "second")])
+                writer.commit()
+        return read(file)
+
+    monkeypatch.setattr(Path, "read_bytes", read_while_another_writes)
+    check_lexical(tmp_path)
+    assert not gone[0].exists()
 
 
 def test_a_directory_that_is_a_file_is_no_data_directory(tmp_path: Path) -> None:
