@@ -7,6 +7,7 @@ from indexer.backup.restoring import SET_ASIDE, STAGING
 from indexer.embed import REMOTE_VERSION
 from indexer.queue.database import DATABASE as QUEUE
 from indexer.queue.database import SCHEMA as QUEUE_SCHEMA
+from indexer.store.damage import NEW, NOTE
 from indexer.store.database import DATABASE as INDEX
 from indexer.store.database import SCHEMA as INDEX_SCHEMA
 
@@ -20,6 +21,8 @@ INDEXER_PARTS = (
     Part(REMOTE_VERSION, Keeping.WITH_INDEX, "which embedding model the vectors are of"),
     Part("*.lock", Keeping.NEVER, "locks of processes that run"),
     Part("worker.pid", Keeping.NEVER, "the process that writes to the index"),
+    Part(NOTE, Keeping.NEVER, "what damage of the index was met"),
+    Part(f"{NEW}*", Keeping.NEVER, "an index on its way into the place of a damaged one", PartKind.TREE),
     Part("logs", Keeping.NEVER, "logs", PartKind.TREE),
     Part(f"{STAGING}*", Keeping.NEVER, "a restore on its way", PartKind.TREE),
     Part(f"{SET_ASIDE}*", Keeping.NEVER, "what a restore set aside", PartKind.TREE),

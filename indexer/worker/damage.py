@@ -9,7 +9,7 @@ from indexer.api import Index
 from indexer.config import IndexConfig
 from indexer.embed import Embedder
 from indexer.errors import IndexCorrupt, IndexerError
-from indexer.store.damage import begin_anew, forget_damage, noted_damage
+from indexer.store.damage import begin_anew, forget_damage, is_begun_anew, noted_damage
 from indexer.store.lock import writer_lock
 
 _log = logging.getLogger(__name__)
@@ -31,9 +31,9 @@ def mend_index(data: Path, config: IndexConfig) -> str:
 def look_into_damage(data: Path, config: IndexConfig, embedder: Embedder | None = None) -> str:
     """Read everything after damage was met, and begin anew if it is there; return what was wrong.
 
-    For whoever holds the writer's lock.
+    Whoever was killed while they began anew had found it. For whoever holds the writer's lock.
     """
-    reason = _damage(data, config, embedder)
+    reason = noted_damage(data) if is_begun_anew(data) else _damage(data, config, embedder)
     if reason:
         replace_damaged(data, reason)
     else:

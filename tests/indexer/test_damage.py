@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 
 from indexer.api import Index
+from indexer.backup import INDEXER_PARTS, part_of
 from indexer.config import IndexConfig
 from indexer.errors import IndexCorrupt, IndexerError
 from indexer.store.damage import begin_anew, note_damage, noted_damage
+from indexer.store.database import discard_index
 from indexer.types import IndexJob, IndexState, Scope
 from indexer.worker import run_job
+from indexer.worker.damage import mend_index
 from indexer.worker.events import ANEW
 from tests.conftest import Repository
 
@@ -211,6 +214,31 @@ def test_what_is_killed_while_it_begins_anew_is_begun_once_more(
         assert noted_damage(data)
     run_job(IndexJob(str(repository.path)), data, IndexConfig(), lambda _: None)
     check_whole(data)
+
+
+def test_who_is_killed_before_the_new_index_has_its_place_loses_no_name(
+    source: tuple[Repository, Path], data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, sound = source
+    shutil.copytree(sound, data)
+    with monkeypatch.context() as patched:
+        patched.setattr("indexer.store.damage.discard_index", discard_and_interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            begin_anew(data, "for a test")
+    assert not (data / "hearth.sqlite").exists()
+    assert [entry.name for entry in data.iterdir() if part_of(entry.name, INDEXER_PARTS) is None] == []
+    assert mend_index(data, IndexConfig()) == "for a test"
+    with Index.open(data) as index:
+        assert [(status.name, status.refs[0].state) for status in index.repositories()] == [
+            ("demo", IndexState.PENDING)
+        ]
+    assert not noted_damage(data)
+
+
+def discard_and_interrupt(directory: Path) -> None:
+    discard_index(directory)
+    if (directory / ".anew").exists():
+        raise KeyboardInterrupt
 
 
 def interrupt(*_: object) -> None:
