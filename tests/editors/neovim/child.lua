@@ -40,7 +40,7 @@ function M.start(options)
   options = options or {}
   serial = serial + 1
   local dir = ("%s/child-%d"):format(assert(vim.env.HEARTH_TEST_DIR), serial)
-  vim.fn.mkdir(dir .. "/work/.git", "p")
+  vim.fn.mkdir(dir .. "/project/.git", "p")
   local command = { vim.v.progpath, "--clean", "-n", "--embed", "--headless" }
   vim.list_extend(command, { "--cmd", "set runtimepath^=" .. root .. "/editors/neovim" })
   -- Looking for a Python for Vim's sake takes seconds on a busy machine.
@@ -49,7 +49,7 @@ function M.start(options)
   local child = setmetatable({ dir = dir, log = dir .. "/server.log" }, Child)
   child.channel = vim.fn.jobstart(command, {
     rpc = true,
-    cwd = dir .. "/work",
+    cwd = dir .. "/project",
     env = {
       XDG_CONFIG_HOME = dir .. "/config",
       XDG_DATA_HOME = dir .. "/data",
@@ -105,7 +105,7 @@ end
 ---@param text string
 ---@return string path
 function Child:write(name, text)
-  local path = ("%s/work/%s"):format(self.dir, name)
+  local path = ("%s/project/%s"):format(self.dir, name)
   vim.fn.mkdir(vim.fs.dirname(path), "p")
   local file = assert(io.open(path, "wb"))
   file:write(text)

@@ -246,7 +246,7 @@ local function hits(child)
         language = "python",
         score = 1,
         text = "def publish():\n    pass\n",
-        uri = vim.uri_from_fname(child.dir .. "/work/lib.py"),
+        uri = vim.uri_from_fname(child.dir .. "/project/lib.py"),
       },
       {
         repository = "far",
@@ -279,7 +279,7 @@ case("a search is chosen from and opens files, or text from the index", function
   t.equal(request.params.query, "publish atomically", "the query")
   child:send({ id = request.id, result = hits(child) })
   t.wait("the file is not shown", function()
-    return child:call("buf_get_name", 0) == child.dir .. "/work/lib.py"
+    return child:call("buf_get_name", 0) == child.dir .. "/project/lib.py"
   end)
   t.equal(child:cursor(), { 4, 0 }, "the cursor")
   t.equal(
@@ -317,7 +317,7 @@ case("a search with a bang fills the quickfix list", function(t)
   t.equal(child:lua([[return vim.fn.getqflist()[2].valid]]), 1, "whether one can go to the second")
   t.equal(child:lua([[return vim.fn.getqflist()[1].lnum]]), 4, "the line")
   child:lua([[vim.cmd("cfirst")]])
-  t.equal(child:call("buf_get_name", 0), child.dir .. "/work/lib.py", "the file")
+  t.equal(child:call("buf_get_name", 0), child.dir .. "/project/lib.py", "the file")
   child:lua([[vim.cmd("HearthSearch nothing")]])
   child:send({ id = child:wait_sent("hearth/search", 2).id, result = { hits = {} } })
   t.wait("no message", function()

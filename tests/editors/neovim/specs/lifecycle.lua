@@ -10,7 +10,7 @@ case("the server is told which repository, which options and which files", funct
   local initialize = child:wait_sent("initialize").params
   t.equal(
     initialize.workspaceFolders[1].uri,
-    vim.uri_from_fname(child.dir .. "/work"),
+    vim.uri_from_fname(child.dir .. "/project"),
     "the folder"
   )
   t.equal(
@@ -30,10 +30,14 @@ end)
 case("one server serves several repositories", function(t)
   local child = t.start()
   child:edit("demo.py", "x = 1\n")
-  vim.fn.mkdir(child.dir .. "/work/other/.git", "p")
+  vim.fn.mkdir(child.dir .. "/project/other/.git", "p")
   child:edit("other/more.py", "y = 1\n")
   local change = child:wait_sent("workspace/didChangeWorkspaceFolders").params.event
-  t.equal(change.added[1].uri, vim.uri_from_fname(child.dir .. "/work/other"), "the folder added")
+  t.equal(
+    change.added[1].uri,
+    vim.uri_from_fname(child.dir .. "/project/other"),
+    "the folder added"
+  )
   t.equal(#child:sent("initialize"), 1, "the number of servers")
 end)
 

@@ -57,7 +57,7 @@ end)
 
 case("a token command's own words are shown when it fails, and it is asked anew", function(t)
   local child = real.start(t, false)
-  local token = child.dir .. "/work/token"
+  local token = child.dir .. "/project/token"
   local words = { "sh", "-c", 'cat "$0" || { echo locked >&2; exit 3; }', token }
   setup(child, { token_file = false, token_command = words })
   open(child, "audit.py")
