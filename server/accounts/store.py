@@ -23,6 +23,10 @@ from server.errors import AccountsError
 FILE_NAME = "accounts.sqlite"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
 _PATTERN = re.compile(r"[^\s\x00-\x1f]{1,256}")
+_REVOKE_DESCENDANTS = """
+WITH RECURSIVE ended (id) AS (VALUES (?) UNION SELECT tokens.id FROM tokens JOIN ended ON tokens.parent = ended.id)
+UPDATE tokens SET revoked = ? WHERE id IN ended AND revoked = 0
+"""
 
 
 class Accounts:
@@ -198,7 +202,7 @@ class Accounts:
             parent: The token that it is revoked with.
 
         Raises:
-            AccountsError: There is no such user.
+            AccountsError: There is no such user, or the parent was revoked or is over.
         """
         secret, now = new_secret(), time.time()
         expires = now + seconds if seconds else 0.0
@@ -206,6 +210,8 @@ class Accounts:
         token = Token(token_id, user, label, frozenset(scopes), now, expires, 0.0, kind, parent, digest(secret))
         with self._writing() as database:
             _require_user(database, user)
+            if parent:
+                _require_usable(database, parent, now)
             # Everybody leaves one of these a day, and what became of them stands in the audit log.
             database.execute(
                 "DELETE FROM tokens WHERE kind != ? AND (revoked > 0 OR expires BETWEEN 1 AND ?)", (TokenKind.MADE, now)
@@ -228,7 +234,7 @@ class Accounts:
                 database.execute("UPDATE tokens SET revoked = ? WHERE id = ? AND revoked = 0", (now, token_id)),
                 f"there is no token {token_id!r} to revoke",
             )
-            database.execute("UPDATE tokens SET revoked = ? WHERE parent = ? AND revoked = 0", (now, token_id))
+            database.execute(_REVOKE_DESCENDANTS, (token_id, now))
         return self.directory().tokens[token_id]
 
     def forget_sign_in(self, token_id: str) -> None:
@@ -323,6 +329,12 @@ def _user_of(database: sqlite3.Connection, issuer: str, subject: str) -> str | N
 def _require_user(database: sqlite3.Connection, user: str) -> None:
     if not database.execute("SELECT 1 FROM users WHERE name = ?", (user,)).fetchone():
         raise AccountsError(f"there is no user {user!r}", advice=f"Add them first: hearth user add {user}")
+
+
+def _require_usable(database: sqlite3.Connection, token_id: str, now: float) -> None:
+    statement = "SELECT 1 FROM tokens WHERE id = ? AND revoked = 0 AND (expires = 0 OR expires > ?)"
+    if not database.execute(statement, (token_id, now)).fetchone():
+        raise AccountsError(f"the token {token_id!r} was revoked or is over, and nothing stands on it any more")
 
 
 def _require_change(done: sqlite3.Cursor, otherwise: str) -> None:

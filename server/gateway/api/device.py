@@ -121,7 +121,7 @@ class DeviceRoutes:
                 label=label,
                 seconds=seconds,
                 kind=TokenKind.EDITOR,
-                parent=by.parent or by.id,
+                parent=by.id,
             )
         )
         self._audit.note("editor-signed-in", user=by.user, token=token.id, label=label, address=waiting.address)

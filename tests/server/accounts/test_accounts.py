@@ -220,10 +220,23 @@ def test_what_was_given_out_on_the_strength_of_a_token_is_revoked_with_it(accoun
     accounts.add_user("ana")
     token, _ = accounts.add_token("ana", EDITOR)
     editor, _ = accounts.add_token("ana", EDITOR, kind=TokenKind.EDITOR, parent=token.id)
+    further, _ = accounts.add_token("ana", EDITOR, kind=TokenKind.EDITOR, parent=editor.id)
     other, _ = accounts.add_token("ana", EDITOR, kind=TokenKind.EDITOR)
     accounts.revoke_token(token.id)
-    held = [one.id for one in (token, editor, other) if accounts.directory().holds(one.id, time.time())]
+    held = [one.id for one in (token, editor, further, other) if accounts.directory().holds(one.id, time.time())]
     assert held == [other.id]
+
+
+def test_nothing_is_given_out_on_the_strength_of_a_token_that_is_over(accounts: Accounts) -> None:
+    accounts.add_user("ana")
+    revoked, _ = accounts.add_token("ana", EDITOR)
+    accounts.revoke_token(revoked.id)
+    short, _ = accounts.add_token("ana", EDITOR, seconds=0.001)
+    time.sleep(0.002)
+    for parent in (revoked.id, short.id, "none"):
+        with pytest.raises(AccountsError, match="nothing stands on it"):
+            accounts.add_token("ana", EDITOR, kind=TokenKind.EDITOR, parent=parent)
+    assert set(accounts.directory().tokens) == {revoked.id, short.id}
 
 
 def test_sign_ins_that_are_over_are_forgotten_and_tokens_that_were_made_are_not(accounts: Accounts) -> None:

@@ -251,6 +251,27 @@ async def test_an_editor_may_no_more_than_who_let_it_in_and_is_out_with_them(com
             assert answer.status == 409
 
 
+async def test_who_was_let_in_by_an_editors_token_is_out_with_it(company: Company) -> None:
+    async with (
+        team_server(company.data) as team,
+        browsing(team.url, company.secret) as ana,
+        aiohttp.ClientSession(team.url) as client,
+    ):
+        waiting = await asked(client)
+        assert await decide(ana, waiting["userCode"]) == 200
+        first = await fetched(client, waiting)
+        async with browsing(team.url, first) as thief:
+            waiting = await asked(client)
+            assert await decide(thief, waiting["userCode"]) == 200
+            second = {"Authorization": f"Bearer {await fetched(client, waiting)}"}
+        async with client.get("/api/v1/status", headers=second) as answer:
+            assert answer.status == 200
+        async with client.delete("/api/v1/device/token", headers={"Authorization": f"Bearer {first}"}) as answer:
+            assert answer.status == 200
+        async with client.get("/api/v1/status", headers=second) as answer:
+            assert answer.status == 401
+
+
 async def test_what_an_editor_says_of_itself_is_shown_as_text_with_where_it_asked_from(company: Company) -> None:
     settings = '[server]\ntrusted_proxies = ["127.0.0.1"]\npublic_url = "https://hearth.example.com/"\n'
     async with (
