@@ -202,8 +202,9 @@ class Desk:
         self._set_cookie(request, response, name, value, seconds, samesite="Lax")
 
     def held(self, request: web.Request, name: str) -> str:
-        """Return what a browser holds; empty when there is nothing."""
-        return request.cookies.get(self._cookie(request, name), "")
+        """Return what a browser holds; empty when there is nothing, or what was never ours."""
+        value = request.cookies.get(self._cookie(request, name), "")
+        return value if value.isascii() else ""
 
     def take_back(self, request: web.Request, response: web.StreamResponse, name: str) -> None:
         """Take away again what a browser holds."""

@@ -123,6 +123,16 @@ async def test_no_header_forges_a_header_or_an_entry_of_a_log(data: Path) -> Non
         assert "\x1b" not in line
 
 
+async def test_cookies_that_are_no_text_are_none_of_ours_and_no_failure(data: Path) -> None:
+    with Accounts(data) as accounts:
+        accounts.add_user("ana")
+    async with team_server(data) as team:
+        for cookie in ("hearth-form=\udcff", "hearth-session=\udcff", "hearth-provider=\udcff"):
+            answer = await raw_answer(team, get("/sign-in", f"Cookie: {cookie}"))
+            assert answer.startswith(b"HTTP/1.1 200"), cookie
+    assert "Traceback" not in team.log.read_text()
+
+
 async def test_a_token_in_an_address_is_refused_wherever_it_stands(data: Path) -> None:
     with Accounts(data) as accounts:
         accounts.add_user("ana")
