@@ -130,7 +130,11 @@ class Desk:
                 raise web.HTTPSeeOther("/sign-in", headers=HEADERS)
 
             async def perform() -> web.StreamResponse:
-                return await action(guest, await self.form(request, guest.key))
+                fields = await self.form(request, guest.key)
+                # A form can be on its way for as long as a request may last.
+                if not guest.visitor.welcome:
+                    raise web.HTTPSeeOther("/sign-in", headers=HEADERS)
+                return await action(guest, fields)
 
             return await self._guarded(request, guest, scopes or _READERS, perform)
 

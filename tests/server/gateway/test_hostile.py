@@ -17,6 +17,7 @@ from benchmarks.editor import connect_editor
 from server.accounts import Accounts, TokenScope
 from server.gateway import audit
 from server.gateway.application import make_application
+from tests.server.gateway.browser import browsing
 from tests.server.gateway.team import TeamServer, remote, team_editor, team_server
 from tests.server.gateway.test_pages import SEALED
 
@@ -131,6 +132,35 @@ async def test_cookies_that_are_no_text_are_none_of_ours_and_no_failure(data: Pa
             answer = await raw_answer(team, get("/sign-in", f"Cookie: {cookie}"))
             assert answer.startswith(b"HTTP/1.1 200"), cookie
     assert "Traceback" not in team.log.read_text()
+
+
+async def test_a_form_that_arrives_after_its_sender_was_shut_out_changes_nothing(data: Path) -> None:
+    with Accounts(data) as accounts:
+        accounts.add_user("root")
+        token, secret = accounts.add_token("root", {TokenScope.ADMIN})
+        async with team_server(data) as team, browsing(team.url, secret) as root:
+            body = f"csrf={root.csrf}&action=add-user&user=mallory".encode()
+            head = get(
+                "/accounts",
+                f"Origin: {team.url}",
+                f"Cookie: hearth-session={root.cookie('hearth-session')}",
+                "Content-Type: application/x-www-form-urlencoded",
+                f"Content-Length: {len(body)}",
+            )
+            head = head.replace(b"GET", b"POST", 1).replace(b"localhost", urlsplit(team.url).netloc.encode())
+            address = urlsplit(team.url)
+            reader, writer = await asyncio.open_connection(address.hostname, address.port)
+            writer.write(head + body[:-1])
+            # Answered after the head of the form was: by then the server waits for the rest of it.
+            await root.get("/")
+            accounts.revoke_token(token.id)
+            writer.write(body[-1:])
+            async with asyncio.timeout(30):
+                answer = await reader.read()
+            writer.close()
+        assert answer.startswith(b"HTTP/1.1 303")
+        assert b"Location: /sign-in\r\n" in answer
+        assert set(accounts.directory().users) == {"root"}
 
 
 async def test_a_token_in_an_address_is_refused_wherever_it_stands(data: Path) -> None:
