@@ -21,6 +21,9 @@ A suggestion that is not made (unsure, cancelled, stale) is not an error.
 
 from __future__ import annotations
 
+import os
+import ssl
+
 from indexer.errors import ConfigError, IndexerError
 
 __all__ = [
@@ -45,6 +48,7 @@ __all__ = [
     "ServerError",
     "SignInFailed",
     "UnknownRun",
+    "connection_problem",
 ]
 
 
@@ -179,3 +183,16 @@ class RunRefused(ServerError):
     """A benchmark run is asked for with something that it cannot be made with."""
 
     code = "run-refused"
+
+
+def connection_problem(error: Exception) -> str:
+    """Say why a connection failed, without the objects of the program that the HTTP client's texts name."""
+    certificate = getattr(error, "certificate_error", None)
+    if certificate is not None:
+        return f"its certificate is not trusted ({certificate})"
+    cause = getattr(error, "os_error", error)
+    number = getattr(cause, "errno", None)
+    # TLS and the name service count in numbers of their own.
+    if number is not None and number > 0 and not isinstance(cause, ssl.SSLError):
+        return os.strerror(number)
+    return getattr(cause, "strerror", None) or str(error)

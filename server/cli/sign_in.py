@@ -15,7 +15,7 @@ from typing import Any
 
 import aiohttp
 
-from server.errors import SignInFailed
+from server.errors import SignInFailed, connection_problem
 from server.lsp.bridge.kept_token import keep_token, kept_token_file
 from server.lsp.bridge.link import Address, Refused
 
@@ -114,9 +114,9 @@ async def _client(address: Address) -> AsyncIterator[aiohttp.ClientSession]:
         try:
             yield client
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            reason = getattr(error, "strerror", None) or error
             raise SignInFailed(
-                f"{address.url} cannot be reached: {reason}".rstrip(": "), advice="Is the address right?"
+                f"{address.url} cannot be reached: {connection_problem(error)}".rstrip(": "),
+                advice="Is the address right?",
             ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise SignInFailed(

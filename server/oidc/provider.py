@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import logging
-import os
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +20,7 @@ from indexer.credentials import read_secret
 from indexer.errors import CredentialMissing
 from server.config import OidcConfig
 from server.config.oidc import is_safe_url
-from server.errors import ConfigError, IdentityRefused, ProviderUnavailable
+from server.errors import ConfigError, IdentityRefused, ProviderUnavailable, connection_problem
 from server.oidc import verification
 from server.oidc.attempt import Attempt
 from server.oidc.identity import lacks
@@ -266,7 +265,7 @@ class Provider:
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error, TimeoutError):
                 raise
-            raise self._unavailable(f"it cannot be reached: {_words(error)}") from error
+            raise self._unavailable(f"it cannot be reached: {connection_problem(error)}") from error
 
     def _unavailable(self, reason: str, *, new: bool = True) -> ProviderUnavailable:
         if new:
@@ -275,16 +274,6 @@ class Provider:
             f"the provider {self._config.issuer} is not available: {reason}",
             advice="Try again later, or sign in with a token.",
         )
-
-
-def _words(error: Exception) -> str:
-    """Say what failed, without the objects of the program that the texts of these errors name."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"its certificate is not trusted ({error.certificate_error})"
-    number = getattr(error, "errno", None)
-    if number is not None and number > 0:
-        return os.strerror(number)
-    return getattr(error, "strerror", None) or str(error)
 
 
 def _object(body: bytes) -> dict[str, Any]:

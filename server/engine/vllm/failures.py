@@ -11,7 +11,15 @@ from typing import Any
 
 import aiohttp
 
-from server.errors import EngineBusy, EngineError, EngineProtocolError, EngineRefused, EngineTimeout, EngineUnavailable
+from server.errors import (
+    EngineBusy,
+    EngineError,
+    EngineProtocolError,
+    EngineRefused,
+    EngineTimeout,
+    EngineUnavailable,
+    connection_problem,
+)
 
 _MAX_MESSAGE = 200
 _MAX_RETRY_AFTER = 3600.0
@@ -63,9 +71,8 @@ def from_client(error: Exception, *, server: str) -> EngineError:
             f"The model server at {server} did not accept a connection in time", advice="Is it running, and reachable?"
         )
     if isinstance(error, aiohttp.ClientConnectorError):
-        reason = error.os_error.strerror or type(error.os_error).__name__
         return EngineUnavailable(
-            f"The model server at {server} cannot be reached: {reason}",
+            f"The model server at {server} cannot be reached: {connection_problem(error)}",
             advice="Start it, or correct `url` in [engine.vllm] of hearth.toml.",
         )
     if isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError)):

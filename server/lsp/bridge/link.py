@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from server.errors import ConfigError
+from server.errors import ConfigError, connection_problem
 from server.lsp.bridge.kept_token import kept_token_file
 
 Socket = aiohttp.ClientWebSocketResponse[Literal[False]]
@@ -165,9 +165,7 @@ class Link:
             told = await self._reason(url, headers, error.status)
             raise Refused(told, signing_in_helps=error.status == _UNKNOWN and self._address.token_may_change) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            # The text of aiohttp's own errors names objects of the program.
-            reason = getattr(error, "strerror", None) or error
-            raise Unreachable(f"{self.url} cannot be reached: {reason}".rstrip(": ")) from error
+            raise Unreachable(f"{self.url} cannot be reached: {connection_problem(error)}".rstrip(": ")) from error
 
     def has_new_token(self) -> bool:
         """Whether somebody signed in since the last connection was asked for. Reads a small file."""

@@ -449,7 +449,7 @@ async def test_nobody_listens(unused_tcp_port: int) -> None:
     assert not health.available
     _, error = await failure(engine)
     assert isinstance(error, EngineUnavailable)
-    assert "cannot be reached" in error.message
+    assert error.message.endswith("cannot be reached: Connection refused")
     assert "[engine.vllm]" in error.advice
 
 

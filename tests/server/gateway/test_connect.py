@@ -106,7 +106,8 @@ async def found_at(editor: Editor) -> str:
 async def test_a_server_that_is_not_there_yet_is_waited_for(data: Path, clone: Path, unused_port: int) -> None:
     async with connected(f"http://127.0.0.1:{unused_port}") as editor:
         beginning = asyncio.create_task(editor.initialize(clone, VSCODE_CAPABILITIES))
-        await editor.wait_for_notification("window/showMessage", timeout_s=20)
+        told = await editor.wait_for_notification("window/showMessage", timeout_s=20)
+        assert told["message"].endswith("cannot be reached: Connection refused")
         async with team_server(data, "", "--port", str(unused_port)):
             async with asyncio.timeout(30):
                 await beginning

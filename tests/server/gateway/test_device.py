@@ -322,7 +322,7 @@ async def test_a_server_without_accounts_signs_nobody_in(data: Path) -> None:
 
 async def test_what_cannot_be_reached_or_is_no_server_is_told(unused_port: int) -> None:
     status, told = await run("sign-in", f"http://127.0.0.1:{unused_port}")
-    assert (status, "cannot be reached" in told) == (16, True)
+    assert (status, "cannot be reached: Connection refused" in told) == (16, True)
     status, told = await run("sign-in", "http://hearth.example.invalid")
     assert (status, "not encrypted" in told) == (2, True)
 
