@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -40,16 +41,15 @@ def sign_in(url: str, *, token_file: Path | None, ca_file: Path | None, browser:
     """
     address = Address(url, "", token_file, ca_file)
     address.check()
-    given = asyncio.run(_ask(address, browser=browser))
+    token, user, until = asyncio.run(_ask(address, browser=browser))
     file = (token_file or kept_token_file(url)).expanduser()
     try:
-        keep_token(file, given["token"])
+        keep_token(file, token)
     except OSError as error:
         raise SignInFailed(
             f"the token cannot be kept in {file}: {error.strerror or error}", advice="Choose a file: --token-file FILE."
         ) from error
-    until = datetime.fromtimestamp(given["expiresAt"]).astimezone()
-    _say(f"signed in to {url} as {given['user']} until {until:%Y-%m-%d %H:%M}; the token is in {file}")
+    _say(f"signed in to {url} as {user} until {until:%Y-%m-%d %H:%M}; the token is in {file}")
 
 
 def sign_out(url: str, *, token_file: Path | None, ca_file: Path | None) -> None:
@@ -73,12 +73,16 @@ def sign_out(url: str, *, token_file: Path | None, ca_file: Path | None) -> None
     _say(f"signed out of {url}")
 
 
-async def _ask(address: Address, *, browser: bool) -> dict[str, Any]:
+async def _ask(address: Address, *, browser: bool) -> tuple[str, str, datetime]:
+    """Return the token, whose it is, and when it expires."""
     async with _client(address) as client:
         status, asked = await _send(client, "POST", "", {"client": _CLIENT, "machine": socket.gethostname()})
         if status != 200:
             raise _failure(asked)
         page, code = asked["verificationUriComplete"], asked["userCode"]
+        # It is opened and printed: nothing but a page, whoever it is that answers.
+        if urlsplit(page).scheme not in {"http", "https"} or not f"{page}{code}".isprintable():
+            raise ValueError("the page to open is none")
         _say(f"open {page} in a browser, and let in what shows the code {code}")
         if browser and (sys.platform == "darwin" or any(os.environ.get(name) for name in _DISPLAYS)):
             # Without a display it would be one that takes this terminal.
@@ -88,7 +92,7 @@ async def _ask(address: Address, *, browser: bool) -> dict[str, Any]:
             await asyncio.sleep(wait)
             status, told = await _send(client, "POST", "/token", {"deviceCode": asked["deviceCode"]})
             if status == 200:
-                return told
+                return str(told["token"]), str(told["user"]), datetime.fromtimestamp(told["expiresAt"]).astimezone()
             reason = told.get("error", {}).get("code")
             if reason == "slow-down":
                 wait += _MORE_SECONDS
@@ -118,7 +122,7 @@ async def _client(address: Address) -> AsyncIterator[aiohttp.ClientSession]:
                 f"{address.url} cannot be reached: {connection_problem(error)}".rstrip(": "),
                 advice="Is the address right?",
             ) from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise SignInFailed(
                 f"what answers at {address.url} is no team server that editors sign in to",
                 advice="Is the address right, and its Hearth as new as yours?",

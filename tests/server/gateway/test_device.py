@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from benchmarks.editor import VSCODE_CAPABILITIES, open_editor
 from server.accounts import Accounts, Token, TokenKind, TokenScope
@@ -325,6 +326,40 @@ async def test_what_cannot_be_reached_or_is_no_server_is_told(unused_port: int) 
     assert (status, "cannot be reached: Connection refused" in told) == (16, True)
     status, told = await run("sign-in", "http://hearth.example.invalid")
     assert (status, "not encrypted" in told) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        ({"verificationUriComplete": "file:///etc/passwd"}, {}),
+        ({"verificationUriComplete": "https://hearth.example.com/\x1b[2J"}, {}),
+        ({"userCode": "BBBB\x1b[2J"}, {}),
+        ({}, {"token": "hearth_x", "user": "ana", "expiresAt": 1e300}),
+        ({}, {"user": "ana", "expiresAt": 1.0}),
+    ],
+)
+async def test_nothing_that_is_no_page_is_shown_and_nothing_that_is_no_token_kept(
+    home: Path, unused_port: int, asked: dict[str, Any], given: dict[str, Any]
+) -> None:
+    async def begin(_: web.Request) -> web.Response:
+        page = {"deviceCode": "x", "userCode": "BBBB-BBBB", "verificationUriComplete": "http://127.0.0.1/device"}
+        return web.json_response({**page, "interval": 0, **asked})
+
+    async def hand_out(_: web.Request) -> web.Response:
+        return web.json_response(given)
+
+    application = web.Application()
+    application.router.add_post("/api/v1/device", begin)
+    application.router.add_post("/api/v1/device/token", hand_out)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", unused_port).start()
+    try:
+        status, told = await run("sign-in", f"http://127.0.0.1:{unused_port}")
+    finally:
+        await runner.cleanup()
+    assert (status, "no team server" in told, "\x1b" in told, "passwd" in told) == (16, True, False, False)
+    assert await asyncio.to_thread(lambda: list(home.rglob("*"))) == []
 
 
 def test_what_waits_is_bounded_and_forgotten() -> None:
