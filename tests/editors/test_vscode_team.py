@@ -152,7 +152,7 @@ async def explanation_grows(bench: Workbench, model: ModelServer) -> None:
 
 
 async def citation_opens_what_is_in_no_folder(bench: Workbench, model: ModelServer) -> None:
-    await show(bench, "today.py")
+    await bench.show("today.py")
     await bench.press("Control+End")
     await bench.call("command", "Hearth: Explain")
     async with asyncio.timeout(30):
@@ -167,7 +167,7 @@ async def citation_opens_what_is_in_no_folder(bench: Workbench, model: ModelServ
 
 
 async def search_opens_what_is_in_no_folder(bench: Workbench) -> None:
-    await show(bench, "audit.py")
+    await bench.show("audit.py")
     await bench.call("command", "Hearth: Search the company's code")
     await bench.call("pick", "What does it do", "rate of the day in euro")
     await bench.call("waitForRow", "rates rates/daily.py:1")
@@ -179,7 +179,7 @@ async def search_opens_what_is_in_no_folder(bench: Workbench) -> None:
 
 
 async def suggestion_comes_back(bench: Workbench, model: ModelServer) -> None:
-    await show(bench, "audit.py")
+    await bench.show("audit.py")
     await bench.press("Control+End", "Enter")
     call = await asked(model, "total = cart.owner\n        ")
     call.write("print(total)", None)
@@ -197,11 +197,3 @@ async def revoked_token_is_told_once(bench: Workbench, team: Team) -> None:
     await bench.call("pickRow", "Enter a token")
     await bench.call("answer", "Your token", team.new_token())
     await bench.wait_for_status("Hearth: model")
-
-
-async def show(bench: Workbench, name: str) -> None:
-    await bench.press("Control+1", "Control+p")
-    await bench.call("pick", "Search files by name", name)
-    await bench.call("pickRow", name)
-    await bench.call("waitForTab", name)
-    await bench.call("focus")

@@ -31,6 +31,18 @@ class Torture:
         return self.before + self.after
 
     @property
+    def cursor(self) -> tuple[int, int]:
+        """Where the user types: the line and the UTF-16 code unit in it, both from 1."""
+        line = self.before.rpartition("\n")[2]
+        return self.before.count("\n") + 1, len(line.encode("utf-16-le")) // 2 + 1
+
+    @property
+    def shown(self) -> str:
+        """The suggestion as it is read from the screen, where lines are joined and tabs go to each fourth column."""
+        line = (self.before + self.typed).rpartition("\n")[2]
+        return (line + self.suggestion).expandtabs(4)[len(line.expandtabs(4)) :].replace("\n", "")
+
+    @property
     def end_of_line(self) -> str:
         """What ends the file's lines."""
         return "\r\n" if "\r\n" in self.text else "\n"
@@ -58,8 +70,8 @@ TORTURE = (
         "torture/windows.py",
         f"def f():\r\n\tnames = '{FAMILY} {COMPOSED}'\r\n",
         "\r\nf()\r\n",
-        "\tprint('👋', ",
-        "names)\n\treturn names",
+        "\t",
+        "print('👋', names)\n\treturn names",
     ),
     Torture(
         "tabs within a line",
@@ -85,7 +97,14 @@ TORTURE = (
         "' + ",
         f"title + ' {ARABIC}'",
     ),
-    Torture("no newline at the end", "torture/end.py", "first = 1\nsecond = ", "", "first + ", "2\nthird = 3"),
+    Torture(
+        "no newline at the end",
+        "torture/end.py",
+        "def twice(first):\n",
+        "",
+        "    ",
+        "second = first\n    return first + second",
+    ),
     Torture(
         "a very long line",
         "torture/long.py",

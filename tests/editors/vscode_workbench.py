@@ -13,7 +13,7 @@ import shutil
 import socket
 import subprocess
 import urllib.parse
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,10 +157,13 @@ class Workbench:
             raise AssertionError(f"{method}{arguments}: {answer['error']}")
         return answer["result"]
 
-    async def open(self, name: str) -> None:
-        """Show one file and put the cursor into it."""
-        await self.call("goto", page_url(self.url, self.folder, name))
-        await self.call("focus")
+    async def show(self, name: str, line: int = 1, column: int = 1) -> None:
+        """Show one file in the first editor, and put the cursor there (line and UTF-16 code unit, both from 1)."""
+        await self.press("Control+1", "Control+p")
+        await self.call("pick", "Search files by name", f"{name}:{line}:{column}")
+        await self.call("pickRow", Path(name).name)
+        await self.call("waitForTab", Path(name).name)
+        await self.call("waitForFocus")
 
     async def press(self, *keys: str) -> None:
         """Press keys one after the other, as ``Control+ArrowRight``."""
@@ -173,6 +176,11 @@ class Workbench:
     async def wait_for_ghost(self, text: str) -> None:
         """Wait until exactly this is the ghost text; empty waits until there is none."""
         await self.call("waitForGhost", text)
+
+    async def wait_for_ghost_among(self, texts: Iterable[str]) -> str:
+        """Wait until one of these, none of them empty, is the ghost text, and return it."""
+        shown: str = await self.call("waitForGhostAmong", [*texts])
+        return shown
 
     async def record(self) -> None:
         """Note the ghost text of each frame from now on."""
@@ -335,6 +343,7 @@ _QUIET: dict[str, Any] = {
     "editor.wordBasedSuggestions": "off",
     "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
     "editor.autoClosingBrackets": "never",
+    "editor.autoClosingQuotes": "never",
     "editor.minimap.enabled": False,
     "window.confirmBeforeClose": "never",
 }

@@ -45,23 +45,19 @@ const methods = {
     await page.goto(url);
     await page.locator(".monaco-workbench").waitFor();
   },
-  async goto(url) {
-    await page.goto(url);
-    await page.locator(".monaco-workbench").waitFor();
-  },
   /** Focus the first editor that has lines. */
   async focus() {
     await page.locator(".editor-instance .monaco-editor .view-line").first().waitFor();
     await page.locator(".editor-instance .monaco-editor .view-lines").first().click();
+  },
+  async waitForFocus() {
+    await page.locator(".editor-instance .monaco-editor.focused").waitFor();
   },
   async press(...keys) {
     for (const key of keys) await page.keyboard.press(key);
   },
   async type(text) {
     await page.keyboard.type(text);
-  },
-  async paste(text) {
-    await page.keyboard.insertText(text);
   },
   /** Show text that an input method has not settled yet. */
   async compose(text) {
@@ -84,6 +80,11 @@ const methods = {
     } catch (error) {
       throw new Error(`the ghost text is ${JSON.stringify(await page.evaluate(readGhost))}`, { cause: error });
     }
+  },
+  /** Wait until the ghost text is one of these, and return it. */
+  async waitForGhostAmong(wanted) {
+    const one = `((text) => ${JSON.stringify(wanted)}.includes(text) && text)(${readGhost})`;
+    return (await page.waitForFunction(one, undefined, { polling: 20 })).jsonValue();
   },
   /** Note what the ghost text is in each frame from now on. */
   async record() {
@@ -110,7 +111,6 @@ const methods = {
       throw new Error(`the lines are ${JSON.stringify(await page.evaluate(readLines))}`, { cause: error });
     }
   },
-  status: () => page.evaluate(`document.querySelector('[id="hearth.hearth.hearth.status"], [id$="hearth.status"]')?.textContent.trim() ?? ""`),
   async waitForStatus(pattern) {
     await page.waitForFunction(
       `new RegExp(${JSON.stringify(pattern)}).test(document.querySelector('[id$="hearth.status"]')?.textContent ?? "")`,
@@ -159,10 +159,6 @@ const methods = {
   async pickRow(text) {
     await page.locator(".quick-input-list .monaco-list-row", { hasText: text }).first().click();
   },
-  async cursor() {
-    const item = page.locator('[id="status.editor.selection"]');
-    return (await item.textContent())?.trim() ?? "";
-  },
   async waitForCursor(text) {
     await page.locator('[id="status.editor.selection"]', { hasText: text }).waitFor();
   },
@@ -186,15 +182,8 @@ const methods = {
   async clickPanel(selector) {
     await explanation().locator(selector).first().click();
   },
-  async fillPanel(selector, text) {
-    await explanation().locator(selector).fill(text);
-    await explanation().locator(selector).press("Enter");
-  },
   async screenshot(path) {
     await page.screenshot({ path, animations: "disabled" });
-  },
-  async stop() {
-    await browser?.close();
   },
 };
 
