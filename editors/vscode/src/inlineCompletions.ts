@@ -228,9 +228,9 @@ export class InlineCompletions implements vscode.Disposable {
       .then(
         (list) => {
           take(list);
-          running.others = (list?.items ?? []).slice(1).map(toPart);
           if (!suggestion.complete) {
             suggestion.end(true);
+            running.others = (list?.items ?? []).slice(1).map(toPart);
           }
         },
         // A request that was overtaken, or a server that went away: what has come is still right.
