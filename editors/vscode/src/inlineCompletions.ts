@@ -7,12 +7,11 @@
 
 import * as vscode from "vscode";
 import type { Connection } from "./connection";
-import { continues } from "./follow";
 import type { Latency } from "./latency";
 import { type CompletionItem, type CompletionList, INLINE_COMPLETION, SERVER_ACCEPTED } from "./protocol";
 import { Reports } from "./reports";
 import { type Scope, SELECTOR } from "./scope";
-import { type Part, Suggestion } from "./suggestion";
+import { type Part, type Step, Suggestion } from "./suggestion";
 
 /** Between two steps of growing; VS Code itself waits 50 ms in each, so that about 15 steps fit a second. */
 const PAUSE_MS = 15;
@@ -34,7 +33,7 @@ interface Place {
 
 interface Running {
   place: Place;
-  /** What is shown, or what the user took of the others in its place. */
+  /** What is shown, or the one of the others that the user took in its place. */
   suggestion: Suggestion;
   range: vscode.Range | undefined;
   cancel: vscode.CancellationTokenSource;
@@ -46,8 +45,8 @@ interface Running {
   cutShort: boolean;
   /** Milliseconds from asking until there was text. */
   latency: number | undefined;
-  /** Other texts for the place, of which the user may take one instead. */
-  others: Part[];
+  /** Others for the place, of which the user may take one instead. */
+  others: Suggestion[];
   /** Resolves when all has come. */
   whole: Promise<void>;
 }
@@ -230,7 +229,7 @@ export class InlineCompletions implements vscode.Disposable {
           take(list);
           if (!suggestion.complete) {
             suggestion.end(true);
-            running.others = (list?.items ?? []).slice(1).map(toPart);
+            running.others = (list?.items ?? []).slice(1).map(toFinished);
           }
         },
         // A request that was overtaken, or a server that went away: what has come is still right.
@@ -258,9 +257,9 @@ export class InlineCompletions implements vscode.Disposable {
     const untouched = running.range !== undefined && suggestion.taken === 0 && suggestion.shown.id === id;
     const range =
       untouched && running.range !== undefined ? running.range : new vscode.Range(place.position, place.position);
-    return [{ id, text: rest }, ...running.others].map((part) => {
-      const item = new vscode.InlineCompletionItem(part.text, range);
-      item.command = { title: "Accepted", command: SERVER_ACCEPTED, arguments: [part.id] };
+    return [suggestion, ...running.others].map((each) => {
+      const item = new vscode.InlineCompletionItem(each.rest, range);
+      item.command = { title: "Accepted", command: SERVER_ACCEPTED, arguments: [each.shown.id] };
       return item;
     });
   }
@@ -304,16 +303,12 @@ export class InlineCompletions implements vscode.Disposable {
       place.selected === undefined
         ? change.text
         : undefined;
-    if (inserted !== undefined) {
-      this.prefer(running, inserted);
-    }
-    const { suggestion } = running;
-    const step = inserted === undefined ? "left" : suggestion.insert(inserted);
+    const step = inserted === undefined ? "left" : this.follow(running, inserted);
     if (inserted === undefined || step === "left") {
       this.reject();
       return;
     }
-    running.others = [];
+    const { suggestion } = running;
     // The server ends its work at any change, so that nothing more comes for this request.
     running.cutShort ||= !suggestion.complete;
     suggestion.end(false);
@@ -327,15 +322,18 @@ export class InlineCompletions implements vscode.Disposable {
     }
   }
 
-  /** Go on with another text when it is the one that was typed or taken in part. */
-  private prefer(running: Running, inserted: string): void {
-    const fits = ({ text }: Part): boolean => continues(text, inserted);
-    const other = running.others.find(fits);
-    if (other !== undefined && !fits({ id: "", text: running.suggestion.rest })) {
-      running.suggestion = new Suggestion();
-      running.suggestion.receive(other);
-      running.suggestion.end(true);
+  /** Go on with the texts that begin with what was typed or taken in part: the first of them is what is shown now. */
+  private follow(running: Running, inserted: string): Step {
+    const followed = [running.suggestion, ...running.others]
+      .map((suggestion) => ({ suggestion, step: suggestion.insert(inserted) }))
+      .filter(({ step }) => step !== "left");
+    const [first, ...others] = followed;
+    if (first === undefined) {
+      return "left";
     }
+    running.suggestion = first.suggestion;
+    running.others = others.map(({ suggestion }) => suggestion).filter(({ rest }) => rest !== "");
+    return first.step;
   }
 
   private selectionChanged(event: vscode.TextEditorSelectionChangeEvent): void {
@@ -396,6 +394,13 @@ function cancelled(token: vscode.CancellationToken): Promise<void> {
 function toPart(item: CompletionItem | undefined): Part {
   const id: unknown = item?.command?.arguments?.[0];
   return { id: typeof id === "string" ? id : "", text: item?.insertText ?? "" };
+}
+
+function toFinished(item: CompletionItem): Suggestion {
+  const suggestion = new Suggestion();
+  suggestion.receive(toPart(item));
+  suggestion.end(true);
+  return suggestion;
 }
 
 function toRange(range: NonNullable<CompletionItem["range"]>): vscode.Range {
