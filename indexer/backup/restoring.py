@@ -174,7 +174,10 @@ def _entries(data: Path, parts: Sequence[Part]) -> list[Path]:
 
 @contextlib.contextmanager
 def _staging(data: Path) -> Iterator[Path]:
-    """Make a directory in ``data``, so that files get to their places by renaming."""
+    """Make a directory in ``data``, so that files get to their places by renaming; for whoever is alone there."""
+    for left in data.glob(f"{STAGING}*"):
+        # Of a restore that was killed: what it unpacked is in its backup, and in no other place that is looked after.
+        shutil.rmtree(left, ignore_errors=True)
     directory = Path(tempfile.mkdtemp(prefix=STAGING, dir=data))
     try:
         yield directory

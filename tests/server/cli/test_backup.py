@@ -299,6 +299,28 @@ def test_a_restore_that_fails_in_the_middle_leaves_everything_as_it_was(
     assert everything(company) == before
 
 
+def test_a_restore_that_was_killed_in_the_middle_is_run_again(hearth: Hearth, company: Path, tmp_path: Path) -> None:
+    hearth("backup", tmp_path / "backup", "--data", company)
+    new = tmp_path / "new"
+    code = (
+        "import os, signal, sys\n"
+        "from server.cli import main\n"
+        "from pathlib import Path\n"
+        "rename = Path.rename\n"
+        "kill = lambda: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "Path.rename = lambda path, target: kill() if path.name == 'queue.sqlite' else rename(path, target)\n"
+        f"sys.argv = ['hearth', 'restore', {str(tmp_path / 'backup')!r}, '--data', {str(new)!r}]\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert (new / "accounts.sqlite").exists()
+    assert not (new / "queue.sqlite").exists()
+    assert hearth("restore", tmp_path / "backup", "--data", new, "--replace").code == 0
+    assert everything(new) == everything(company)
+    assert list(new.glob(".restore-*")) == []
+
+
 def test_a_killed_backup_leaves_nothing_under_its_name(company: Path, tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\n"
