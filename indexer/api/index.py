@@ -307,7 +307,7 @@ class Index:
         check_lexical(self._data / "lexical")
         for record in self._snapshot.refs:
             if record.corpus:
-                Corpus.open(self._data / "corpora" / record.corpus).close()
+                Corpus.open(self._data / "corpora" / record.corpus, verify=True).close()
 
     def _open_readers(self) -> None:
         if self._epoch != self._catalog.epoch:

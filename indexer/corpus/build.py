@@ -61,7 +61,7 @@ def known_blobs(directory: Path | None) -> frozenset[str]:
     if directory is None:
         return frozenset()
     try:
-        with Corpus.open(directory) as corpus:
+        with Corpus.open(directory, verify=True) as corpus:
             return frozenset(file.blob for file in corpus.files if file.blob)
     except IndexCorrupt:
         return frozenset()
@@ -114,7 +114,8 @@ def _open_previous(directory: Path | None) -> _Previous | None:
     if directory is None:
         return None
     try:
-        corpus = Corpus.open(directory)
+        # Damage that is copied would get a checksum of its own.
+        corpus = Corpus.open(directory, verify=True)
     except IndexCorrupt:
         # A damaged corpus is no reason to fail: it is about to be replaced.
         return None

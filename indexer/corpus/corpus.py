@@ -97,13 +97,17 @@ class Corpus:
             raise IndexCorrupt("The parts of a corpus do not agree", advice="Index the repository again")
 
     @classmethod
-    def open(cls, directory: Path) -> Self:
+    def open(cls, directory: Path, *, verify: bool = False) -> Self:
         """Open the corpus in ``directory`` by memory mapping.
+
+        Args:
+            directory: Where it is.
+            verify: Read all of it, also one that is too large to be read each time it is opened.
 
         Raises:
             IndexCorrupt: It is missing, damaged or of another version.
         """
-        return cls(read_sections(directory / FILE_NAME))
+        return cls(read_sections(directory / FILE_NAME, verify=verify))
 
     @classmethod
     def empty(cls) -> Self:

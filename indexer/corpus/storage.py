@@ -81,8 +81,12 @@ def write_sections(target: Path, sections: Mapping[str, npt.NDArray[Any]]) -> No
         raise
 
 
-def read_sections(target: Path) -> dict[str, npt.NDArray[Any]]:
+def read_sections(target: Path, *, verify: bool = False) -> dict[str, npt.NDArray[Any]]:
     """Map ``target`` into memory and return its sections as read-only arrays.
+
+    Args:
+        target: The file.
+        verify: Verify its checksums however large it is.
 
     Raises:
         IndexCorrupt: The file is missing, truncated, damaged, or of another version.
@@ -93,12 +97,12 @@ def read_sections(target: Path) -> dict[str, npt.NDArray[Any]]:
     except (OSError, ValueError) as error:
         raise IndexCorrupt(f"The corpus {target} cannot be read ({error})", advice=_ADVICE) from error
     try:
-        return _parse(memoryview(mapped), target)
+        return _parse(memoryview(mapped), target, verify=verify)
     except (ValueError, KeyError, TypeError, struct.error) as error:
         raise IndexCorrupt(f"The corpus {target} is damaged ({error})", advice=_ADVICE) from error
 
 
-def _parse(data: memoryview, target: Path) -> dict[str, npt.NDArray[Any]]:
+def _parse(data: memoryview, target: Path, *, verify: bool) -> dict[str, npt.NDArray[Any]]:
     magic, version, length = _HEADER.unpack_from(data)
     if magic != MAGIC:
         raise ValueError("it does not start like a corpus")
@@ -113,7 +117,7 @@ def _parse(data: memoryview, target: Path) -> dict[str, npt.NDArray[Any]]:
         end = start + int(entry["length"]) * dtype.itemsize
         if end > len(data):
             raise ValueError(f"{entry['name']} is cut short")
-        if len(data) <= _VERIFIED_BYTES and zlib.crc32(data[start:end]) != entry["crc"]:
+        if (verify or len(data) <= _VERIFIED_BYTES) and zlib.crc32(data[start:end]) != entry["crc"]:
             raise ValueError(f"{entry['name']} does not match its checksum")
         sections[entry["name"]] = np.frombuffer(data[start:end], dtype=dtype)
     return sections

@@ -202,3 +202,17 @@ def test_a_damaged_previous_corpus_does_not_stop_a_build(tmp_path: Path) -> None
     (tmp_path / "old" / FILE_NAME).write_bytes(b"rubbish")
     build_corpus([CorpusFile("a.py", "python", PYTHON, "1")], tmp_path / "new", previous=tmp_path / "old")
     assert len(Corpus.open(tmp_path / "new").files) == 1
+
+
+def test_damage_of_a_large_corpus_is_not_copied_into_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("indexer.corpus.storage._VERIFIED_BYTES", 0)
+    file = CorpusFile("a.py", "python", PYTHON, "1")
+    build_corpus([file], tmp_path / "old")
+    build_corpus([file], tmp_path / "sound")
+    content = bytearray((tmp_path / "old" / FILE_NAME).read_bytes())
+    place = content.index(b"area(width")
+    content[place : place + 4] = b"AREA"
+    (tmp_path / "old" / FILE_NAME).write_bytes(content)
+    assert known_blobs(tmp_path / "old") == frozenset()
+    build_corpus([file], tmp_path / "new", previous=tmp_path / "old")
+    assert (tmp_path / "new" / FILE_NAME).read_bytes() == (tmp_path / "sound" / FILE_NAME).read_bytes()

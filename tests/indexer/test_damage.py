@@ -183,6 +183,23 @@ def test_an_open_index_shows_what_was_made_anew(source: tuple[Repository, Path],
         assert index.search("compute_7", Scope(), 1)[0].path == "area_1/module_7.py"
 
 
+def test_a_check_reads_also_what_is_too_large_to_be_read_each_time(
+    source: tuple[Repository, Path], data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, sound = source
+    shutil.copytree(sound, data)
+    monkeypatch.setattr("indexer.corpus.storage._VERIFIED_BYTES", 0)
+    [corpus] = data.glob("corpora/*/corpus.bin")
+    content = bytearray(corpus.read_bytes())
+    content[-1] ^= 0xFF
+    corpus.write_bytes(content)
+    with Index.open(data) as index:
+        assert index.corpus("demo") is not None
+        with pytest.raises(IndexCorrupt, match="checksum"):
+            index.check()
+    assert "checksum" in noted_damage(data)
+
+
 def test_a_report_of_damage_that_is_not_there_costs_a_look_only(source: tuple[Repository, Path], data: Path) -> None:
     repository, sound = source
     shutil.copytree(sound, data)
