@@ -10,10 +10,18 @@
     │   ├── EngineTimeout        a deadline of ours ran out
     │   └── EngineProtocolError  what it sent is not the protocol
     ├── InvalidPosition          a FILE:LINE:COL that does not exist
-    ├── ProviderUnavailable  the provider at which people sign in cannot be asked
-    ├── IdentityRefused      what it says of somebody is not believed, or they are not let in
-    ├── SignInFailed         an editor was not signed in to the team's server
     ├── InvalidCaseFile          a line of a --cases file is not usable
+    ├── AccountsError            no such user, group or token, or the file of accounts cannot be used
+    ├── HistoryError             what was measured over time cannot be read or written
+    ├── ProviderUnavailable      the provider at which people sign in cannot be asked
+    ├── IdentityRefused          what it says of somebody is not believed, or they are not let in
+    ├── SignInFailed             an editor was not signed in to the team's server
+    ├── RequestRefused           what a user of the team server asked for is not done for them
+    │   ├── NotPermitted         it is not theirs to ask for
+    │   └── LimitReached         they asked for too much lately
+    ├── UnknownRun               there is no benchmark run of that id
+    ├── RunUnreadable            the file of a benchmark run is damaged, or of something else
+    ├── RunRefused               a benchmark run is asked for with something that it cannot be made with
     └── ConfigError              (indexer.errors) hearth.toml: names the file, line and key
 
 A suggestion that is not made (unsure, cancelled, stale) is not an error.
