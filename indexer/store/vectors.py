@@ -1,22 +1,16 @@
 """Vectors of chunks in FAISS: the only module that knows FAISS.
 
-A segment is two ``.npy`` files, written once and never changed: ids int64[n] and vectors float16[n, d] (half precision
-moves an inner product of unit vectors by less than 0.001). A reader maps the segments that are published and searches
-all of them exactly, with an inner product, on the GPU when there is one and on the CPU otherwise.
+A reader takes the segments that are published and searches all of them exactly, with an inner product, on the GPU when
+there is one and on the CPU otherwise.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import importlib.metadata
 import logging
-import os
 import threading
-import uuid
-import zlib
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,16 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from indexer.errors import DataDirectoryError, DiskFull, IndexCorrupt, IndexerError
+from indexer.errors import IndexCorrupt, IndexerError
+from indexer.store.segments import ADVICE_CORRUPT, Ids, Scores, read_segment
 
 _log = logging.getLogger(__name__)
-
-Ids = npt.NDArray[np.int64]
-Scores = npt.NDArray[np.float32]
-
-_ADVICE_CORRUPT = "Build the index again with: hearth index --rebuild REPO"
-# numpy reports a write that was cut short without an error number.
-_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None})
 
 _GPU_MARGIN = 32
 """Candidates beyond 2 k that a GPU is asked for."""
@@ -67,83 +55,6 @@ class Selection:
 
     def __len__(self) -> int:
         return len(self.rows)
-
-
-def write_segment(directory: Path, chunk_ids: Ids, vectors: Scores) -> str:
-    """Write one segment durably; it is found by readers once its name is published.
-
-    Args:
-        directory: Made when absent.
-        chunk_ids: int64[n], each id once.
-        vectors: float32[n, d], L2-normalised.
-
-    Returns:
-        The segment's name.
-
-    Raises:
-        DiskFull: No space was left; nothing with the segment's name exists.
-        DataDirectoryError: The directory cannot be written.
-    """
-    if vectors.ndim != 2 or len(chunk_ids) != len(vectors):
-        message = f"{len(chunk_ids)} ids do not fit vectors of shape {vectors.shape}"
-        raise ValueError(message)
-    ids, halves = np.ascontiguousarray(chunk_ids, np.int64), np.ascontiguousarray(vectors, np.float16)
-    name = f"seg-{uuid.uuid4().hex[:16]}-{_checksum(ids, halves)}"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        _write_array(directory / f"{name}.ids.npy", ids)
-        _write_array(directory / f"{name}.vec.npy", halves)
-        _sync_directory(directory)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            for part in ("ids", "vec"):
-                (directory / f"{name}.{part}.npy").unlink(missing_ok=True)
-        if error.errno in _DISK_FULL:
-            raise DiskFull(
-                f"{directory} could not be written: no space is left", advice="Free some space and index again"
-            ) from error
-        raise DataDirectoryError(
-            f"{directory} cannot be written: {error.strerror or error}",
-            advice="Make it writable, or pass another --data",
-        ) from error
-    return name
-
-
-def read_segment(directory: Path, name: str) -> tuple[Ids, npt.NDArray[np.float16]]:
-    """Map one segment: ids int64[n] and vectors float16[n, d].
-
-    Raises:
-        IndexCorrupt: A file is missing, cut short, of another shape, or not what was written.
-    """
-    try:
-        ids = np.load(directory / f"{name}.ids.npy", mmap_mode="r", allow_pickle=False)
-        vectors = np.load(directory / f"{name}.vec.npy", mmap_mode="r", allow_pickle=False)
-    except Exception as error:
-        raise IndexCorrupt(
-            f"vector segment {name} in {directory} cannot be read: {error}",
-            advice=_ADVICE_CORRUPT,
-        ) from error
-    if ids.ndim != 1 or vectors.ndim != 2 or len(ids) != len(vectors) or vectors.dtype != np.float16:
-        raise IndexCorrupt(
-            f"vector segment {name} in {directory} has {ids.shape} ids and {vectors.shape} vectors of {vectors.dtype}",
-            advice=_ADVICE_CORRUPT,
-        )
-    # Names of older segments have no checksum.
-    _, _, written = name.removeprefix("seg-").partition("-")
-    if written and written != _checksum(ids, vectors):
-        raise IndexCorrupt(f"vector segment {name} in {directory} is not what was written", advice=_ADVICE_CORRUPT)
-    return ids, vectors
-
-
-def remove_segments(directory: Path, keep: Iterable[str]) -> int:
-    """Delete every segment that is not in ``keep``, and what a killed writer left; return how many files went."""
-    kept = set(keep)
-    removed = 0
-    for path in directory.glob("seg-*"):
-        if path.name.partition(".")[0] not in kept:
-            path.unlink(missing_ok=True)
-            removed += 1
-    return removed
 
 
 class VectorReader:
@@ -209,7 +120,7 @@ class VectorReader:
             if len(dimensions) > 1:
                 raise IndexCorrupt(
                     f"vector segments of {sorted(dimensions)} dimensions stand side by side in {self._directory}",
-                    advice=_ADVICE_CORRUPT,
+                    advice=ADVICE_CORRUPT,
                 )
             if parts:
                 # Searches that run now keep the index they have: new rows go to a copy.
@@ -474,28 +385,3 @@ def _is_installed(distribution: str) -> bool:
     except importlib.metadata.PackageNotFoundError:
         return False
     return True
-
-
-def _checksum(ids: Ids, vectors: npt.NDArray[np.float16]) -> str:
-    return f"{zlib.crc32(vectors.data, zlib.crc32(ids.data)):08x}"
-
-
-def _write_array(path: Path, array: npt.NDArray[Any]) -> None:
-    temporary = path.with_name(f"{path.name}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.save(file, array, allow_pickle=False)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -14,7 +14,7 @@ from indexer.embed import Embedder
 from indexer.store.blobs import BlobKey, NewBlob, StoredBlob
 from indexer.store.lexical import LexicalDocument, LexicalWriter
 from indexer.store.metadata import MetadataWriter
-from indexer.store.vectors import write_segment
+from indexer.store.segments import write_segment
 from indexer.types import Chunk, Symbol
 from indexer.worker.plan import Wanted
 from indexer.worker.reading import ReadBlob

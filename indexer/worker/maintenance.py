@@ -11,7 +11,7 @@ from indexer.errors import IndexCorrupt
 from indexer.store.catalog import Ids, expand_ranges
 from indexer.store.database import DATABASE, REBUILD_ADVICE
 from indexer.store.lexical import LexicalReader
-from indexer.store.vectors import read_segment, remove_segments, write_segment
+from indexer.store.segments import read_segment, remove_segments, write_segment
 from indexer.worker.batches import Stores, rewrite
 
 _COLLECT_BLOBS = 2_000

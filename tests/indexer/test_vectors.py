@@ -18,15 +18,8 @@ import pytest
 
 from indexer.errors import DataDirectoryError, IndexCorrupt
 from indexer.store import vectors as module
-from indexer.store.vectors import (
-    FaissInstallation,
-    VectorReader,
-    gpu_count,
-    load_faiss,
-    read_segment,
-    remove_segments,
-    write_segment,
-)
+from indexer.store.segments import read_segment, remove_segments, write_segment
+from indexer.store.vectors import FaissInstallation, VectorReader, gpu_count, load_faiss
 
 Matrix = npt.NDArray[np.float32]
 
