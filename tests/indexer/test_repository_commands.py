@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from server.cli import main
 from tests.conftest import Repository
 
 MakeRepository = Callable[..., Repository]
@@ -21,18 +21,19 @@ FILES = {"a.py": "def first_function():\n    return 1\n"}
 
 
 @pytest.fixture
-def hearth(data: Path, tmp_path: Path) -> Hearth:
-    """Run ``hearth`` on ``data`` with ``tmp_path/hearth.toml``, which is empty unless a test writes it."""
+def hearth(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Hearth:
+    """Run ``hearth``, in this process, on ``data`` with ``tmp_path/hearth.toml``: empty unless a test writes it."""
     (tmp_path / "hearth.toml").touch()
+    monkeypatch.setenv("HEARTH_CONFIG", str(tmp_path / "hearth.toml"))
 
     def run(*arguments: str, on_data: bool = True) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [HEARTH, *arguments, *(("--data", str(data)) if on_data else ())],
-            env={**os.environ, "HEARTH_CONFIG": str(tmp_path / "hearth.toml")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        command = ["hearth", *arguments, *(("--data", str(data)) if on_data else ())]
+        monkeypatch.setattr(sys, "argv", command)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert isinstance(ended.value.code, int)
+        return subprocess.CompletedProcess(command, ended.value.code, *capsys.readouterr())
 
     return run
 
