@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import enum
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,8 @@ from server.history import STAGE_NAMES, WORK, Latency, Percentiles, Prices, Span
 _Choice = TypeVar("_Choice", bound=enum.StrEnum)
 _DIGITS = 3
 _MILLI = 1000.0
+# Where numbers have a comma, a spreadsheet begins a cell behind each semicolon.
+_FORMULA = re.compile(r"(^|[;\t\r\n])(?=[=+\-@\t\r])")
 _FOR_ADMINISTRATORS = frozenset({Split.EDITOR, Split.TEAM})
 """In a small team, or as the only user of an editor, somebody would be recognised."""
 
@@ -177,7 +180,7 @@ def _table(head: Iterable[str], rows: Iterable[Sequence[object]]) -> str:
 
 def _cell(value: object) -> object:
     # A spreadsheet takes what begins like this for a formula, and names of models are whatever a server calls them.
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+    return _FORMULA.sub(r"\1'", value) if isinstance(value, str) else value
 
 
 def _moment(at: int) -> str:

@@ -223,6 +223,10 @@ async def test_tables_are_downloaded_and_hold_no_formula(people: People, tmp_pat
         rows = list(csv.DictReader(io.StringIO(page.text)))
         assert sum(int(row["shown"]) for row in rows) > 0
         assert {row["currency"] for row in rows} == {"'=1+1"}
+        with History(data, HistoryConfig()) as history:
+            history.set_prices(Prices("a;@b"))
+        page = await root.get("/usage/export?span=week")
+        assert {row["currency"] for row in csv.DictReader(io.StringIO(page.text))} == {"a;'@b"}
 
 
 async def test_a_server_that_measured_nothing_yet_says_so(people: People, tmp_path: Path) -> None:
