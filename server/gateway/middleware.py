@@ -24,6 +24,8 @@ _SWITCHED = 101
 _EDITORS = "/lsp"
 """Where a request becomes a session, which lasts for hours."""
 _TOKEN_PARAMETERS = frozenset({"token", "access_token", "api_key", "authorization"})
+_MOST_CONTENT_TYPE = 200
+"""Characters; reading one as long as a header may be takes half a second."""
 
 
 def secure_responses(application: web.Application, peers: Peers) -> None:
@@ -66,10 +68,12 @@ def answer_in_form(seconds: float) -> Middleware:
 
 
 def refuse_what_browsers_forge(peers: Peers) -> Middleware:
-    """Turn away pages of other sites, and tokens where proxies and histories write them down."""
+    """Turn away pages of other sites, tokens where proxies and histories write them down, and types without end."""
 
     @web.middleware
     async def refuse_forged(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if len(request.headers.get("Content-Type", "")) > _MOST_CONTENT_TYPE:
+            refuse(415, "content-type", "No type of a body is as long as this.")
         if any(name.lower() in _TOKEN_PARAMETERS or value.startswith(PREFIX) for name, value in request.query.items()):
             refuse(
                 400,

@@ -188,6 +188,14 @@ def routes() -> list[Any]:
     return [route for route in application.router.routes() if route.resource is not None and route.method != "HEAD"]
 
 
+async def test_a_content_type_without_end_is_refused_unread(data: Path) -> None:
+    async with team_server(data) as team, aiohttp.ClientSession() as http:
+        for path in ("/sign-in", "/api/v1/device", "/nothing/there"):
+            headers = {"Content-Type": f"application/json{';' * 7000}"}
+            async with http.post(f"{team.url}{path}", data=b"{}", headers=headers) as answer:
+                assert answer.status == 415
+
+
 @pytest.mark.parametrize("encoding", ["punycode", "utf-16", "hex", "none there is", "utf-8"])
 async def test_a_form_of_another_encoding_is_refused_unread(data: Path, encoding: str) -> None:
     headers = {"Content-Type": f"application/x-www-form-urlencoded; charset={encoding}"}
