@@ -52,7 +52,6 @@ from server.signals import Signal
 _log = logging.getLogger(__name__)
 
 _THREADS = 8
-_SWITCH_SECONDS = 0.0001
 _REFRESH_SECONDS = 1.0
 
 
@@ -78,8 +77,6 @@ def serve_team(config: HearthConfig, *, host: str | None = None, port: int | Non
     )
     # To standard error, which whatever runs the server collects.
     start_service_log(config.log, logging.StreamHandler())
-    # Threads that search hold the interpreter for up to this long at a time; the event loop has to get its turn.
-    sys.setswitchinterval(_SWITCH_SECONDS)
     asyncio.run(_serve(attrs.evolve(config, server=chosen)))
 
 
