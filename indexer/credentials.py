@@ -9,7 +9,7 @@ from pathlib import Path
 from indexer.errors import CredentialMissing, SourceRefused
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_MOST_SECRET_BYTES = 16_384
+_MOST_SECRET_CHARACTERS = 16_384
 
 
 def check_credential(reference: str) -> None:
@@ -44,12 +44,14 @@ def read_secret(reference: str) -> str:
         where = f"the file {place}"
         try:
             with Path(place).open(encoding="utf-8") as file:
-                secret = file.read(_MOST_SECRET_BYTES)
-        except (OSError, UnicodeDecodeError) as error:
+                secret = file.read(_MOST_SECRET_CHARACTERS + 1)
+        except (OSError, ValueError) as error:
             raise CredentialMissing(
                 f"{where} cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}",
                 advice="It must exist and be readable for the user that runs Hearth.",
             ) from error
+        if len(secret) > _MOST_SECRET_CHARACTERS:
+            raise CredentialMissing(f"{where} is larger than any secret", advice="Name the file that holds it alone.")
     if not secret.strip():
         raise CredentialMissing(f"{where} holds no secret", advice="Set it where Hearth is started.")
     return secret.strip()

@@ -145,6 +145,11 @@ def test_secrets_are_given_by_their_place(tmp_path: Path, monkeypatch: pytest.Mo
         read_secret("env:HEARTH_NOT_SET")
     with pytest.raises(CredentialMissing, match="cannot be read"):
         read_secret(f"file:{tmp_path / 'absent'}")
+    with pytest.raises(CredentialMissing, match="cannot be read"):
+        read_secret(f"file:{tmp_path}/a\0b")
+    (tmp_path / "large").write_text("x" * 16_385)
+    with pytest.raises(CredentialMissing, match="larger than any secret"):
+        read_secret(f"file:{tmp_path / 'large'}")
     monkeypatch.setenv("A_TOKEN", f"{SECRET}\n")
     assert read_secret("env:A_TOKEN") == SECRET
 
