@@ -23,6 +23,7 @@ from server.errors import AccountsError
 FILE_NAME = "accounts.sqlite"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
 _PATTERN = re.compile(r"[^\s\x00-\x1f]{1,256}")
+_MOST_SHOWN = 128
 _REVOKE_DESCENDANTS = """
 WITH RECURSIVE ended (id) AS (VALUES (?) UNION SELECT tokens.id FROM tokens JOIN ended ON tokens.parent = ended.id)
 UPDATE tokens SET revoked = ? WHERE id IN ended AND revoked = 0
@@ -314,7 +315,7 @@ def _check_names(kind: str, names: Collection[str]) -> None:
     for name in names:
         if not _NAME.fullmatch(name):
             raise AccountsError(
-                f"{name!r} cannot be the name of a {kind}",
+                f"{name[:_MOST_SHOWN]!r} cannot be the name of a {kind}",
                 advice="Names have letters, digits and . _ @ + -, and begin with a letter or digit.",
             )
 

@@ -68,7 +68,8 @@ def verify(token: str, keys: Sequence[Mapping[str, Any]], expected: Expected, ac
     subject = claims["sub"]
     if not isinstance(subject, str) or not 0 < len(subject) <= _MOST_SUBJECT or not subject.isprintable():
         raise _invalid("it names nobody")
-    if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), expected.nonce.encode()):
+    nonce = str(claims.get("nonce", "")).encode("utf-8", "replace")
+    if not hmac.compare_digest(nonce, expected.nonce.encode()):
         raise _invalid("it is for another sign-in (nonce)")
     several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
     if (several or "azp" in claims) and claims.get("azp") != expected.client_id:
@@ -137,7 +138,7 @@ def _words(error: jwt.InvalidTokenError) -> str:
 def _left_half(access_token: str, algorithm: str) -> str:
     """Return what ``at_hash`` of an access token is."""
     bits = re.search(r"\d+$", algorithm)
-    made = hashlib.new(f"sha{bits[0]}" if bits else "sha512", access_token.encode()).digest()
+    made = hashlib.new(f"sha{bits[0]}" if bits else "sha512", access_token.encode("utf-8", "replace")).digest()
     return base64.urlsafe_b64encode(made[: len(made) // 2]).decode().rstrip("=")
 
 

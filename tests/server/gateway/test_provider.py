@@ -184,6 +184,7 @@ async def test_what_the_provider_says_is_checked(company: Company) -> None:
     hashed = {"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"}
     forgeries: dict[str, Callable[[Claims], str]] = {
         "nonce": lambda claims: front.signed(claims | {"nonce": "another"}),
+        "(nonce)": lambda claims: front.signed(claims | {"nonce": "\ud800"}),
         "aud": lambda claims: front.signed(claims | {"aud": "another"}),
         "azp": lambda claims: front.signed(claims | {"aud": ["hearth", "another"]}),
         "iss": lambda claims: front.signed(claims | {"iss": "https://another.example"}),
