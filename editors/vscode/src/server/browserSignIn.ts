@@ -35,6 +35,13 @@ export async function signInWithBrowser(device: string): Promise<string | undefi
     throw refused(answer);
   }
   const waiting = answer as Waiting;
+  // Both are shown as a link, and one is opened: nothing but a page, whoever it is that answers.
+  if (!/^https?:\/\/[^\s()\p{C}]+$/u.test(waiting.verificationUriComplete) || !/^[A-Z-]+$/.test(waiting.userCode)) {
+    throw new Unreachable("no Hearth there", `What answers at ${device} names no page on which it lets editors in.`, {
+      mend: { kind: "setting", name: "server.url" },
+      retry: false,
+    });
+  }
   void vscode.env.openExternal(vscode.Uri.parse(waiting.verificationUriComplete, true));
   return vscode.window.withProgress(
     {
