@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import subprocess
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from server.accounts.schema import SCHEMA
 from server.accounts.store import FILE_NAME
 from server.accounts.tokens import is_well_formed, new_secret
 from server.errors import AccountsError
+from tests.server.gateway.team import HEARTH
 
 EDITOR = {TokenScope.COMPLETE}
 ISSUER = "https://sign-in.example.invalid"
@@ -92,6 +95,17 @@ def test_what_another_process_changes_is_seen_at_once(tmp_path: Path, accounts: 
         assert accounts.directory().authenticate(secret, time.time()) is not None
         other.revoke_token(token.id)
         assert accounts.directory().authenticate(secret, time.time()) is None
+
+
+def test_a_file_that_is_opened_twice_keeps_what_is_changed_when_another_process_leaves(
+    tmp_path: Path, accounts: Accounts
+) -> None:
+    with Accounts(tmp_path):
+        accounts.add_user("ana")
+        subprocess.run([*HEARTH, "user", "list", "--data", str(tmp_path)], check=True, capture_output=True)
+        accounts.add_user("ben")
+        with closing(sqlite3.connect(tmp_path / FILE_NAME)) as file:
+            assert file.execute("SELECT name FROM users ORDER BY name").fetchall() == [("ana",), ("ben",)]
 
 
 def test_who_is_removed_and_comes_back_has_none_of_the_old_rights(accounts: Accounts) -> None:
