@@ -224,6 +224,8 @@ def _exchange(staging: Path, data: Path, there: Sequence[Path]) -> Path | None:
     except BaseException:
         for entry, target in reversed(done):
             target.rename(entry)
+        with contextlib.suppress(OSError):
+            aside.rmdir()
         raise
     return aside if there else None
 

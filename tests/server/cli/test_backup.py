@@ -297,6 +297,7 @@ def test_a_restore_that_fails_in_the_middle_leaves_everything_as_it_was(
     assert hearth("restore", tmp_path / "backup", "--data", company, "--replace").code == 5
     monkeypatch.undo()
     assert everything(company) == before
+    assert list(company.glob("replaced-*")) == []
 
 
 def test_a_restore_that_was_killed_in_the_middle_is_run_again(hearth: Hearth, company: Path, tmp_path: Path) -> None:
