@@ -31,7 +31,11 @@ async def model() -> AsyncIterator[ModelServer]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def team(indexed: Path, model: ModelServer) -> AsyncIterator[TeamServer]:
-    async with team_server(indexed, f'[engine.vllm]\nurl = "{model.url}"\n') as running:
+    # However busy the machine is, context comes in time.
+    settings = (
+        f'[engine.vllm]\nurl = "{model.url}"\n[completion]\ndeadline_ms = 60000\n[context]\ndeadline_ms = 10000\n'
+    )
+    async with team_server(indexed, settings) as running:
         yield running
 
 
