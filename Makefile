@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK := requirements/dev.lock
+# Three keep two cores busy, as many tests wait for processes; 0 runs all in one process, as a debugger needs it.
+WORKERS ?= 3
 
 # Each of the hundreds of processes that the tests start would compile Hearth again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -31,8 +33,8 @@ $(STAMP): pyproject.toml $(LOCK)
 demo: $(STAMP) ## Index a repository (REPO=path, default this one) and watch Hearth work in it
 	@$(BIN)/python -m benchmarks.demo $(if $(REPO),--repo "$(REPO)")
 
-test: $(STAMP) ## Run the tests
-	@$(BIN)/python -m pytest -m "not real" $(ARGS)
+test: $(STAMP) ## Run the tests in WORKERS processes (default 3)
+	@$(BIN)/python -m pytest -m "not real" --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 test-real: $(STAMP) ## Run the tests with heavy real parts (model server, editors)
 	@$(BIN)/python -m pytest -m real $(ARGS)
