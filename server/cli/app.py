@@ -84,6 +84,11 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001  # the last place that can turn it into a message
         report_unexpected(error, as_json=as_json)
         status = EXIT_UNEXPECTED
+    try:
+        sys.stderr.flush()
+    except OSError:
+        # A full disk under the log is not the command's failure, which Python would make of it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     sys.exit(status if isinstance(status, int) else 0)
 
 

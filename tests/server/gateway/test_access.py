@@ -275,7 +275,7 @@ async def test_who_was_shown_what_is_written_down_without_a_word_of_code(data: P
     model = ModelServer()
     await model.start()
     try:
-        settings = f'[engine.vllm]\nurl = "{model.url}"\n'
+        settings = f'[engine.vllm]\nurl = "{model.url}"\n[context]\ndeadline_ms = 10000\n'
         async with team_server(data, settings) as team, team_editor(team, token=company.token()) as editor:
             uri = (remote("shop") / "shop/more.py").as_uri()
             editor.open(uri, "python", "from shop.pricing import round_price\n\n\ndef f(price):\n    ")

@@ -89,9 +89,11 @@ async def serve_an_editor(data: Path, folder: Path, log: int, token: str) -> Non
     """Run a server that logs everything it can to ``log``; an editor works with it, and it ends as it should."""
     config = folder / "hearth.toml"
     config.write_text('[log]\nformat = "json"\nlevel = "debug"\n')
+    # As services start it: lines that could not be written are tried again at its end.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     process = await asyncio.create_subprocess_exec(
         *HEARTH, "serve", "--port", "0", "--data", str(data), "--config", str(config),
-        stdout=asyncio.subprocess.PIPE, stderr=log,
+        stdout=asyncio.subprocess.PIPE, stderr=log, env=environment,
     )  # fmt: skip
     assert process.stdout is not None
     async with asyncio.timeout(WAIT_SECONDS):
