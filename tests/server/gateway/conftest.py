@@ -17,7 +17,7 @@ TOOLS = {"tools/format.py": "def format_price(price: float) -> str:\n    return 
 
 @pytest.fixture(scope="session")
 def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data directory with the index of ``shop``, ``secret`` and ``tools``."""
+    """The data directory with the index of ``shop``, ``secret`` and ``tools``, which no server may write to."""
     directory = tmp_path_factory.mktemp("team")
     repositories = []
     for name, files in (("shop", SHOP), ("secret", SECRET), ("tools", TOOLS)):
@@ -32,7 +32,7 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def data(indexed: Path, tmp_path: Path) -> Path:
-    """A copy of that directory, for a test that adds accounts."""
+    """A copy of that directory, for a server and what it writes there, or for accounts."""
     return Path(shutil.copytree(indexed, tmp_path / "data"))
 
 

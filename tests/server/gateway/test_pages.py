@@ -255,8 +255,8 @@ async def test_repositories_are_added_paused_and_removed_by_page(company: Compan
     assert [event["subject"] for event in company.events("repository-removed")] == ["acme/x"]
 
 
-async def test_without_accounts_the_pages_are_for_this_machine_and_still_check_forms(indexed: Path) -> None:
-    async with team_server(indexed) as team, browsing(team.url) as owner:
+async def test_without_accounts_the_pages_are_for_this_machine_and_still_check_forms(data: Path) -> None:
+    async with team_server(data) as team, browsing(team.url) as owner:
         assert "shop" in (await owner.get("/repositories")).text
         assert (await owner.post("/repository", {"action": "pause", "name": "none"})).status == 404
         assert (await owner.post("/accounts", {"action": "add-user", "user": "ana"})).status == 409

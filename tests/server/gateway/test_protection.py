@@ -69,8 +69,8 @@ MESSAGES = st.one_of(
 )
 
 
-async def test_no_message_ends_a_session_or_another_one(indexed: Path) -> None:
-    async with team_server(indexed) as team, team_editor(team) as other:
+async def test_no_message_ends_a_session_or_another_one(data: Path) -> None:
+    async with team_server(data) as team, team_editor(team) as other:
         loop = asyncio.get_running_loop()
 
         @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -89,16 +89,16 @@ async def test_no_message_ends_a_session_or_another_one(indexed: Path) -> None:
         assert (await other.request("hearth/status", {}))["index"]["state"] == "ready"
 
 
-async def test_deeply_nested_json_costs_only_itself(indexed: Path) -> None:
-    async with team_server(indexed) as team, raw(team) as socket:
+async def test_deeply_nested_json_costs_only_itself(data: Path) -> None:
+    async with team_server(data) as team, raw(team) as socket:
         await socket.send_str("[" * 200_000)
         await socket.send_str(request(1, "hearth/status", {}))
         assert "result" in await answered(socket, 1)
 
 
-async def test_a_message_that_is_too_large_ends_its_session_and_no_other(indexed: Path) -> None:
+async def test_a_message_that_is_too_large_ends_its_session_and_no_other(data: Path) -> None:
     limits = "[server.limits]\nmessage_bytes = 50000\n"
-    async with team_server(indexed, limits) as team, team_editor(team) as other:
+    async with team_server(data, limits) as team, team_editor(team) as other:
         async with raw(team) as socket:
             await socket.send_str("x" * 60_000)
             assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
@@ -137,9 +137,9 @@ async def test_an_editor_that_does_not_read_is_cut_off_and_slows_nobody(tmp_path
         assert (await other.request("hearth/status", {}))["index"]["state"] == "ready"
 
 
-async def test_a_flood_of_connections_is_bounded_and_passes(indexed: Path) -> None:
+async def test_a_flood_of_connections_is_bounded_and_passes(data: Path) -> None:
     limits = "[server.limits]\nconnections = 20\nheader_seconds = 2.0\n"
-    async with team_server(indexed, limits) as team, team_editor(team) as other:
+    async with team_server(data, limits) as team, team_editor(team) as other:
         address = urlsplit(team.url)
         streams = [await asyncio.open_connection(address.hostname, address.port) for _ in range(60)]
         for _, writer in streams:
@@ -156,11 +156,11 @@ async def test_a_flood_of_connections_is_bounded_and_passes(indexed: Path) -> No
             assert (await later.request("hearth/status", {}))["index"]["state"] == "ready"
 
 
-async def test_a_stop_lets_a_suggestion_end_and_sends_editors_away(indexed: Path) -> None:
+async def test_a_stop_lets_a_suggestion_end_and_sends_editors_away(data: Path) -> None:
     model = ModelServer()
     await model.start()
     try:
-        async with team_server(indexed, f'[engine.vllm]\nurl = "{model.url}"\n') as team, team_editor(team) as editor:
+        async with team_server(data, f'[engine.vllm]\nurl = "{model.url}"\n') as team, team_editor(team) as editor:
             editor.open(ORDERS, "python", DRAFT)
             asking = asyncio.create_task(editor.complete(ORDERS, 4, 4, automatic=False))
             call = await asyncio.wait_for(model.calls.get(), 20)
@@ -177,12 +177,12 @@ async def test_a_stop_lets_a_suggestion_end_and_sends_editors_away(indexed: Path
         await model.stop()
 
 
-async def test_a_stop_does_not_wait_for_ever(indexed: Path) -> None:
+async def test_a_stop_does_not_wait_for_ever(data: Path) -> None:
     model = ModelServer()
     await model.start()
     try:
         settings = f'[engine.vllm]\nurl = "{model.url}"\n[server]\ndrain_seconds = 0.3\n'
-        async with team_server(indexed, settings) as team, team_editor(team) as editor:
+        async with team_server(data, settings) as team, team_editor(team) as editor:
             editor.open(ORDERS, "python", DRAFT)
             asking = asyncio.create_task(editor.complete(ORDERS, 4, 4, automatic=False))
             call = await asyncio.wait_for(model.calls.get(), 20)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -30,12 +31,15 @@ async def model() -> AsyncIterator[ModelServer]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def team(indexed: Path, model: ModelServer) -> AsyncIterator[TeamServer]:
+async def team(
+    indexed: Path, model: ModelServer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[TeamServer]:
+    data = Path(shutil.copytree(indexed, tmp_path_factory.mktemp("sessions") / "data"))
     # However busy the machine is, context comes in time.
     settings = (
         f'[engine.vllm]\nurl = "{model.url}"\n[completion]\ndeadline_ms = 60000\n[context]\ndeadline_ms = 10000\n'
     )
-    async with team_server(indexed, settings) as running:
+    async with team_server(data, settings) as running:
         yield running
 
 

@@ -103,8 +103,8 @@ async def test_who_gives_up_a_handshake_leaves_room_for_others(encrypted: Encryp
                     await asyncio.sleep(0.05)
 
 
-async def test_no_more_connections_are_taken_at_once_than_there_is_room_for(indexed: Path) -> None:
-    async with team_server(indexed, f"[server.limits]\nconnections = {ROOM}\n") as team:
+async def test_no_more_connections_are_taken_at_once_than_there_is_room_for(data: Path) -> None:
+    async with team_server(data, f"[server.limits]\nconnections = {ROOM}\n") as team:
         async with connections(team, 3 * ROOM) as streams:
             ends = [asyncio.create_task(hung_up(reader)) for reader, _ in streams]
             await beyond(ROOM, ends)
@@ -116,9 +116,9 @@ async def test_no_more_connections_are_taken_at_once_than_there_is_room_for(inde
 
 
 @pytest.mark.parametrize("extra", ["", "Upgrade: websocket\r\n", "Expect: 100-continue\r\n"])
-async def test_a_body_that_does_not_come_to_its_end_is_not_waited_for(indexed: Path, extra: str) -> None:
+async def test_a_body_that_does_not_come_to_its_end_is_not_waited_for(data: Path, extra: str) -> None:
     settings = "[server.limits]\nrequest_seconds = 0.5\n"
-    async with team_server(indexed, settings) as team, connections(team, 1) as [(reader, writer)]:
+    async with team_server(data, settings) as team, connections(team, 1) as [(reader, writer)]:
         head = "POST /api/v1/webhooks/github HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
         writer.write(f"{head}{extra}\r\n".encode())
 
