@@ -31,7 +31,7 @@ def make_templates(drawing: Drawing | None) -> Environment:
         lstrip_blocks=True,
         enable_async=False,
     )
-    templates.filters |= {"ago": ago, "moment": moment, "thousands": thousands}
+    templates.filters |= {"ago": ago, "moment": moment, "thousands": thousands, "price": price}
     templates.globals["drawing"] = drawing
     return templates
 
@@ -56,6 +56,12 @@ def moment(seconds: float) -> str:
 def thousands(value: Any) -> str:
     """Write a number with its thousands apart."""
     return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else f"{value:,.2f}".replace(",", "\u202f")
+
+
+def price(value: float) -> str:
+    """Write a price with all its digits, and with those of a coin at least."""
+    whole, _, digits = f"{value:.10f}".rstrip("0").partition(".")
+    return f"{whole}.{digits:0<2}"
 
 
 def _amount(seconds: float) -> tuple[int, str]:

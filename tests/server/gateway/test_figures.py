@@ -198,6 +198,7 @@ async def test_an_administrator_sets_prices_and_who_did_is_written_down(people: 
         text = (await root.get("/usage")).text
         assert "&lt;i&gt;" in text
         assert "0.0375 CHF" in text
+        assert "10.00 CHF" in text
         assert "All others" in text
         root.csrf = "x"
         assert await change("set-currency", currency="x") == 403
