@@ -69,6 +69,52 @@ class EmbedderConfig:
         return bool(self.url or self.uds)
 
 
+def _patterns(_instance: object, _attribute: object, value: tuple[str, ...]) -> None:
+    from pathspec import GitIgnoreSpec  # noqa: PLC0415  # few settings have patterns, and every command reads settings
+
+    for pattern in value:
+        try:
+            GitIgnoreSpec.from_lines([pattern])
+        except ValueError:
+            raise ValueError(f'must hold patterns as of .gitignore, and "{pattern}" is none') from None
+
+
+def _rule_names(_instance: object, _attribute: object, value: tuple[str, ...]) -> None:
+    from indexer.secrets.rules import rules  # noqa: PLC0415  # as above; it compiles them all
+
+    known = {rule.name for rule in rules()}
+    for name in value:
+        if name not in known:
+            raise ValueError(f'must hold names of rules, and there is none of the name "{name}"')
+
+
+@frozen
+class AllowedSecrets:
+    """What looks like a secret and is none, such as keys that are made for tests; the table may be repeated.
+
+    An entry says paths, rules or both; what it leaves out it does not limit.
+    """
+
+    paths: tuple[str, ...] = field(
+        default=(),
+        validator=_patterns,
+        metadata={"help": "Where: patterns of paths, in the syntax of `.gitignore`; empty means every file."},
+    )
+    rules: tuple[str, ...] = field(
+        default=(),
+        validator=_rule_names,
+        metadata={"help": "Of which kind: names of rules, as `hearth secrets` shows them; empty means every rule."},
+    )
+    repositories: tuple[str, ...] = field(
+        default=(), metadata={"help": "Names of the repositories in which it holds; empty means all."}
+    )
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse an entry that would allow everything everywhere."""
+        if not self.paths and not self.rules:
+            raise ValueError("must say paths, rules or both; `[index] secrets = false` allows everything")
+
+
 @frozen
 class IndexConfig:
     """How repositories are read, cut and stored."""
@@ -94,6 +140,8 @@ class IndexConfig:
     )
 
     embedder: EmbedderConfig = field(factory=EmbedderConfig, metadata={"shapes_blobs": False})
+    # Part of the key of those blobs alone that stand where something is allowed.
+    allowed_secrets: tuple[AllowedSecrets, ...] = field(default=(), metadata={"shapes_blobs": False})
 
     def options_digest(self, *parts: str) -> str:
         """Name the way a blob is processed, as 16 hexadecimal digits.
@@ -103,8 +151,20 @@ class IndexConfig:
         """
         names = {attribute.name for attribute in fields(IndexConfig) if attribute.metadata["shapes_blobs"]}
         values = {name: value for name, value in asdict(self).items() if name in names}
-        text = json.dumps([values, parts], sort_keys=True)
-        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        return _digest([values, parts], 8)
+
+    def allowed_digest(self) -> str:
+        """Name what is allowed, as 8 hexadecimal digits; empty when nothing is.
+
+        What was published under another one is looked at again: its files may be other blobs now.
+        """
+        if not self.secrets or not self.allowed_secrets:
+            return ""
+        return _digest([asdict(allowed) for allowed in self.allowed_secrets], 4)
+
+
+def _digest(value: object, size: int) -> str:
+    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=size).hexdigest()
 
 
 def check_reference(_instance: object, _attribute: object, value: str) -> None:

@@ -44,7 +44,8 @@ class Skip:
 class FoundSecret:
     """A place where a file of a repository has a secret, which the index has not; never its text nor a digest of it.
 
-    ``rule`` is one of :func:`indexer.secrets.rules`.
+    ``rule`` is one of :func:`indexer.secrets.rules`. What is ``allowed`` is no secret by the word of the settings, and
+    the index has it.
     """
 
     repository: str
@@ -52,6 +53,7 @@ class FoundSecret:
     path: str
     line: int
     rule: str
+    allowed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +233,9 @@ class RefStatus:
     behind: int = -1
     error: str = ""
     secrets: int = 0
-    """Places with a secret in the files of the ref; see :class:`FoundSecret`."""
+    """Places with a secret in the files of the ref that is not allowed; see :class:`FoundSecret`."""
+    allowed_secrets: int = 0
+    """Places with one that is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@
 from indexer.api.index import Index
 from indexer.api.parsing import parse_source
 from indexer.parse import GrowingSource, SourceToken, detect_language
-from indexer.secrets import Finding, blank, find_secrets
+from indexer.secrets import Allowances, Finding, blank, find_secrets
 
 __all__ = [
+    "Allowances",
     "Finding",
     "GrowingSource",
     "Index",

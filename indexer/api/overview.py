@@ -59,7 +59,7 @@ def skips(catalog: Catalog, ref: RefRecord) -> list[Skip]:
 
 def secrets(catalog: Catalog, ref: RefRecord) -> list[FoundSecret]:
     """Return where the files of one ref have secrets, by path and line."""
-    return [FoundSecret(ref.repository, ref.ref, path, line, rule) for path, line, rule in catalog.secrets(ref.ref_id)]
+    return [FoundSecret(ref.repository, ref.ref, *place) for place in catalog.secrets(ref.ref_id)]
 
 
 def unknown_repository(repository: str, ref: str, statuses: Iterable[RepositoryStatus]) -> UnknownRepository:

@@ -59,7 +59,7 @@ def show_status(chosen: IndexSettings, *, as_json: bool) -> None:
                 f"{ref.files:,}",
                 f"{ref.chunks:,}",
                 f"{ref.skipped:,}",
-                f"{ref.secrets:,}",
+                f"{ref.secrets:,}" + (f" + {ref.allowed_secrets:,} allowed" if ref.allowed_secrets else ""),
                 _age(ref.indexed_at),
                 escape(repository.source) if number == 0 else "",
             )
@@ -90,7 +90,7 @@ def show_skips(
 
 
 def show_secrets(chosen: IndexSettings, repository: str | None, ref: str, *, as_json: bool) -> None:
-    """Print where the files of one repository, or of the default ref of each, have secrets."""
+    """Print where the files of one repository, or of the default ref of each, have secrets, allowed ones last."""
     with overview.open_catalog(chosen.data) as catalog:
         refs = _selected(catalog, repository, ref)
         found = [secret for one in refs for secret in overview.secrets(catalog, one)]
@@ -99,14 +99,20 @@ def show_secrets(chosen: IndexSettings, repository: str | None, ref: str, *, as_
         return
     output = console()
     table = Table(box=None, pad_edge=False)
-    for header in ("rule", "repository", "place"):
+    for header in ("rule", "repository", "place", ""):
         table.add_column(header, overflow="fold")
-    for secret in found:
-        table.add_row(secret.rule, escape(secret.repository), escape(f"{visible_name(secret.path)}:{secret.line}"))
+    for secret in sorted(found, key=lambda secret: secret.allowed):
+        place = escape(f"{visible_name(secret.path)}:{secret.line}")
+        table.add_row(secret.rule, escape(secret.repository), place, "allowed" if secret.allowed else "")
     if found:
         output.print(table)
-    files = len({(secret.repository, secret.ref, secret.path) for secret in found})
-    output.print(f"{len(found):,} secrets found in {files:,} files")
+    kept_out = [secret for secret in found if not secret.allowed]
+    files = len({(secret.repository, secret.ref, secret.path) for secret in kept_out})
+    allowed = len(found) - len(kept_out)
+    output.print(
+        f"{len(kept_out):,} secrets found in {files:,} files"
+        + (f", and {allowed:,} that the settings allow" if allowed else "")
+    )
 
 
 def print_json(value: Any) -> None:

@@ -5,7 +5,7 @@ their tokens, a sorted vocabulary and two suffix arrays over *reversed* contexts
 with rare identifiers abstracted, so that code of the same shape is found whatever its names.
 """
 
-from indexer.corpus.build import CorpusFile, build_corpus, known_blobs
+from indexer.corpus.build import CorpusFile, build_corpus, content_name, known_blobs
 from indexer.corpus.corpus import Corpus
 
-__all__ = ["Corpus", "CorpusFile", "build_corpus", "known_blobs"]
+__all__ = ["Corpus", "CorpusFile", "build_corpus", "content_name", "known_blobs"]

@@ -33,14 +33,15 @@ _MOST_KEPT = 60_000
 class CorpusFile:
     """One file of the ref to build from.
 
-    ``blob`` identifies the content (git's object id); ``text`` may be ``None`` when the previous corpus holds that
-    blob (see :func:`known_blobs`), and is empty for none.
+    ``blob`` identifies the content (git's object id), and is empty for none; ``allowed`` names what of its secrets
+    ``text`` has, which may be ``None`` when the previous corpus holds that text (see :func:`known_blobs`).
     """
 
     path: str
     language: str
     text: str | None
     blob: str = ""
+    allowed: str = ""
 
 
 @dataclass(slots=True)
@@ -56,13 +57,21 @@ class _Parts:
     text_starts: list[int]
 
 
+def content_name(blob: str, allowed: str) -> str:
+    """Name a text of a corpus: that of a blob with some of its secrets allowed, or none."""
+    return f"{blob}+{allowed}" if allowed else blob
+
+
 def known_blobs(directory: Path | None) -> frozenset[str]:
-    """Return the blobs whose text need not be given again when ``directory`` is passed as ``previous``."""
+    """Return the texts that need not be given again when ``directory`` is passed as ``previous``.
+
+    They are named by :func:`content_name`.
+    """
     if directory is None:
         return frozenset()
     try:
         with Corpus.open(directory, verify=True) as corpus:
-            return frozenset(file.blob for file in corpus.files if file.blob)
+            return frozenset(content_name(file.blob, file.allowed) for file in corpus.files if file.blob)
     except IndexCorrupt:
         return frozenset()
 
@@ -99,7 +108,7 @@ def build_corpus(files: Iterable[CorpusFile], directory: Path, *, previous: Path
 @dataclass(slots=True)
 class _Previous:
     corpus: Corpus
-    by_blob: dict[str, int]
+    by_content: dict[str, int]
     translation: npt.NDArray[np.int32]
     """This build's ids by the earlier corpus' ids; -1 where a word has not been met."""
 
@@ -121,14 +130,16 @@ def _open_previous(directory: Path | None) -> _Previous | None:
         return None
     translation = np.full(corpus.vocabulary.size, -1, dtype=np.int32)
     translation[:FIRST_WORD] = np.arange(FIRST_WORD)
-    return _Previous(corpus, {file.blob: n for n, file in enumerate(corpus.files) if file.blob}, translation)
+    by_content = {content_name(file.blob, file.allowed): n for n, file in enumerate(corpus.files) if file.blob}
+    return _Previous(corpus, by_content, translation)
 
 
 def _gather(files: Iterable[CorpusFile], interner: Interner, earlier: _Previous | None) -> _Parts:
     parts = _Parts([], [], [], [], [], [])
     tokens_so_far = bytes_so_far = 0
     for file in files:
-        number = earlier.by_blob.get(file.blob) if earlier is not None and file.blob else None
+        content = content_name(file.blob, file.allowed)
+        number = earlier.by_content.get(content) if earlier is not None and file.blob else None
         if earlier is not None and number is not None:
             ids, starts, text = earlier.file(number, interner)
         elif file.text is None:
@@ -140,7 +151,8 @@ def _gather(files: Iterable[CorpusFile], interner: Interner, earlier: _Previous 
         parts.tokens.append(ids)
         parts.starts.append(starts.astype(np.int32))
         parts.texts.append(text)
-        parts.files.append({"path": file.path, "language": file.language, "blob": file.blob})
+        allowed = {"allowed": file.allowed} if file.allowed else {}
+        parts.files.append({"path": file.path, "language": file.language, "blob": file.blob, **allowed})
         parts.token_starts.append(tokens_so_far)
         parts.text_starts.append(bytes_so_far)
         tokens_so_far += len(ids)

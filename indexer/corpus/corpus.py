@@ -47,11 +47,12 @@ _EMPTY: dict[str, npt.NDArray[Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class IndexedFile:
-    """One file of the corpus."""
+    """One file of the corpus, as :class:`indexer.corpus.CorpusFile` was."""
 
     path: str
     language: str
     blob: str
+    allowed: str = ""
 
 
 class Corpus:
@@ -70,7 +71,7 @@ class Corpus:
     def __init__(self, sections: dict[str, npt.NDArray[Any]]) -> None:
         try:
             described = json.loads(sections["files"].tobytes().decode("utf-8", "surrogatepass"))
-            self.files = tuple(IndexedFile(file["path"], file["language"], file["blob"]) for file in described)
+            self.files = tuple(IndexedFile(**file) for file in described)
             self.vocabulary = Vocabulary(sections["words"], sections["word_offsets"])
             self.tokens: npt.NDArray[np.int32] = sections["tokens"]
             self.shapes: npt.NDArray[np.uint16] = sections["shapes"]

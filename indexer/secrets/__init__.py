@@ -1,7 +1,8 @@
 """Secrets in text: where they are, and the same text without them."""
 
+from indexer.secrets.allowing import Allowances
 from indexer.secrets.blanking import blank, mostly_secret
 from indexer.secrets.rules import Rule, rules
 from indexer.secrets.scanner import Finding, find_secrets
 
-__all__ = ["Finding", "Rule", "blank", "find_secrets", "mostly_secret", "rules"]
+__all__ = ["Allowances", "Finding", "Rule", "blank", "find_secrets", "mostly_secret", "rules"]

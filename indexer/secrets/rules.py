@@ -31,6 +31,8 @@ class RuleSet:
     ignoring_case: dict[str, tuple[Rule, ...]]
     placeholders: tuple[str, ...]
     assigned_placeholders: tuple[str, ...]
+    assigned: frozenset[str]
+    """Names of the rules that go by what a value is assigned to."""
 
 
 def rules() -> tuple[Rule, ...]:
@@ -65,4 +67,5 @@ def _read() -> tuple[tuple[Rule, ...], RuleSet]:
             by_keyword[ignore_case].setdefault(keyword, []).append(rule)
     exact, ignoring = ({keyword: tuple(some) for keyword, some in part.items()} for part in by_keyword)
     words = tuple(document["placeholders"])
-    return tuple(found), RuleSet(exact, ignoring, words, words + tuple(document["assigned_placeholders"]))
+    assigned = frozenset(rule.name for rule in found if rule.assigned)
+    return tuple(found), RuleSet(exact, ignoring, words, words + tuple(document["assigned_placeholders"]), assigned)

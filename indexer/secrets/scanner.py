@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from indexer.secrets.rules import Rule, RuleSet, rule_set
@@ -22,27 +23,52 @@ _FEW_CHARACTERS = 4
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A secret at ``text[start:end]``, found by ``rule``; in the order of the text, findings do not overlap."""
+    """A secret at ``text[start:end]``, found by ``rule``; in the order of the text, findings do not overlap.
+
+    One that is ``allowed`` is no secret by the word of whoever wrote the settings.
+    """
 
     rule: str
     start: int
     end: int
+    allowed: bool = False
 
 
-def find_secrets(text: str) -> tuple[Finding, ...]:
-    """Find all secrets in ``text``. Offsets are in characters."""
+def find_secrets(text: str, allowed: AbstractSet[str] = frozenset()) -> tuple[Finding, ...]:
+    """Find all secrets in ``text``, and say which are allowed. Offsets are in characters.
+
+    Args:
+        text: Any text.
+        allowed: Rules whose findings are allowed where the text stands.
+    """
     known = rule_set()
     found = list(_found(text, text, known.exact, known))
     found += _found(text, _lower(text), known.ignoring_case, known)
     found.sort(key=lambda finding: (finding.start, -finding.end))
-    apart: list[Finding] = []
+    overlapping: list[list[Finding]] = []
+    end = 0
     for finding in found:
-        if apart and finding.start < apart[-1].end:
-            if finding.end > apart[-1].end:
-                apart[-1] = Finding(apart[-1].rule, apart[-1].start, finding.end)
+        if overlapping and finding.start < end:
+            overlapping[-1].append(finding)
         else:
-            apart.append(finding)
-    return tuple(apart)
+            overlapping.append([finding])
+        end = max(end, finding.end)
+    return tuple(_joined(some, allowed) for some in overlapping)
+
+
+def _joined(overlapping: Sequence[Finding], allowed: AbstractSet[str]) -> Finding:
+    """Make one finding of those that overlap.
+
+    The shape of a vendor's token says what it is, whatever the name calls it that it is assigned to: who allows
+    ``assigned-secret`` allows no token of GitHub's.
+    """
+    shaped = [finding for finding in overlapping if finding.rule not in rule_set().assigned] or overlapping
+    return Finding(
+        shaped[0].rule,
+        overlapping[0].start,
+        max(finding.end for finding in overlapping),
+        all(finding.rule in allowed for finding in shaped),
+    )
 
 
 def _found(text: str, searched: str, keywords: dict[str, tuple[Rule, ...]], known: RuleSet) -> Iterator[Finding]:

@@ -17,10 +17,13 @@ from indexer.types import Chunk, ParsedFile, SkipReason, Symbol, SymbolKind
 _COMPRESSION = 3
 _UNPUBLISHED_SECONDS = 24 * 3600.0
 
+ALLOWED_MARK = "+"
+"""In hints, and in the options of refs, what the settings allow of secrets follows it."""
+
 
 @dataclass(frozen=True, slots=True)
 class BlobKey:
-    """What a blob is processed by: its content and the language that its path suggests."""
+    """What a blob is processed by: its content, the language that its path suggests, and what is allowed there."""
 
     oid: str
     hint: str
@@ -37,11 +40,17 @@ class StoredBlob:
 
 
 @dataclass(frozen=True, slots=True)
-class NewBlob:
-    """A blob just processed: ``parsed`` and ``text``, or the reason to leave it out.
+class NewSecret:
+    """Where the content of a blob has a secret: its text has it as well only if it is ``allowed``."""
 
-    ``secrets`` are the places, ``(line, rule)``, where its content has what ``text`` has not.
-    """
+    line: int
+    rule: str
+    allowed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewBlob:
+    """A blob just processed: ``parsed`` and ``text``, or the reason to leave it out; and where it has secrets."""
 
     blob_id: int
     key: BlobKey
@@ -51,7 +60,7 @@ class NewBlob:
     text: str = ""
     reason: SkipReason | None = None
     detail: str = ""
-    secrets: tuple[tuple[int, str], ...] = ()
+    secrets: tuple[NewSecret, ...] = ()
 
 
 class BlobWriter:
@@ -133,8 +142,10 @@ class BlobWriter:
             connection.executemany("INSERT INTO symbol VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", _symbol_rows(parsed))
             connection.executemany("INSERT INTO import VALUES (?, ?, ?, ?, ?)", _import_rows(parsed))
             connection.executemany(
-                "INSERT OR IGNORE INTO secret VALUES (?, ?, ?)",
-                ((blob.blob_id, line, rule) for blob in blobs for line, rule in blob.secrets),
+                # Of two in one line that differ, the one that was kept out is told of.
+                "INSERT INTO secret VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (blob_id, line, rule) DO UPDATE SET allowed = min(allowed, excluded.allowed)",
+                ((blob.blob_id, found.line, found.rule, found.allowed) for blob in blobs for found in blob.secrets),
             )
             connection.executemany(
                 "INSERT INTO tag VALUES (?, ?)", ((blob.blob_id, repository_id) for blob, _ in parsed)
@@ -196,15 +207,18 @@ class BlobWriter:
         ]
         return first_chunk, chunks, [Symbol(name, SymbolKind(kind), *rest) for name, kind, *rest in symbols]
 
-    def published_blobs(self, ref_id: int) -> list[tuple[str, str, str, int]]:
-        """Return ``(path, language, object id, blob id)`` of everything a ref shows, by path."""
+    def published_blobs(self, ref_id: int) -> list[tuple[str, str, str, str, int]]:
+        """Return ``(path, language, object id, what is allowed, blob id)`` of everything a ref shows, by path."""
         with translated(self._data):
             rows = self._connection.execute(
-                "SELECT f.path, b.language, b.oid, b.id FROM file f JOIN blob b ON b.id = f.blob_id"
+                "SELECT f.path, b.language, b.oid, b.hint, b.id FROM file f JOIN blob b ON b.id = f.blob_id"
                 " WHERE f.ref_id = ? ORDER BY f.path",
                 (ref_id,),
             ).fetchall()
-        return [(path, language, oid.hex(), blob_id) for path, language, oid, blob_id in rows]
+        return [
+            (path, language, oid.hex(), hint.partition(ALLOWED_MARK)[2], blob_id)
+            for path, language, oid, hint, blob_id in rows
+        ]
 
     def text(self, blob_id: int) -> str:
         """Return the text of a blob."""

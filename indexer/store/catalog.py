@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from indexer.errors import IndexCorrupt
+from indexer.store.blobs import ALLOWED_MARK
 from indexer.store.database import DATABASE, REBUILD_ADVICE, connect_reader, translated
 from indexer.types import (
     Import,
@@ -143,15 +144,15 @@ class Catalog:
     def statuses(self) -> list[RepositoryStatus]:
         """Return every repository with all of its refs, published or not; ``behind`` is left at -1."""
         refs: dict[int, list[RefStatus]] = {}
-        with self._query(f"SELECT ref_id, count(*) FROM ({_SECRETS}) GROUP BY ref_id") as rows:  # noqa: S608 -- constants  # nosec B608
-            secrets = dict(rows)
+        with self._query(f"SELECT ref_id, sum(1 - allowed), sum(allowed) FROM ({_SECRETS}) GROUP BY ref_id") as rows:  # noqa: S608 -- constants  # nosec B608
+            secrets = {ref_id: (kept_out, allowed) for ref_id, kept_out, allowed in rows}
         with self._query(
             "SELECT r.id, r.repository_id, r.name, r.commit_id, r.state, r.files, r.chunks, r.skipped, r.indexed_at,"
             " r.error FROM ref r JOIN repository p ON p.id = r.repository_id ORDER BY r.name <> p.default_ref, r.id"
         ) as rows:
             for ref_id, repository_id, name, commit, state, files, chunks, skipped, at, error in rows:
                 status = RefStatus(
-                    name, commit, IndexState(state), files, chunks, skipped, at, -1, error, secrets.get(ref_id, 0)
+                    name, commit, IndexState(state), files, chunks, skipped, at, -1, error, *secrets.get(ref_id, (0, 0))
                 )
                 refs.setdefault(repository_id, []).append(status)
         with self._query("SELECT id, name, source FROM repository ORDER BY name") as rows:
@@ -162,13 +163,23 @@ class Catalog:
         with self._query("SELECT path, reason, detail FROM skip WHERE ref_id = ? ORDER BY path", ref_id) as rows:
             return [(path, SkipReason(reason), detail) for path, reason, detail in rows]
 
-    def secrets(self, ref_id: int) -> list[tuple[str, int, str]]:
-        """Return ``(path, line, rule)`` of every place with a secret in the files of a ref, by path and line."""
+    def secrets(self, ref_id: int) -> list[tuple[str, int, str, bool]]:
+        """Return ``(path, line, rule, allowed)`` of every secret in the files of a ref, by path and line."""
         with self._query(
-            f"SELECT path, line, rule FROM ({_SECRETS}) WHERE ref_id = ? ORDER BY path, line, rule",  # noqa: S608 -- constants  # nosec B608
+            f"SELECT path, line, rule, allowed FROM ({_SECRETS}) WHERE ref_id = ? ORDER BY path, line, rule",  # noqa: S608 -- constants  # nosec B608
             ref_id,
         ) as rows:
-            return [(path, line, rule) for path, line, rule in rows]
+            return [(path, line, rule, bool(allowed)) for path, line, rule, allowed in rows]
+
+    def allowed(self) -> dict[str, set[str]]:
+        """Return what the settings allowed when the refs of each repository were published; see ``IndexConfig``."""
+        found: dict[str, set[str]] = {}
+        with self._query(
+            "SELECT p.name, r.options FROM ref r JOIN repository p ON p.id = r.repository_id WHERE r.indexed_at > 0"
+        ) as rows:
+            for name, options in rows:
+                found.setdefault(name, set()).add(options.partition(ALLOWED_MARK)[2])
+        return found
 
     def paths(self, ref_id: int) -> list[str]:
         """Return the paths of a ref in order."""
@@ -405,8 +416,9 @@ _SYMBOL_TABLES = (
     " CROSS JOIN blob b ON b.id = s.blob_id"
 )
 _SECRETS = (
-    "SELECT f.ref_id, f.path, s.line, s.rule FROM secret s CROSS JOIN file f ON f.blob_id = s.blob_id"
-    " UNION ALL SELECT k.ref_id, k.path, s.line, s.rule FROM secret s CROSS JOIN skip k ON k.blob_id = s.blob_id"
+    "SELECT f.ref_id, f.path, s.line, s.rule, s.allowed FROM secret s CROSS JOIN file f ON f.blob_id = s.blob_id"
+    " UNION ALL SELECT k.ref_id, k.path, s.line, s.rule, s.allowed FROM secret s"
+    " CROSS JOIN skip k ON k.blob_id = s.blob_id"
 )
 _SYMBOL_COLUMNS = (
     "f.ref_id, r.commit_id, f.path, b.language, s.name, s.kind, s.scope, s.start_line, s.end_line, s.signature,"

@@ -67,6 +67,8 @@ CREATE TABLE secret (
   blob_id INTEGER NOT NULL,
   line INTEGER NOT NULL,
   rule TEXT NOT NULL,
+  -- Whether the settings say that it is none, so that it was kept.
+  allowed INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (blob_id, line, rule)
 ) WITHOUT ROWID;
 CREATE TABLE content (blob_id INTEGER PRIMARY KEY, data BLOB NOT NULL);
@@ -168,6 +170,7 @@ CREATE TABLE secret (
 ) WITHOUT ROWID;
 """
         + _FORGET_CONTENT,
+        "ALTER TABLE secret ADD COLUMN allowed INTEGER NOT NULL DEFAULT 0;\n",
     ),
     advice=REBUILD_ADVICE,
 )

@@ -11,7 +11,7 @@ import numpy as np
 
 from indexer.config import IndexConfig
 from indexer.embed import Embedder
-from indexer.store.blobs import BlobKey, NewBlob, StoredBlob
+from indexer.store.blobs import ALLOWED_MARK, BlobKey, NewBlob, StoredBlob
 from indexer.store.lexical import LexicalDocument, LexicalWriter
 from indexer.store.metadata import MetadataWriter
 from indexer.store.segments import write_segment
@@ -24,13 +24,23 @@ _RETAG_BLOBS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Everything a run writes to, and how blobs are processed in it."""
+    """Everything a run writes to, and how blobs are processed in it.
+
+    ``options`` is the way of every blob, and ``allowed`` what the settings allow of secrets, which is the matter of
+    some paths; see :class:`indexer.config.IndexConfig` for both digests.
+    """
 
     data: Path
     metadata: MetadataWriter
     lexical: LexicalWriter
     embedder: Embedder
     options: str
+    allowed: str = ""
+
+    @property
+    def ref_options(self) -> str:
+        """How the files of a ref are processed."""
+        return f"{self.options}{ALLOWED_MARK}{self.allowed}" if self.allowed else self.options
 
     @property
     def vectors(self) -> Path:

@@ -10,20 +10,28 @@ from indexer.diff import GitSource, is_url
 from indexer.errors import IndexerError, RefNotFound
 from indexer.queue import Queue, Repository
 from indexer.queue.spool import open_for_news, read
+from indexer.store.catalog import Catalog
 from indexer.types import IndexJob, IndexState
 
 _log = logging.getLogger(__name__)
 
 
-def catch_up(data: Path, queue: Queue) -> list[str]:
+def catch_up(data: Path, queue: Queue, allowed: str = "") -> list[str]:
     """Ask for every repository whose source is not what the index shows; returns their names.
 
-    A remote is always asked for, because only its job may open a connection.
+    A remote is always asked for, because only its job may open a connection. So is what was published when the settings
+    allowed other secrets than ``allowed``, a digest of ``IndexConfig``.
     """
-    shown = _indexed(data)
+    with overview.open_catalog(data) as catalog:
+        shown = _indexed(catalog)
+        allowed_then = catalog.allowed()
     missed = []
     for repository in queue.repositories():
-        if is_url(repository.source) or _moved(repository, shown.get(repository.name, {})):
+        if (
+            is_url(repository.source)
+            or allowed_then.get(repository.name, set()) - {allowed}
+            or _moved(repository, shown.get(repository.name, {}))
+        ):
             queue.enqueue(repository.name, reason="start")
             missed.append(repository.name)
     return missed
@@ -90,12 +98,11 @@ def _common_directory(root: Path) -> Path | None:
         return None
 
 
-def _indexed(data: Path) -> dict[str, dict[str, str]]:
-    with overview.open_catalog(data) as catalog:
-        return {
-            status.name: {ref.ref: ref.commit for ref in status.refs if ref.commit}
-            for status in overview.repositories(catalog)
-        }
+def _indexed(catalog: Catalog) -> dict[str, dict[str, str]]:
+    return {
+        status.name: {ref.ref: ref.commit for ref in status.refs if ref.commit}
+        for status in overview.repositories(catalog)
+    }
 
 
 def _moved(repository: Repository, indexed: dict[str, str]) -> bool:

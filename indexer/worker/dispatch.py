@@ -172,7 +172,7 @@ class Dispatcher:
         await self._mend()
         await asyncio.to_thread(self._queue.recover)
         await asyncio.to_thread(ask_for_outdated, self._data, self._queue)
-        await asyncio.to_thread(catch_up, self._data, self._queue)
+        await asyncio.to_thread(catch_up, self._data, self._queue, self._index.allowed_digest())
         await self._chores()
 
     async def _loop(self, worker: WorkerProcess) -> None:
@@ -215,7 +215,7 @@ class Dispatcher:
     async def _ask_for_everything(self) -> None:
         """Have everything indexed again that a damaged index lost."""
         await asyncio.to_thread(ask_for_outdated, self._data, self._queue)
-        await asyncio.to_thread(catch_up, self._data, self._queue)
+        await asyncio.to_thread(catch_up, self._data, self._queue, self._index.allowed_digest())
 
     async def _do(self, claim: Claim, worker: WorkerProcess) -> None:
         """Do one job and record what came of it; whatever is wrong with it ends here."""

@@ -76,7 +76,7 @@ def _run(
             if isinstance(used, RemoteEmbedder):
                 used.connect()
             options = config.options_digest(used.version, processing_revision())
-            stores = Stores(data, metadata, lexical, used, options)
+            stores = Stores(data, metadata, lexical, used, options, config.allowed_digest())
             maintenance.recover(stores)
             if job.remove:
                 remove_repository(stores, job.source)

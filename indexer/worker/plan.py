@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from attrs import evolve
+
 from indexer.config import IndexConfig
 from indexer.diff import IGNORE_FILE, MISSING_SIZE, GitSource, IgnoreRules
 from indexer.parse import decode, skip_path
+from indexer.secrets import Allowances
 from indexer.store.blobs import BlobKey
 from indexer.types import SkipReason, TreeEntry
-from indexer.worker.reading import language_hint
+from indexer.worker.reading import blob_hint
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A blob that at least one file of the tree needs; ``path`` is one of its places."""
+    """A blob that at least one file of the tree needs; ``path`` is one of its places.
+
+    ``allowed`` are the rules whose findings are no secrets there.
+    """
 
     key: BlobKey
     path: str
     size: int
+    allowed: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -30,20 +37,31 @@ class Plan:
     wanted: dict[BlobKey, Wanted] = field(default_factory=dict)
 
 
-def make_plan(source: GitSource, commit: str, config: IndexConfig) -> Plan:
-    """List a commit's tree and decide by paths, sizes and ``.hearthignore`` alone."""
+def make_plan(source: GitSource, commit: str, config: IndexConfig, repository: str) -> Plan:
+    """List a commit's tree and decide by paths, sizes, ``.hearthignore`` and what the settings allow alone.
+
+    Args:
+        source: The repository.
+        commit: The commit.
+        config: Settings.
+        repository: Name in the index.
+    """
     entries = list(source.tree(commit))
     rules = _ignore_rules(source, entries, config)
+    allowances = Allowances(config.allowed_secrets if config.secrets else ())
+    trusting = evolve(config, secrets=False)
     plan = Plan()
     for entry in entries:
-        skip = _skip(entry, rules, config)
+        allowed = allowances.rules_at(repository, entry.path)
+        everything = bool(allowed) and allowances.is_everything(allowed)
+        skip = _skip(entry, rules, trusting if everything else config)
         if skip is not None:
             plan.skips[entry.path] = skip
             continue
-        key = BlobKey(entry.blob, language_hint(entry.path))
+        key = BlobKey(entry.blob, blob_hint(entry.path, "*" if everything else ",".join(sorted(allowed))))
         plan.files[entry.path] = key
         if key not in plan.wanted:
-            plan.wanted[key] = Wanted(key, entry.path, entry.size)
+            plan.wanted[key] = Wanted(key, entry.path, entry.size, allowed)
     return plan
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import logging
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from indexer.chunk import chunk_text
 from indexer.config import IndexConfig
 from indexer.parse import decode, detect_language, skip_content
 from indexer.secrets import blank, find_secrets, mostly_secret
+from indexer.store.blobs import ALLOWED_MARK, NewSecret
 from indexer.types import ParsedFile, SkipReason
 
 _HEAD_BYTES = 4096
@@ -24,7 +26,7 @@ _log = logging.getLogger(__name__)
 class ReadBlob:
     """A blob as read: ``parsed`` with its ``text``, or the ``reason`` to leave it out; ``warning`` if syntax failed.
 
-    ``text`` has no secrets any more; ``secrets`` says where they were, as ``(line, rule)``.
+    ``text`` has no secrets any more, but those that are allowed; ``secrets`` says where both were.
     """
 
     parsed: ParsedFile | None = None
@@ -32,19 +34,24 @@ class ReadBlob:
     reason: SkipReason | None = None
     detail: str = ""
     warning: str = ""
-    secrets: tuple[tuple[int, str], ...] = ()
+    secrets: tuple[NewSecret, ...] = ()
 
 
-def language_hint(path: str) -> str:
-    """Return what the path alone says about the language: with the content, the key of all processing.
+def blob_hint(path: str, allowed: str = "") -> str:
+    """Return what the path alone says about a blob: with the content, the key of all processing.
 
-    Headers are a case of their own, because their content decides between C and C++.
+    That is its language, and what ``allowed`` names of secrets. Headers are a language of their own, because their
+    content decides between C and C++.
     """
-    return "header" if path.lower().endswith(".h") else detect_language(path)
+    language = "header" if path.lower().endswith(".h") else detect_language(path)
+    return f"{language}{ALLOWED_MARK}{allowed}" if allowed else language
 
 
-def read_blob(data: bytes, path: str, config: IndexConfig) -> ReadBlob:
-    """Read one blob that stands at ``path``. A parser that fails costs the syntax, not the file."""
+def read_blob(data: bytes, path: str, config: IndexConfig, allowed: AbstractSet[str] = frozenset()) -> ReadBlob:
+    """Read one blob that stands at ``path``. A parser that fails costs the syntax, not the file.
+
+    ``allowed`` are the rules whose findings are no secrets there.
+    """
     skip = skip_content(data, config)
     if skip is not None:
         return ReadBlob(reason=skip.reason, detail=skip.detail)
@@ -53,10 +60,13 @@ def read_blob(data: bytes, path: str, config: IndexConfig) -> ReadBlob:
         return ReadBlob(reason=SkipReason.UNDECODABLE, detail="no encoding fits")
     language = detect_language(path, data[:_HEAD_BYTES])
     # Before anything is made of the text: chunks, symbols, words, vectors and the corpus all come from it.
-    findings = find_secrets(text) if config.secrets else ()
-    secrets = tuple((text.count("\n", 0, finding.start) + 1, finding.rule) for finding in findings)
+    findings = find_secrets(text, allowed) if config.secrets else ()
+    secrets = tuple(
+        NewSecret(text.count("\n", 0, finding.start) + 1, finding.rule, finding.allowed) for finding in findings
+    )
     if mostly_secret(text, findings):
-        return ReadBlob(reason=SkipReason.SECRET, detail=f"nothing but a secret ({findings[0].rule})", secrets=secrets)
+        rule = next(finding.rule for finding in findings if not finding.allowed)
+        return ReadBlob(reason=SkipReason.SECRET, detail=f"nothing but a secret ({rule})", secrets=secrets)
     text = blank(text, findings)
     try:
         return ReadBlob(chunk_text(text, language), text, secrets=secrets)

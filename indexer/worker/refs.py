@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
 from indexer.config import IndexConfig
-from indexer.corpus import Corpus, CorpusFile, build_corpus, known_blobs
+from indexer.corpus import Corpus, CorpusFile, build_corpus, content_name, known_blobs
 from indexer.diff import GitSource
 from indexer.errors import DataDirectoryError, IndexCorrupt
 from indexer.store.blobs import BlobKey, StoredBlob
@@ -43,14 +43,14 @@ class RefRun:
         """Do it, and say what it came to."""
         started = time.monotonic()
         metadata, ref = self.stores.metadata, self.ref
-        unchanged = ref.commit == self.commit and ref.options == self.stores.options
+        unchanged = ref.commit == self.commit and ref.options == self.stores.ref_options
         processed = 0
         # A clone that lacked objects may have fetched them since, so the same commit may show more.
         if unchanged and not metadata.has_skips(ref.ref_id, SkipReason.MISSING):
             metadata.touch(ref.ref_id)
         else:
             self._tell("diff", 0, 0)
-            plan = make_plan(self.source, self.commit, self.config)
+            plan = make_plan(self.source, self.commit, self.config, self.repository.name)
             known = metadata.known_blobs(plan.wanted, self.stores.options)
             missing = [wanted for key, wanted in plan.wanted.items() if key not in known]
             tag_blobs(self.stores, (blob.blob_id for blob in known.values()), self.repository.repository_id)
@@ -98,7 +98,7 @@ class RefRun:
                     if data is None:
                         lost.add(wanted.key)
                         continue
-                    read = read_blob(data, wanted.path, self.config)
+                    read = read_blob(data, wanted.path, self.config, wanted.allowed)
                     if read.warning:
                         self._warnings.append(read.warning)
                     yield wanted, read
@@ -123,7 +123,7 @@ class RefRun:
             else:
                 skips[path] = (blob.blob_id, blob.reason, blob.detail)
         self.stores.metadata.publish(
-            self.ref.ref_id, commit=self.commit, options=self.stores.options, files=files, skips=skips
+            self.ref.ref_id, commit=self.commit, options=self.stores.ref_options, files=files, skips=skips
         )
         self._tell("publish", 1, 1)
 
@@ -141,14 +141,18 @@ class RefRun:
         """Build what the embedded engine reads; searches see the new commit already, and this may take seconds."""
         self._tell("corpus", 0, 1)
         metadata, corpora = self.stores.metadata, self.stores.data / "corpora"
-        name = f"{self.ref.ref_id}-{self.commit[:16]}-{self.stores.options[:8]}"
+        name = "-".join(
+            filter(None, (str(self.ref.ref_id), self.commit[:16], self.stores.allowed, self.stores.options[:8]))
+        )
         # What was processed in another way may hold what is left out now.
         kept = self.ref.corpus != name and self.ref.corpus.endswith(f"-{self.stores.options[:8]}")
         previous = corpora / self.ref.corpus if kept else None
         held = known_blobs(previous)
         files = (
-            CorpusFile(path, language, None if oid in held else metadata.text(blob_id), oid)
-            for path, language, oid, blob_id in metadata.published_blobs(self.ref.ref_id)
+            CorpusFile(
+                path, language, None if content_name(oid, allowed) in held else metadata.text(blob_id), oid, allowed
+            )
+            for path, language, oid, allowed, blob_id in metadata.published_blobs(self.ref.ref_id)
         )
         try:
             build_corpus(files, corpora / name, previous=previous)

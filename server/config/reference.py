@@ -134,7 +134,13 @@ def _table_class(type_: Any) -> type[attrs.AttrsInstance] | None:
 
 def repeated(table: str) -> bool:
     """Tell whether a table may stand in the file several times, as ``[[table]]``."""
-    return any(item.name == table and typing.get_args(item.type) for item in attrs.fields(HearthConfig))
+    cls: Any = HearthConfig
+    arguments: tuple[Any, ...] = ()
+    for name in table.split("."):
+        type_ = attrs.fields_dict(attrs.resolve_types(cls))[name].type
+        arguments = typing.get_args(type_)
+        cls = _table_class(type_)
+    return bool(arguments)
 
 
 def _default(item: attrs.Attribute[Any]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
+from indexer.api import Allowances
 from server.config import HearthConfig
 from server.prompt.explanation import explanation_messages
 from server.prompt.formats import FimFormat
@@ -47,7 +48,11 @@ class ModelPrompts:
         self._vllm = config.engine.vllm
         self._explain = config.explain
         self._budget = Budget(context=config.engine.vllm.context_tokens, snippets=config.context.tokens)
-        self._withholding = Withholding(self._budget.context * CHARACTERS_PER_TOKEN) if config.index.secrets else None
+        self._withholding = (
+            Withholding(self._budget.context * CHARACTERS_PER_TOKEN, Allowances(config.index.allowed_secrets))
+            if config.index.secrets
+            else None
+        )
         self._read_tokenizer = read_tokenizer
         self._served: dict[str, ServedModel] = {}
         self._families: dict[str, FimFormat] = {}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from indexer.api import blank, find_secrets
-from server.prompt.metrics import SECRETS_WITHHELD
-from server.types import CompletionRequest, ExplainRequest, Snippet
+from indexer.api import Allowances, blank, find_secrets
+from server.prompt.metrics import SECRETS_ALLOWED, SECRETS_WITHHELD
+from server.types import CompletionRequest, ExplainRequest, Fact, Snippet
 
 _DOCUMENTS_REMEMBERED = 64
 _TEXTS_REMEMBERED = 256
@@ -20,17 +20,19 @@ _KEYS = ("PRIVATE KEY", "Private-Lines:")
 """What is at the beginning of secrets of several lines."""
 _QUICK_CHARACTERS = 4096
 """So much new text is looked at in about a millisecond."""
+_NOTHING: frozenset[str] = frozenset()
 _NEIGHBOURS = 2
 """Lines above and below the cursor's that are looked at with it: a name and its value may stand on two lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Clean:
-    """A text, the same without its secrets, and the rules that found them."""
+    """A text, the same without its secrets, the rules that found them, and those that found what is allowed."""
 
     text: str
     blanked: str
     rules: tuple[str, ...]
+    allowed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,12 @@ class Withholding:
 
     Args:
         characters: Most characters before or after a cursor that a prompt can show.
+        allowances: What is no secret where.
     """
 
-    def __init__(self, characters: int) -> None:
+    def __init__(self, characters: int, allowances: Allowances | None = None) -> None:
         self._characters = characters
+        self._allowances = allowances or Allowances(())
         self._heads: OrderedDict[tuple[str, str, str], tuple[_Clean, str]] = OrderedDict()
         """By document what stood above the line that was looked at last, and the text that stood below."""
         self._clean = lru_cache(_TEXTS_REMEMBERED)(_without_secrets)
@@ -69,16 +73,17 @@ class Withholding:
         """
         around = self._around(request)
         far, line_start, line = around.far, around.line_start, around.line
-        head = self._head(request, around)
-        tail = self._clean(around.below)
-        near = _near(head.blanked, line, tail.blanked)
-        if near is None or self._inside_key(head, line, tail):
+        allowed = self._allowances.rules_at(request.repository, request.path)
+        head = self._head(request, around, allowed)
+        tail = self._clean(around.below, allowed)
+        near = _near(head.blanked, line, tail.blanked, allowed)
+        if near is None or self._inside_key(head, line, tail, allowed):
             SECRETS_WITHHELD.labels("line", "any").inc()
             return None
         above, below = near
         snippets = tuple(self._snippet(snippet, request) for snippet in request.snippets)
-        _count("prefix", head.rules)
-        _count("suffix", tail.rules)
+        _count("prefix", head)
+        _count("suffix", tail)
         cursor = len(request.prefix) - line_start
         return replace(
             request,
@@ -107,18 +112,21 @@ class Withholding:
 
     def explanation(self, request: ExplainRequest) -> ExplainRequest:
         """Return the request without secrets."""
-        facts = tuple(
-            replace(fact, title=self._counted("fact", fact.title), text=self._counted("fact", fact.text))
-            for fact in request.facts
-        )
+        allowed = self._allowances.rules_at(request.repository, request.path)
         return replace(
             request,
-            text=self._counted("code", request.text),
+            text=self._counted("code", request.text, allowed),
             question=self._counted("question", request.question),
-            facts=facts,
+            facts=tuple(map(self._fact, request.facts)),
         )
 
-    def _head(self, request: CompletionRequest, around: _Around) -> _Clean:
+    def _fact(self, fact: Fact) -> Fact:
+        cited = fact.citation
+        allowed = self._allowances.rules_at(cited.repository, cited.path) if cited else _NOTHING
+        title = self._counted("fact", fact.title, allowed)
+        return replace(fact, title=title, text=self._counted("fact", fact.text, allowed))
+
+    def _head(self, request: CompletionRequest, around: _Around, allowed: frozenset[str]) -> _Clean:
         """Look at the lines above the cursor's; of a document that grew, at what is new."""
         key, text = _document(request), around.above
         known, _ = self._heads.pop(key, (None, ""))
@@ -127,42 +135,46 @@ class Withholding:
             or not text.startswith(known.text)
             or _begins_key(text[max(0, len(known.text) - _LONGEST_KEY) :])
         ):
-            clean = _without_secrets(text)
+            clean = _without_secrets(text, allowed)
         elif len(text) == len(known.text):
             clean = known
         else:
             seam = _lines_back(known.text, _NEIGHBOURS)
-            new = _without_secrets(known.blanked[seam:] + text[len(known.text) :])
-            clean = _Clean(text, known.blanked[:seam] + new.blanked, known.rules + new.rules)
+            new = _without_secrets(known.blanked[seam:] + text[len(known.text) :], allowed, len(known.text) - seam)
+            clean = _Clean(
+                text, known.blanked[:seam] + new.blanked, known.rules + new.rules, known.allowed + new.allowed
+            )
         self._heads[key] = clean, around.below
         if len(self._heads) > _DOCUMENTS_REMEMBERED:
             self._heads.popitem(last=False)
         return clean
 
-    def _inside_key(self, head: _Clean, line: str, tail: _Clean) -> bool:
+    def _inside_key(self, head: _Clean, line: str, tail: _Clean, allowed: frozenset[str]) -> bool:
         """Whether a key that begins above goes on in the cursor's line."""
         if not _begins_key(head.text[-_LONGEST_KEY:]):
             return False
         above, below = head.text[-_LONGEST_KEY:], tail.text[:_LONGEST_KEY]
         end = len(above) + len(line)
         return any(
-            finding.start < end and finding.end > len(above) for finding in find_secrets(f"{above}{line}{below}")
+            finding.start < end and finding.end > len(above) and not finding.allowed
+            for finding in find_secrets(f"{above}{line}{below}", allowed)
         )
 
     def _snippet(self, snippet: Snippet, request: CompletionRequest) -> Snippet:
         """Return a snippet without secrets. What is indexed has none; a key may go beyond one of an open file."""
+        allowed = self._allowances.rules_at(snippet.repository, snippet.path)
         if not snippet.commit:
             for text in _open_texts(snippet, request):
                 lines = slice(snippet.start_line - 1, snippet.end_line)
                 if _begins_key(text) and "\n".join(text.split("\n")[lines]) == snippet.text:
-                    blanked = "\n".join(self._clean(text).blanked.split("\n")[lines])
-                    return replace(snippet, text=self._counted("snippet", blanked))
-        text = self._counted("snippet", snippet.text)
+                    blanked = "\n".join(self._clean(text, allowed).blanked.split("\n")[lines])
+                    return replace(snippet, text=self._counted("snippet", blanked, allowed))
+        text = self._counted("snippet", snippet.text, allowed)
         return snippet if text == snippet.text else replace(snippet, text=text)
 
-    def _counted(self, where: str, text: str) -> str:
-        clean = self._clean(text)
-        _count(where, clean.rules)
+    def _counted(self, where: str, text: str, allowed: frozenset[str] = _NOTHING) -> str:
+        clean = self._clean(text, allowed)
+        _count(where, clean)
         return clean.blanked
 
 
@@ -170,25 +182,31 @@ def _document(request: CompletionRequest) -> tuple[str, str, str]:
     return request.caller.user, request.repository, request.path
 
 
-def _without_secrets(text: str) -> _Clean:
-    findings = find_secrets(text)
-    return _Clean(text, blank(text, findings), tuple(finding.rule for finding in findings))
+def _without_secrets(text: str, allowed: frozenset[str] = _NOTHING, known: int = 0) -> _Clean:
+    """Look at a text; what is allowed in its first ``known`` characters was counted before, and is shown again."""
+    findings = find_secrets(text, allowed)
+    return _Clean(
+        text,
+        blank(text, findings),
+        tuple(finding.rule for finding in findings if not finding.allowed),
+        tuple(finding.rule for finding in findings if finding.allowed and finding.end > known),
+    )
 
 
 def _begins_key(text: str) -> bool:
     return any(opening in text for opening in _KEYS)
 
 
-def _near(head: str, line: str, tail: str) -> tuple[str, str] | None:
+def _near(head: str, line: str, tail: str, allowed: frozenset[str]) -> tuple[str, str] | None:
     """Look at the cursor's line with its neighbours; None when it has a part of a secret itself."""
     seam = _lines_back(head, _NEIGHBOURS)
     end = 0
     for _ in range(_NEIGHBOURS + 1):
         end = tail.find("\n", end) + 1 or len(tail)
     above, below = head[seam:], tail[:end]
-    findings = find_secrets(f"{above}{line}{below}")
+    findings = find_secrets(f"{above}{line}{below}", allowed)
     start, stop = len(above), len(above) + len(line)
-    if any(finding.start < stop and finding.end > start for finding in findings):
+    if any(finding.start < stop and finding.end > start and not finding.allowed for finding in findings):
         return None
     blanked = blank(f"{above}{line}{below}", findings)
     return head[:seam] + blanked[:start], blanked[stop:] + tail[end:]
@@ -212,6 +230,8 @@ def _open_texts(snippet: Snippet, request: CompletionRequest) -> Iterator[str]:
             yield file.text
 
 
-def _count(where: str, found: Iterable[str]) -> None:
-    for rule in found:
+def _count(where: str, found: _Clean) -> None:
+    for rule in found.rules:
         SECRETS_WITHHELD.labels(where, rule).inc()
+    for rule in found.allowed:
+        SECRETS_ALLOWED.labels(where, rule).inc()

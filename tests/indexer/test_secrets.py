@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 
 from benchmarks.secrets.planted import MAKERS, Planted, make_planted, plant
 from indexer.api import Index
-from indexer.config import IndexConfig
+from indexer.config import AllowedSecrets, IndexConfig
 from indexer.secrets import Finding, blank, find_secrets, rules
 from indexer.types import Scope, SkipReason
 from tests.conftest import Repository
@@ -255,7 +256,8 @@ def test_the_command_lists_places_and_never_the_secret(make_repository: MakeRepo
 
     hearth("index", str(repository.path))
     [secret] = json.loads(hearth("secrets", "demo", "--json"))
-    assert secret == {"repository": "demo", "ref": "main", "path": "a.py", "line": 2, "rule": "github-token"}
+    place = {"repository": "demo", "ref": "main", "path": "a.py", "line": 2}
+    assert secret == {**place, "rule": "github-token", "allowed": False}
     text = hearth("secrets")
     assert "a.py:2" in text
     assert "1 secrets found in 1 files" in text
@@ -292,3 +294,137 @@ def test_a_secret_goes_and_comes_with_the_commits_that_have_it(
     index_into(repository.path)
     opened.refresh()
     assert [secret.path for secret in opened.secrets("demo")] == ["copy.py"]
+
+
+FIXTURES = (AllowedSecrets(paths=("tests/fixtures/",)),)
+
+
+def allowing(*allowed: AllowedSecrets) -> IndexConfig:
+    return IndexConfig(allowed_secrets=allowed)
+
+
+def test_what_the_settings_allow_is_kept_and_listed_as_such(
+    make_repository: MakeRepository, index_into: IndexInto, opened: Index
+) -> None:
+    key, token = make_planted("private-key", SEED), make_planted("github-token", SEED)
+    repository = make_repository(
+        {
+            "tests/fixtures/server.key": f"{key.line}\n",
+            "tests/fixtures/.env": f"PORT=80\n{token.line}\n",
+            "tests/fixtures/client.py": f"x = 1\n{token.line}\n",
+            "client.py": f"x = 1\n{token.line}\n",
+            "server.key": f"{key.line}\n",
+        }
+    )
+    index_into(repository.path, config=allowing(*FIXTURES))
+    opened.refresh()
+    assert opened.file_text("demo", "", "tests/fixtures/server.key") == f"{key.line}\n"
+    assert opened.file_text("demo", "", "tests/fixtures/.env") == f"PORT=80\n{token.line}\n"
+    # The same content where nothing is allowed is another blob.
+    assert opened.file_text("demo", "", "tests/fixtures/client.py") == f"x = 1\n{token.line}\n"
+    assert token.secret not in (opened.file_text("demo", "", "client.py") or "")
+    assert [skip.path for skip in opened.skips("demo")] == ["server.key"]
+    assert [(secret.path, secret.rule, secret.allowed) for secret in opened.secrets("demo")] == [
+        ("client.py", "github-token", False),
+        ("server.key", "private-key", False),
+        ("tests/fixtures/.env", "github-token", True),
+        ("tests/fixtures/client.py", "github-token", True),
+        ("tests/fixtures/server.key", "private-key", True),
+    ]
+    [status] = opened.repositories()
+    assert (status.refs[0].secrets, status.refs[0].allowed_secrets) == (2, 3)
+    corpus = opened.corpus("demo")
+    assert corpus is not None
+    texts = {file.path: corpus.file_parts(number)[2] for number, file in enumerate(corpus.files)}
+    assert token.secret.encode() in texts["tests/fixtures/client.py"]
+    assert token.secret.encode() not in texts["client.py"]
+
+
+def test_a_change_of_what_is_allowed_processes_the_files_that_it_is_about(
+    make_repository: MakeRepository, index_into: IndexInto, data: Path
+) -> None:
+    planted = make_planted("stripe-key", SEED)
+    repository = make_repository(
+        {"tests/fixtures/pay.py": f"{planted.line}\n", "pay.py": "x = 1\n", "other/pay.py": f"{planted.line}\n"}
+    )
+    index_into(repository.path)
+    [report] = index_into(repository.path, config=allowing(*FIXTURES))
+    assert report.blobs_processed == 1
+    [report] = index_into(repository.path, config=allowing(*FIXTURES))
+    assert report.blobs_processed == 0
+    # The name of another rule, and of another repository, are about no file here.
+    elsewhere = AllowedSecrets(paths=("*",), repositories=("shop",))
+    index_into(repository.path, config=allowing(*FIXTURES, elsewhere))
+    with Index.open(data) as index:
+        assert [secret.path for secret in index.secrets("demo") if secret.allowed] == ["tests/fixtures/pay.py"]
+    # A file that goes where nothing is allowed leaves what it had behind, also for the embedded engine.
+    repository.git("rm", "--quiet", "tests/fixtures/pay.py", "other/pay.py")
+    repository.commit({"moved.py": f"{planted.line}\n"})
+    index_into(repository.path, config=allowing(*FIXTURES, elsewhere))
+    with Index.open(data) as index:
+        corpus = index.corpus("demo")
+        assert corpus is not None
+        assert all(planted.secret.encode() not in corpus.file_parts(number)[2] for number in range(len(corpus.files)))
+        assert not any(secret.allowed for secret in index.secrets("demo"))
+
+
+def test_what_is_allowed_no_longer_is_stored_no_longer(
+    make_repository: MakeRepository, index_into: IndexInto, data: Path
+) -> None:
+    planted = make_planted("assigned-secret", SEED)
+    repository = make_repository({"tests/fixtures/a.py": PYTHON.format(secrets=planted.line), "b.py": "y = 2\n"})
+    index_into(repository.path, config=allowing(*FIXTURES))
+    with pytest.raises(AssertionError):
+        assert_stored_nowhere(data, [planted])
+    [report] = index_into(repository.path)
+    assert report.blobs_processed == 1
+    with closing(sqlite3.connect(data / "hearth.sqlite")) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert_stored_nowhere(data, [planted])
+
+
+@pytest.mark.parametrize("rule", [rule.name for rule in rules()])
+def test_a_rule_is_allowed_by_its_name_and_a_vendors_token_by_no_other(rule: str) -> None:
+    planted = make_planted(rule, SEED)
+    [finding] = find_secrets(planted.line, frozenset({rule}))
+    assert finding.allowed
+    assert blank(planted.line, [finding]) == planted.line
+    [finding] = find_secrets(planted.line, frozenset(MAKERS) - {rule})
+    assert not finding.allowed
+
+
+def test_a_token_is_not_allowed_by_the_name_that_it_is_assigned_to() -> None:
+    token = make_planted("github-token", SEED)
+    line = f'password = "{token.secret}"'
+    [finding] = find_secrets(line, frozenset({"assigned-secret", "configured-secret"}))
+    assert (finding.rule, finding.allowed) == ("github-token", False)
+    [finding] = find_secrets(line, frozenset({"github-token"}))
+    assert finding.allowed
+
+
+def test_the_command_says_what_is_allowed(make_repository: MakeRepository, data: Path, tmp_path: Path) -> None:
+    planted = make_planted("github-token", SEED)
+    repository = make_repository({"a.py": f"{planted.line}\n", "b.py": f"{planted.line}\n"})
+    config = tmp_path / "hearth.toml"
+    config.write_text(
+        '[[index.allowed_secrets]]\npaths = ["/a.py"]\nrules = ["github-token"]\nrepositories = ["demo"]\n'
+    )
+
+    def hearth(*arguments: str) -> str:
+        return subprocess.run(
+            [HEARTH, *arguments, "--data", str(data)],
+            env={**os.environ, "HEARTH_CONFIG": str(config)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    hearth("index", str(repository.path))
+    assert {secret["path"]: secret["allowed"] for secret in json.loads(hearth("secrets", "--json"))} == {
+        "a.py": True,
+        "b.py": False,
+    }
+    text = hearth("secrets")
+    assert "1 secrets found in 1 files, and 1 that the settings allow" in text
+    assert re.search(r"a\.py:1 +allowed", text)
+    assert re.search(r"1 \+ 1 allowed", hearth("status"))

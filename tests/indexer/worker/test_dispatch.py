@@ -11,12 +11,14 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from benchmarks.secrets.planted import make_planted
 from indexer.api import Index
-from indexer.config import IndexConfig, RepositoriesConfig
+from indexer.config import AllowedSecrets, IndexConfig, RepositoriesConfig
 from indexer.errors import IndexerError
 from indexer.hook.install import install
 from indexer.hook.settings import HookSettings
@@ -112,6 +114,28 @@ async def test_what_was_pushed_while_nobody_listened_is_caught_up(data: Path, qu
     clone.git("push", "--quiet", "origin", "main")
     async with dispatching(data, queue):
         await until(lambda: shown(data) == {"main": commit})
+
+
+async def test_what_the_settings_allow_of_secrets_is_looked_at_again_when_they_change(
+    data: Path, queue: Queue, clone: Clone
+) -> None:
+    line = make_planted("github-token", 1).line
+    head = clone.commit({"tests/key.py": f"{line}\n"})
+    clone.git("push", "--quiet", "origin", "main")
+
+    def shows(allowed: list[bool]) -> bool:
+        with Index.open(data) as index:
+            return [secret.allowed for secret in index.secrets("shop")] == allowed and not queue.jobs()
+
+    async with dispatching(data, queue):
+        await until(lambda: shown(data) == {"main": head})
+        await until(partial(shows, [False]))
+    for entries in ((AllowedSecrets(paths=("tests/",)),), ()):
+        events: list[JobEvent] = []
+        index = IndexConfig(allowed_secrets=entries)
+        async with Dispatcher(data, index, RepositoriesConfig(), queue, listener=events.append):
+            await until(partial(shows, [bool(entries)]))
+        assert sum(report.blobs_processed for event in events for report in event.reports) == 1
 
 
 async def test_many_pushes_are_indexed_in_few_runs(data: Path, queue: Queue, clone: Clone) -> None:

@@ -151,6 +151,24 @@ def test_a_secret_written_where_its_name_belongs_is_not_repeated(write: Write) -
     assert "sk-very-secret" not in f"{problem} {problem.advice}"
 
 
+def test_what_is_allowed_of_secrets_says_where_or_of_which_kind(write: Write) -> None:
+    file = write('[[index.allowed_secrets]]\npaths = ["tests/", "!tests/real/"]\nrules = ["jwt"]\n')
+    [allowed] = load(file).config.index.allowed_secrets
+    assert (allowed.paths, allowed.rules, allowed.repositories) == (("tests/", "!tests/real/"), ("jwt",), ())
+    _, problems = check(
+        write(
+            '[[index.allowed_secrets]]\nrepositories = ["shop"]\n'
+            '[[index.allowed_secrets]]\nrules = ["jwt", "jwtt"]\n'
+            '[[index.allowed_secrets]]\npaths = ["!"]\n'
+        )
+    )
+    said = [(problem.line, problem.message) for problem in problems]
+    assert [line for line, _ in said] == [1, 4, 6]
+    assert "must say paths, rules or both" in said[0][1]
+    assert '"jwtt"' in said[1][1]
+    assert '"!" is none' in said[2][1]
+
+
 def test_all_mistakes_are_reported_in_the_order_of_their_lines(write: Write) -> None:
     _, problems = check(write("[engine]\nfailurs = 1\nfailures = 0\n[completion]\nenabled = 3\n[nonsense]\n"))
     assert [problem.line for problem in problems] == [2, 3, 5, 6]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from benchmarks.secrets.planted import MAKERS, Planted, make_planted, plant
-from indexer.config import IndexConfig
+from indexer.api import Allowances
+from indexer.config import AllowedSecrets, IndexConfig
 from server.config import HearthConfig
 from server.prompt import FormatRegistry, ModelPrompts
 from server.prompt.withholding import Withholding
@@ -50,6 +52,10 @@ def shown(asked: CompletionRequest) -> str:
 
 def withheld(where: str, rule: str) -> float:
     return REGISTRY.get_sample_value("hearth_secrets_withheld_total", {"where": where, "rule": rule}) or 0.0
+
+
+def allowed(where: str, rule: str) -> float:
+    return REGISTRY.get_sample_value("hearth_secrets_allowed_total", {"where": where, "rule": rule}) or 0.0
 
 
 @pytest.mark.parametrize("rule", MAKERS)
@@ -153,6 +159,53 @@ def test_an_explanation_is_asked_without_secrets() -> None:
     )
     assert planted.secret not in repr(asked)
     assert asked.facts[0].citation == fact.citation
+
+
+@pytest.mark.parametrize("rule", ["private-key", "github-token", "assigned-secret"])
+def test_what_the_settings_allow_may_be_asked_where_they_allow_it(rule: str) -> None:
+    planted = make_planted(rule, SEED)
+    allowances = Allowances((AllowedSecrets(paths=("tests/",), rules=(rule,), repositories=("demo",)),))
+    withholding = Withholding(50_000, allowances)
+    text = f"{CODE}{planted.line}\n"
+    here, elsewhere = snippet(text, "tests/b.py"), snippet(text, "src/b.py")
+
+    def asked_at(path: str, repository: str = "demo", prefix: str = f"{text}x = ") -> CompletionRequest | None:
+        typed = request(prefix, f"\n{text}", repository=repository, snippets=(here, elsewhere))
+        return withholding.completion(replace(typed, path=path))
+
+    before = [allowed("prefix", rule), allowed("suffix", rule), allowed("snippet", rule), withheld("snippet", rule)]
+    trusted = asked_at("tests/a.py")
+    assert trusted is not None
+    assert (trusted.prefix, trusted.suffix) == (f"{text}x = ", f"\n{text}")
+    assert trusted.snippets[0] == here
+    assert all(piece not in trusted.snippets[1].text for piece in pieces(planted))
+    after = [allowed("prefix", rule), allowed("suffix", rule), allowed("snippet", rule), withheld("snippet", rule)]
+    assert after == [count + 1 for count in before]
+    # In the line of one, too; and each prompt counts it once, however near to it what is typed next stands.
+    assert asked_at("tests/a.py", prefix=f"{CODE}{planted.line}") is not None
+    asked_at("tests/new.py", prefix=f"{text}y")
+    counted = allowed("prefix", rule)
+    assert asked_at("tests/new.py", prefix=f"{text}y = 1\nz") is not None
+    assert allowed("prefix", rule) == counted + 1
+    for path, repository in (("src/a.py", "demo"), ("tests/a.py", "other"), ("tests/a.py", "")):
+        withheld_there = asked_at(path, repository)
+        assert withheld_there is not None
+        assert all(piece not in withheld_there.prefix + withheld_there.suffix for piece in pieces(planted))
+
+
+def test_an_explanation_may_say_what_is_allowed_where_it_stands() -> None:
+    planted = make_planted("assigned-secret", SEED)
+    withholding = Withholding(50_000, Allowances((AllowedSecrets(paths=("tests/",)),)))
+    facts = tuple(
+        Fact(FactKind.CALLER, planted.line, planted.line, cited)
+        for cited in (Citation("demo", "tests/b.py", 1, 2, "c"), Citation("demo", "src/b.py", 1, 2, "c"), None)
+    )
+    asked = withholding.explanation(
+        ExplainRequest("tests/a.py", "python", planted.line, 1, 1, "demo", facts=facts, question=planted.line)
+    )
+    assert planted.secret in asked.text
+    assert planted.secret not in asked.question
+    assert [planted.secret in fact.title + fact.text for fact in asked.facts] == [True, False, False]
 
 
 async def test_prompts_are_written_without_secrets_unless_that_is_switched_off() -> None:
