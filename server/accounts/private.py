@@ -20,3 +20,14 @@ def open_private(path: Path) -> sqlite3.Connection:
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+
+
+def open_reading(path: Path) -> sqlite3.Connection:
+    """Open a file that is there a second time, to read what was committed last without waiting for whoever writes.
+
+    Raises:
+        sqlite3.Error: It cannot be opened.
+    """
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+    )

@@ -24,6 +24,7 @@ CREATE TABLE identities (
     user_name TEXT NOT NULL UNIQUE REFERENCES users (name) ON DELETE CASCADE,
     PRIMARY KEY (issuer, subject)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX groups_of ON members (user_name);
 """
 _SIGN_INS = """
 ALTER TABLE tokens ADD COLUMN kind TEXT NOT NULL DEFAULT 'made';
@@ -34,4 +35,7 @@ CREATE TABLE identities (
     PRIMARY KEY (issuer, subject)
 ) STRICT, WITHOUT ROWID;
 """
-SCHEMA = Schema(_TABLES, (_SIGN_INS,), in_header=True, advice=ADVICE)
+_LOOKS = """
+CREATE INDEX groups_of ON members (user_name);
+"""
+SCHEMA = Schema(_TABLES, (_SIGN_INS, _LOOKS), in_header=True, advice=ADVICE)

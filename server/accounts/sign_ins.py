@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from server.accounts.private import open_private
+from server.accounts.private import open_private, open_reading
 from server.errors import AccountsError
 
 _log = logging.getLogger(__name__)
@@ -42,16 +42,17 @@ class SignIns:
     def __init__(self, data: Path) -> None:
         path = data / FILE_NAME
         self._lock = threading.Lock()
+        self._looking = threading.Lock()
         try:
             try:
-                self._database = _open(path)
+                self._database, self._reading = _open(path)
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError):
                     raise
                 _log.error("%s is damaged (%s): everybody signs in to the pages again", path, error)
                 for suffix in ("", "-wal", "-shm"):
                     path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
-                self._database = _open(path)
+                self._database, self._reading = _open(path)
         except (OSError, sqlite3.Error) as error:
             raise AccountsError(
                 f"{path} cannot be used: {error}",
@@ -68,6 +69,8 @@ class SignIns:
 
     def close(self) -> None:
         """Close the file. Idempotent."""
+        with self._looking:
+            self._reading.close()
         with self._lock:
             self._database.close()
 
@@ -83,11 +86,14 @@ class SignIns:
         return secret
 
     def find(self, secret: str, now: float) -> str:
-        """Return the id of the token that a sign-in stands on; empty when there is none, or none that can be read."""
+        """Return the id of the token that a sign-in stands on; empty when there is none, or none that can be read.
+
+        Takes microseconds, whatever is written meanwhile.
+        """
         try:
-            with self._lock:
+            with self._looking:
                 # Found by a digest: how long the look takes says nothing of the secret.
-                row = self._database.execute(
+                row = self._reading.execute(
                     "SELECT token FROM sign_in WHERE digest = ? AND expires > ?", (_digest(secret), now)
                 ).fetchone()
         except sqlite3.Error as error:
@@ -107,17 +113,18 @@ class SignIns:
             raise AccountsError(f"sign-ins cannot be written: {error}", advice="Is the disk full?") from error
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+    """Return a connection to write with, and one to read with."""
     database = open_private(path)
     try:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA busy_timeout = 5000")
         database.execute(_SCHEMA)
         database.execute("SELECT count(*) FROM sign_in").fetchone()
+        return database, open_reading(path)
     except BaseException:
         database.close()
         raise
-    return database
 
 
 def _digest(secret: str) -> bytes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from typing import Any
 
-from server.accounts.tokens import TokenKind, TokenScope, digest
+from server.accounts.tokens import TokenKind, TokenScope
+
+TOKENS = "SELECT id, user_name, label, scopes, tokens.created, expires, revoked, kind, parent, digest FROM tokens"
+"""Begins a statement whose rows are tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +51,19 @@ class Directory:
     tokens: Mapping[str, Token] = field(default_factory=dict)
     issuers: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def empty(self) -> bool:
-        """Whether there never was an account. A server without any is one developer's own."""
-        return not self.users and not self.tokens
 
-    def authenticate(self, secret: str, now: float) -> Token | None:
-        """Return the token that ``secret`` is, if it may be used; takes the same time whichever it is."""
-        presented, found = digest(secret), None
-        for token in self.tokens.values():
-            if hmac.compare_digest(token.digest, presented):
-                found = token
-        return found if found is not None and self.holds(found.id, now) else None
-
-    def holds(self, token_id: str, now: float) -> bool:
-        """Whether a token may be used now."""
-        token = self.tokens.get(token_id)
-        return token is not None and token.user in self.users and token.usable(now)
-
-    def readable(self, user: str, repositories: Iterable[str]) -> frozenset[str]:
-        """Return those of ``repositories`` that a group of the user was granted."""
-        groups = self.users.get(user, frozenset())
-        patterns = [pattern for group in groups for pattern in self.grants.get(group, ())]
-        return frozenset(name for name in repositories if any(fnmatchcase(name, pattern) for pattern in patterns))
+def read_token(row: tuple[Any, ...]) -> Token:
+    """Make a token of a row of ``TOKENS``."""
+    token_id, user, label, scopes, created, expires, revoked, kind, parent, digest = row
+    return Token(
+        token_id,
+        user,
+        label,
+        frozenset(map(TokenScope, scopes.split())),
+        created,
+        expires,
+        revoked,
+        TokenKind(kind),
+        parent,
+        digest,
+    )

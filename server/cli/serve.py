@@ -84,7 +84,7 @@ async def _serve(config: HearthConfig) -> None:
     async with AsyncExitStack() as stack:
         accounts = stack.enter_context(Accounts(config.data.directory))
         provider = open_provider(config.server)
-        check_address(config.server, accounts=provider is not None or not accounts.directory().empty)
+        check_address(config.server, accounts=provider is not None or not accounts.reader.empty())
         if provider is not None:
             stack.push_async_callback(provider.close)
             stack.callback(asyncio.create_task(provider.watch()).cancel)
@@ -117,7 +117,7 @@ async def _serve(config: HearthConfig) -> None:
         gc.freeze()
         sessions = Sessions(shared.open_session, config.server.limits, audit, shared.published_names)
         gate = Gatekeeper(
-            accounts,
+            accounts.reader,
             shared.published_repositories,
             RateLimits(config.server.limits),
             everyone_reads=config.server.everyone_reads,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
-from server.accounts import Accounts, Directory, Token, TokenScope
+from server.accounts import AccountsReader, Token, TokenScope
 from server.accounts.tokens import PREFIX, is_well_formed
 from server.errors import NotPermitted
 from server.gateway.limits import RateLimits
@@ -24,6 +25,21 @@ _LOCAL_USER = "local"
 
 class SignInRefused(Exception):
     """Nobody was recognised; the message is for the one who tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What a user may read at one moment.
+
+    Attributes:
+        readable: The names of repositories.
+        team: The team that they count for, whose model they have if it has one; empty without.
+        tenant: The same for users who may read the same repositories, and for no others.
+    """
+
+    readable: frozenset[str]
+    team: str
+    tenant: str
 
 
 class Visitor:
@@ -53,12 +69,13 @@ class Visitor:
         """On whose behalf engines are asked: who may read the same repositories shares what a model server keeps."""
         if self._token is None:
             return Caller(user=_LOCAL_USER)
-        return Caller(self.user, self._gate.team(self.user), self._gate.tenant(self.user))
+        rights = self._gate.rights(self.user)
+        return Caller(self.user, rights.team, rights.tenant)
 
     @property
     def readable(self) -> frozenset[str] | None:
         """What they may read now."""
-        return self._gate.readable(self.user) if self._token is not None else None
+        return self._gate.rights(self.user).readable if self._token is not None else None
 
     def may_read(self, repository: str) -> bool:
         """Whether they may read a repository of that name, published or not yet."""
@@ -88,7 +105,7 @@ class Gatekeeper:
     """Recognises visitors, and knows what each may read.
 
     Args:
-        accounts: Users, groups and tokens.
+        accounts: Users, groups and tokens, asked anew each time.
         repositories: Returns the names of all published repositories, and a number that changes with them.
         limits: Counts what users ask for.
         everyone_reads: Whether every user may read every repository.
@@ -99,7 +116,7 @@ class Gatekeeper:
 
     def __init__(
         self,
-        accounts: Accounts,
+        accounts: AccountsReader,
         repositories: Callable[[], tuple[int, Collection[str]]],
         limits: RateLimits,
         *,
@@ -111,20 +128,16 @@ class Gatekeeper:
         self._accounts = accounts
         self._repositories = repositories
         self._everyone_reads = everyone_reads
-        self._provider = provider
         self._teams = teams
-        self._known: tuple[Directory | None, int] = (None, -1)
-        self._readable: dict[str, frozenset[str]] = {}
-
-    @property
-    def directory(self) -> Directory:
-        """Every account as it is now."""
-        return self._accounts.directory()
+        self._known: tuple[tuple[int, int], dict[str, Rights]] = ((-1, -1), {})
+        self._empty = not provider
 
     @property
     def open(self) -> bool:
         """Whether nobody ever could sign in: then the server is for those who work on its machine."""
-        return not self._provider and self.directory.empty
+        if self._empty:
+            self._empty = self._accounts.empty()
+        return self._empty
 
     def recognise(self, authorization: str | None) -> Visitor:
         """Return who sent a header ``Authorization: Bearer TOKEN``.
@@ -149,7 +162,7 @@ class Gatekeeper:
         """
         if not is_well_formed(secret):
             raise SignInRefused("This is not a whole token: was it cut off or mistyped?")
-        token = self.directory.authenticate(secret, time.time())
+        token = self._accounts.authenticate(secret, time.time())
         if token is None:
             raise SignInRefused("This token was revoked, has expired or was never given out.")
         return token
@@ -160,8 +173,8 @@ class Gatekeeper:
         Raises:
             SignInRefused: It may not be used any more.
         """
-        token = self.directory.tokens.get(token_id)
-        if token is None or not self.welcomes(token):
+        token = self._accounts.token(token_id) if token_id else None
+        if token is None or not token.usable(time.time()):
             raise SignInRefused("You are not signed in, or not any more.")
         return Visitor(self, token)
 
@@ -169,31 +182,36 @@ class Gatekeeper:
         """Whether the holder of a token may still be connected."""
         if token is None:
             return self.open
-        return self.directory.holds(token.id, time.time())
+        return self._accounts.holds(token.id, time.time())
 
-    def readable(self, user: str) -> frozenset[str]:
-        """Return the names of the repositories that a user may read now."""
-        directory = self.directory
+    def token(self, token_id: str) -> Token | None:
+        """Return the token of an id, whether it may be used or not."""
+        return self._accounts.token(token_id)
+
+    def rights(self, user: str) -> Rights:
+        """Return what a user may read now, and for whom they count; for the event loop alone."""
+        # Before what it is the version of: what changes in between is looked up once more.
+        version = self._accounts.version()
         generation, names = self._repositories()
-        if self._known[0] is not directory or self._known[1] != generation:
-            self._known, self._readable = (directory, generation), {}
-        found = self._readable.get(user)
+        if self._known[0] != (version, generation):
+            self._known = (version, generation), {}
+        _, known = self._known
+        found = known.get(user)
         if found is None:
-            everything = self._everyone_reads and user in directory.users
-            found = frozenset(names) if everything else directory.readable(user, names)
-            self._readable[user] = found
+            found = known[user] = self._look_up(user, names)
         return found
 
     def may_read(self, user: str, repository: str) -> bool:
         """Whether a user may read a repository of that name, published or not yet."""
-        directory = self.directory
-        return (self._everyone_reads and user in directory.users) or bool(directory.readable(user, (repository,)))
+        return bool(self._readable(user, (repository,)))
 
-    def team(self, user: str) -> str:
-        """Return the team that a user counts for, whose model they have if it has one; empty without."""
-        groups = self.directory.users.get(user, frozenset())
-        return next((team for team in self._teams if team in groups), "")
+    def _look_up(self, user: str, names: Collection[str]) -> Rights:
+        groups = self._accounts.groups(user) or frozenset()
+        readable = self._readable(user, names)
+        tenant = hashlib.sha256("\n".join(sorted(readable)).encode()).hexdigest()[:16]
+        return Rights(readable, next((team for team in self._teams if team in groups), ""), tenant)
 
-    def tenant(self, user: str) -> str:
-        """Return what is the same for users who may read the same repositories, and for no others."""
-        return hashlib.sha256("\n".join(sorted(self.readable(user))).encode()).hexdigest()[:16]
+    def _readable(self, user: str, names: Collection[str]) -> frozenset[str]:
+        if self._everyone_reads and self._accounts.groups(user) is not None:
+            return frozenset(names)
+        return self._accounts.readable(user, names)

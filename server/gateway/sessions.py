@@ -12,6 +12,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from server.config import LimitsConfig
 from server.correlation import SESSION, new_request_id
+from server.errors import AccountsError
 from server.gateway import metrics
 from server.gateway.access import Visitor
 from server.gateway.audit import Audit
@@ -135,12 +136,20 @@ class Sessions:
         """Close the connections of users whose access is withdrawn, also in part: what was made before is dropped."""
         while True:
             await asyncio.sleep(WATCH_SECONDS)
-            published = self._published()
-            for guest in list(self._guests):
-                if not guest.visitor.welcome:
-                    guest.outbox.close_soon("withdrawn", WSCloseCode.POLICY_VIOLATION, _WITHDRAWN)
-                elif guest.lost_something(published):
-                    guest.outbox.close_soon("withdrawn", WSCloseCode.SERVICE_RESTART, "the permissions changed")
+            try:
+                await self._close_withdrawn(self._published())
+            except AccountsError as error:
+                # Whatever they ask for meanwhile is refused.
+                log.error("whose access was withdrawn is not known: %s", error)
+
+    async def _close_withdrawn(self, published: frozenset[str]) -> None:
+        for guest in list(self._guests):
+            if not guest.visitor.welcome:
+                guest.outbox.close_soon("withdrawn", WSCloseCode.POLICY_VIOLATION, _WITHDRAWN)
+            elif guest.lost_something(published):
+                guest.outbox.close_soon("withdrawn", WSCloseCode.SERVICE_RESTART, "the permissions changed")
+            # Looking up each of hundreds at once would hold the others up.
+            await asyncio.sleep(0)
 
     async def drain(self, seconds: float) -> None:
         """Take no more work, let what runs end within a time, and tell every editor to come back later."""

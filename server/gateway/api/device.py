@@ -131,7 +131,7 @@ class DeviceRoutes:
 
     async def _take_back(self, request: web.Request) -> web.Response:
         visitor = self._let_in(request, *EDITOR_SCOPES)
-        token = self._gate.directory.tokens.get(visitor.token_id)
+        token = self._gate.token(visitor.token_id)
         if token is None or token.kind is not TokenKind.EDITOR:
             refuse(409, "not-signed-in", "This token is not from a sign-in.", "Administrators revoke those they made.")
         await self._do(partial(self._accounts.revoke_token, token.id))

@@ -45,7 +45,7 @@ class AccountPages:
 
     async def show(self, _: web.Request, guest: Guest) -> web.Response:
         """``GET /accounts``."""
-        return self._page(guest)
+        return await self._desk.in_thread(partial(self._page, guest))
 
     async def change(self, guest: Guest, fields: Mapping[str, str]) -> web.Response:
         """``POST /accounts``: do what the button says. A new token is shown in the answer, and never again."""
@@ -54,7 +54,7 @@ class AccountPages:
             refuse(400, "action", "This form asks for nothing that there is.")
         secret = await self._desk.in_thread(partial(change, guest, fields))
         if secret:
-            return self._page(guest, secret)
+            return await self._desk.in_thread(partial(self._page, guest, secret))
         return web.Response(status=303, headers={"Location": "/accounts", **HEADERS})
 
     def _page(self, guest: Guest, secret: str = "") -> web.Response:  # none by default  # nosec B107
@@ -76,7 +76,7 @@ class AccountPages:
                 for group in groups
             ],
             tokens=[
-                (token, sorted(token.scopes), directory.holds(token.id, now))
+                (token, sorted(token.scopes), token.user in directory.users and token.usable(now))
                 for token in sorted(directory.tokens.values(), key=lambda token: -token.created)
             ],
             scopes=[(scope.value, scope in EDITOR_SCOPES) for scope in TokenScope],

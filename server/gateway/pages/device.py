@@ -52,7 +52,9 @@ class DevicePage:
             refuse(
                 404, "not-found", "No editor waits with this code.", "Let it ask again; it may have waited too long."
             )
-        token = self._desk.gate.directory.tokens[guest.visitor.token_id]
+        token = self._desk.gate.token(guest.visitor.token_id)
+        if token is None:
+            refuse(403, "not-permitted", "Your token was revoked meanwhile.", "Sign in again.")
         if action == "allow" and token.scopes.isdisjoint(EDITOR_SCOPES):
             refuse(403, "not-permitted", "Your token is for nothing that an editor does.", "Ask an administrator.")
         self._waiting.decide(found, token if action == "allow" else None)

@@ -79,7 +79,7 @@ class SignInPage:
         """``POST /sign-out``: end the sign-in."""
         desk, secret = self._desk, self._desk.session(request)
         await desk.form(request, secret)
-        token = desk.gate.directory.tokens.get(desk.sign_ins.find(secret, time.time()))
+        token = desk.gate.token(desk.sign_ins.find(secret, time.time()))
         await desk.in_thread(lambda: desk.sign_ins.end(secret))
         if token is not None:
             if token.kind is TokenKind.BROWSER:

@@ -6,8 +6,10 @@ import sqlite3
 import stat
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from hypothesis import strategies as st
 
 from indexer.errors import NewerData
 from server.accounts import Accounts, TokenKind, TokenScope
+from server.accounts.private import open_reading
 from server.accounts.schema import SCHEMA
 from server.accounts.store import FILE_NAME
 from server.accounts.tokens import is_well_formed, new_secret
@@ -78,23 +81,81 @@ def test_a_token_is_recognised_until_it_is_revoked_or_expires(accounts: Accounts
     token, secret = accounts.add_token("ana", EDITOR)
     _, short = accounts.add_token("ana", EDITOR, seconds=60)
     now = time.time()
-    assert accounts.directory().authenticate(secret, now) == token
-    assert accounts.directory().authenticate(new_secret(), now) is None
-    assert accounts.directory().authenticate(short, now + 59) is not None
-    assert accounts.directory().authenticate(short, now + 61) is None
+    assert accounts.reader.authenticate(secret, now) == token
+    assert accounts.reader.authenticate(new_secret(), now) is None
+    assert accounts.reader.authenticate(short, now + 59) is not None
+    assert accounts.reader.authenticate(short, now + 61) is None
     accounts.revoke_token(token.id)
-    assert accounts.directory().authenticate(secret, now) is None
+    assert accounts.reader.authenticate(secret, now) is None
 
 
 def test_what_another_process_changes_is_seen_at_once(tmp_path: Path, accounts: Accounts) -> None:
-    assert accounts.directory().empty
+    assert accounts.reader.empty()
     with Accounts(tmp_path) as other:
         other.add_user("ana", ["backend"])
         assert accounts.directory().users == {"ana": frozenset({"backend"})}
         token, secret = other.add_token("ana", EDITOR)
-        assert accounts.directory().authenticate(secret, time.time()) is not None
+        assert accounts.reader.authenticate(secret, time.time()) is not None
         other.revoke_token(token.id)
-        assert accounts.directory().authenticate(secret, time.time()) is None
+        assert accounts.reader.authenticate(secret, time.time()) is None
+
+
+def test_what_every_request_asks_waits_for_nobody_who_writes(tmp_path: Path, accounts: Accounts) -> None:
+    accounts.add_user("ana", ["backend"])
+    token, secret = accounts.add_token("ana", EDITOR)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as other, ThreadPoolExecutor(2) as pool:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("DELETE FROM users")
+        writing = pool.submit(accounts.add_user, "ben")
+        asked = pool.submit(ask_everything, accounts, secret, token.id)
+        # As long as the other process takes; the writer of this one waits for it all the time.
+        assert asked.result(timeout=4.0) == (False, token, token, True, {"backend"}, set())
+        assert not writing.done()
+        other.execute("ROLLBACK")
+        writing.result()
+
+
+def ask_everything(accounts: Accounts, secret: str, token_id: str) -> tuple[object, ...]:
+    reader, now = accounts.reader, time.time()
+    reader.version()
+    return (
+        reader.empty(),
+        reader.authenticate(secret, now),
+        reader.token(token_id),
+        reader.holds(token_id, now),
+        reader.groups("ana"),
+        reader.readable("ana", ["shop"]),
+    )
+
+
+def test_what_every_request_asks_is_found_by_an_index(
+    tmp_path: Path, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def open_traced(path: Path) -> sqlite3.Connection:
+        connection = open_reading(path)
+        connection.set_trace_callback(asked.append)
+        return connection
+
+    monkeypatch.setattr("server.accounts.reader.open_reading", open_traced)
+    with Accounts(tmp_path) as traced, closing(sqlite3.connect(tmp_path / FILE_NAME)) as file:
+        ask_everything(traced, new_secret(), "none")
+        looks = [statement for statement in asked if statement.startswith("SELECT") and "WHERE" in statement]
+        assert len(looks) >= 5
+        for statement in looks:
+            plan = [row[-1] for row in file.execute(f"EXPLAIN QUERY PLAN {statement}")]
+            assert not [step for step in plan if "SCAN" in step and "CONSTANT" not in step], (statement, plan)
+
+
+def test_a_group_reads_what_its_patterns_say_and_nothing_that_looks_alike(accounts: Accounts) -> None:
+    accounts.add_user("ana", ["some"])
+    patterns = ["exact", "web-*", "v?", "[ab]c", "a.c"]
+    accounts.add_to_group("some", repositories=patterns)
+    names = ["exact", "Exact", "exactly", "web-", "my-web-x", "v1", "v", "ac", "cc", "[ab]c", "a.c", "abc", "web-\n"]
+    expected = {name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)}
+    assert accounts.reader.readable("ana", names) == expected
+    assert expected == {"exact", "web-", "v1", "ac", "a.c", "web-\n"}
 
 
 def test_a_file_that_is_opened_twice_keeps_what_is_changed_when_another_process_leaves(
@@ -114,29 +175,28 @@ def test_who_is_removed_and_comes_back_has_none_of_the_old_rights(accounts: Acco
     _, secret = accounts.add_token("ana", EDITOR)
     accounts.remove_user("ana")
     accounts.add_user("ana")
-    directory = accounts.directory()
-    assert directory.authenticate(secret, time.time()) is None
-    assert directory.readable("ana", ["billing"]) == frozenset()
+    assert accounts.reader.authenticate(secret, time.time()) is None
+    assert accounts.reader.readable("ana", ["billing"]) == frozenset()
 
 
 def test_without_users_a_file_that_had_tokens_is_not_an_empty_one(accounts: Accounts) -> None:
     accounts.add_user("ana")
     accounts.add_token("ana", EDITOR)
     accounts.remove_user("ana")
-    assert not accounts.directory().empty
+    assert not accounts.reader.empty()
 
 
 def test_nothing_is_readable_without_a_grant(accounts: Accounts) -> None:
     accounts.add_user("ana", ["backend"])
     names = ["billing", "shop-web", "shop-api", "secret"]
-    assert accounts.directory().readable("ana", names) == frozenset()
+    assert accounts.reader.readable("ana", names) == frozenset()
     accounts.add_to_group("backend", repositories=["billing", "shop-*"])
-    assert accounts.directory().readable("ana", names) == {"billing", "shop-web", "shop-api"}
-    assert accounts.directory().readable("nobody", names) == frozenset()
+    assert accounts.reader.readable("ana", names) == {"billing", "shop-web", "shop-api"}
+    assert accounts.reader.readable("nobody", names) == frozenset()
     accounts.remove_from_group("backend", repositories=["shop-*"])
-    assert accounts.directory().readable("ana", names) == {"billing"}
+    assert accounts.reader.readable("ana", names) == {"billing"}
     accounts.remove_from_group("backend")
-    assert accounts.directory().readable("ana", names) == frozenset()
+    assert accounts.reader.readable("ana", names) == frozenset()
 
 
 def test_what_makes_no_sense_is_refused_and_changes_nothing(accounts: Accounts) -> None:
@@ -193,8 +253,8 @@ def test_a_file_of_the_first_version_is_brought_up_to_date_and_loses_nothing(tmp
     with Accounts(tmp_path) as accounts:
         directory = accounts.directory()
         assert directory.users == {"ana": {"backend"}}
-        assert directory.readable("ana", ["shop"]) == {"shop"}
-        assert directory.holds("abcd1234", time.time())
+        assert accounts.reader.readable("ana", ["shop"]) == {"shop"}
+        assert accounts.reader.holds("abcd1234", time.time())
         assert directory.tokens["abcd1234"].kind is TokenKind.MADE
         accounts.admit(ISSUER, "17", "ben", ["backend"])
     with Accounts(tmp_path) as accounts:
@@ -229,7 +289,7 @@ def test_who_is_not_let_in_any_more_loses_groups_and_sign_ins_at_once(accounts: 
     assert accounts.withdraw(ISSUER, "18") is None
     directory, now = accounts.directory(), time.time()
     assert directory.users == {"ana": frozenset()}
-    assert [kind for kind, token in kinds.items() if directory.holds(token.id, now)] == [TokenKind.MADE]
+    assert [kind for kind, token in kinds.items() if accounts.reader.holds(token.id, now)] == [TokenKind.MADE]
 
 
 def test_what_was_given_out_on_the_strength_of_a_token_is_revoked_with_it(accounts: Accounts) -> None:
@@ -239,7 +299,7 @@ def test_what_was_given_out_on_the_strength_of_a_token_is_revoked_with_it(accoun
     further, _ = accounts.add_token("ana", EDITOR, kind=TokenKind.EDITOR, parent=editor.id)
     other, _ = accounts.add_token("ana", EDITOR, kind=TokenKind.EDITOR)
     accounts.revoke_token(token.id)
-    held = [one.id for one in (token, editor, further, other) if accounts.directory().holds(one.id, time.time())]
+    held = [one.id for one in (token, editor, further, other) if accounts.reader.holds(one.id, time.time())]
     assert held == [other.id]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,6 +24,21 @@ def test_a_damaged_file_costs_a_sign_in_and_no_start(tmp_path: Path, caplog: pyt
         secret = sign_ins.begin("token", NOW)
         assert sign_ins.find(secret, NOW) == "token"
     assert (tmp_path / FILE_NAME).stat().st_mode & 0o077 == 0
+
+
+def test_finding_a_sign_in_waits_for_nobody_who_writes(tmp_path: Path) -> None:
+    with (
+        SignIns(tmp_path) as sign_ins,
+        closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as other,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        secret = sign_ins.begin("token", NOW)
+        other.execute("BEGIN IMMEDIATE")
+        writing = pool.submit(sign_ins.begin, "other", NOW)
+        assert pool.submit(sign_ins.find, secret, NOW).result(timeout=4.0) == "token"
+        assert not writing.done()
+        other.execute("ROLLBACK")
+        writing.result()
 
 
 def test_damage_in_use_means_nobody_is_signed_in(tmp_path: Path) -> None:

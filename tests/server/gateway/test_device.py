@@ -157,7 +157,7 @@ async def test_an_editor_is_signed_in_by_command_and_out_again(company: Company,
             assert {hit["repository"] for hit in hits} == {"shop"}
         assert (await run("sign-out", team.url))[0] == 0
         assert not file.exists()
-        assert company.accounts.directory().authenticate(secret, 0.0) is None
+        assert company.accounts.reader.authenticate(secret, 0.0) is None
         status, told = await run("sign-out", team.url)
         assert (status, "nobody is signed in" in told) == (16, True)
     [event] = company.events("editor-signed-in")

@@ -204,7 +204,7 @@ async def test_accounts_are_changed_and_who_did_it_is_written_down(company: Comp
         assert (await change("extend-group", group="tinkers", repositories="tools"))[0] == 200
         assert (await change("reduce-group", group="shoppers"))[0] == 400
         assert (await change("reduce-group", group="shoppers", users="ben"))[0] == 200
-        assert company.accounts.directory().readable("ben", ["shop", "tools"]) == {"tools"}
+        assert company.accounts.reader.readable("ben", ["shop", "tools"]) == {"tools"}
         assert (await change("create-token", user="ben", days="7"))[0] == 400
         assert (await change("create-token", user="ben", days="-1", **{"scope-search": "1"}))[0] == 400
         status, text = await change("create-token", user="ben", days="7", label="<b>", **{"scope-search": "1"})

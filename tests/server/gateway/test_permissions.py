@@ -174,7 +174,7 @@ async def _look_everywhere(program: Program, company: dict[str, Any], directory:
                 accounts.add_to_group(group, repositories=patterns)
         _, secret = accounts.add_token("ana", {TokenScope.COMPLETE, TokenScope.EXPLAIN, TokenScope.SEARCH})
         shared = Shared(program, threads, audit)
-        gate = Gatekeeper(accounts, shared.published_repositories, RateLimits(LimitsConfig()))
+        gate = Gatekeeper(accounts.reader, shared.published_repositories, RateLimits(LimitsConfig()))
         visitor = gate.recognise(f"Bearer {secret}")
         readable = visitor.readable
         assert readable is not None
@@ -192,7 +192,7 @@ async def _look_everywhere(program: Program, company: dict[str, Any], directory:
             elif with_model:
                 assert f"mark_of_{name}" in said, "nothing was found where there is something"
         for request in model.shown:
-            assert request.caller.tenant == gate.tenant("ana")
+            assert request.caller.tenant == gate.rights("ana").tenant
     audit.close()
 
 
