@@ -28,12 +28,14 @@ class Schema:
         tables: Statements that make the tables of this version, each with a semicolon at the end of its line.
         steps: Statements in the same form; ``steps[0]`` turns the first version into the second.
         in_header: Whether the version stands in the file's header (``user_version``), not in the table ``meta``.
+        unnoted: The version of files that say none because they are older than such notes; 0 when there are none.
         advice: What to do about a file that is no such file.
     """
 
     tables: str
     steps: tuple[str, ...] = ()
     in_header: bool = False
+    unnoted: int = 0
     advice: str = ""
 
     @property
@@ -50,7 +52,7 @@ class Schema:
         """
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
             return 0
-        version = self._noted(connection)
+        version = self._noted(connection) or self.unnoted
         if version < 1:
             raise IndexCorrupt(f"{path} has tables of no version", advice=self.advice)
         return version
@@ -89,7 +91,7 @@ class Schema:
         """
         version = self.found(connection, path)
         self._refuse_newer(version, path)
-        if version == self.version:
+        if version and self._noted(connection) == self.version:
             return version
         for script in self.steps[version - 1 :] if version else (self.tables,):
             for statement in _statements(script):
@@ -98,7 +100,7 @@ class Schema:
             connection.execute(f"PRAGMA user_version = {self.version}")
         else:
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('schema', ?)", (self.version,))
-        if version:
+        if 0 < version < self.version:
             _log.warning("%s was brought from version %d to version %d", path, version, self.version)
         return version
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -31,3 +32,15 @@ def open_reading(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
     )
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection, beginning: str = "BEGIN IMMEDIATE") -> Iterator[None]:
+    """Do what is in the block as a whole, or nothing of it. Raises sqlite3.Error."""
+    database.execute(beginning)
+    try:
+        yield
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")

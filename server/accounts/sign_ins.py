@@ -15,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from server.accounts.private import open_private, open_reading
+from indexer.schema import Schema
+from server.accounts.private import open_private, open_reading, transaction
 from server.errors import AccountsError
 
 _log = logging.getLogger(__name__)
@@ -23,10 +24,11 @@ _log = logging.getLogger(__name__)
 FILE_NAME = "sign_ins.sqlite"
 LONGEST_SECONDS = 12 * 3600.0
 _SECRET_BYTES = 32
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS sign_in (digest BLOB PRIMARY KEY, token TEXT NOT NULL, expires REAL NOT NULL)
-STRICT, WITHOUT ROWID
+_ADVICE = "Check its permissions, or move it away: then everybody signs in to the pages again."
+_TABLES = """
+CREATE TABLE sign_in (digest BLOB PRIMARY KEY, token TEXT NOT NULL, expires REAL NOT NULL) STRICT, WITHOUT ROWID;
 """
+SCHEMA = Schema(_TABLES, in_header=True, unnoted=1, advice=_ADVICE)
 
 
 class SignIns:
@@ -37,6 +39,7 @@ class SignIns:
 
     Raises:
         AccountsError: The file cannot be used.
+        NewerData: A newer Hearth made it.
     """
 
     def __init__(self, data: Path) -> None:
@@ -54,10 +57,7 @@ class SignIns:
                     path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
                 self._database, self._reading = _open(path)
         except (OSError, sqlite3.Error) as error:
-            raise AccountsError(
-                f"{path} cannot be used: {error}",
-                advice="Check its permissions, or move it away: then everybody signs in to the pages again.",
-            ) from error
+            raise AccountsError(f"{path} cannot be used: {error}", advice=_ADVICE) from error
 
     def __enter__(self) -> Self:
         return self
@@ -119,7 +119,8 @@ def _open(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
     try:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA busy_timeout = 5000")
-        database.execute(_SCHEMA)
+        with transaction(database):
+            SCHEMA.prepare(database, path)
         database.execute("SELECT count(*) FROM sign_in").fetchone()
         return database, open_reading(path)
     except BaseException:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from indexer.errors import IndexCorrupt
-from server.accounts.private import open_private
+from server.accounts.private import open_private, transaction
 from server.accounts.reader import AccountsReader
 from server.accounts.schema import ADVICE, SCHEMA
 from server.accounts.tokens import TokenKind, TokenScope, digest, new_secret
@@ -77,7 +77,7 @@ class Accounts:
             AccountsError: The file cannot be read.
         """
         try:
-            with self._lock, self._transaction("BEGIN"):
+            with self._lock, transaction(self._database, "BEGIN"):
                 return self._read()
         except sqlite3.Error as error:
             raise AccountsError(f"{self._path} cannot be read: {error}", advice=ADVICE) from error
@@ -257,29 +257,19 @@ class Accounts:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA foreign_keys = ON")
         database.execute("PRAGMA busy_timeout = 5000")
-        with self._transaction():
+        with transaction(database):
             SCHEMA.prepare(database, self._path)
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             try:
-                with self._transaction():
+                with transaction(self._database):
                     yield self._database
             except sqlite3.Error as error:
                 raise AccountsError(
                     f"{self._path} cannot be written: {error}", advice="Is the disk full? Is it another user's file?"
                 ) from error
-
-    @contextmanager
-    def _transaction(self, beginning: str = "BEGIN IMMEDIATE") -> Iterator[None]:
-        self._database.execute(beginning)
-        try:
-            yield
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
 
     def _read(self) -> Directory:
         database = self._database
