@@ -19,7 +19,7 @@ from server.cli.assembly import Program, assemble, running
 from server.cli.cases import Line, read_cases, request_for
 from server.cli.output import error_object, print_json
 from server.cli.places import parse_cursor
-from server.completion import wants_several_lines
+from server.completion import bounded
 from server.completion.postprocess import cursor_of, settle
 from server.config import CompletionConfig, HearthConfig
 from server.engine.embedded import EmbeddedEngine
@@ -134,10 +134,7 @@ def _alternatives(
     engine: EmbeddedEngine, request: CompletionRequest, config: CompletionConfig, floor: float | None
 ) -> list[Completion]:
     """Return what the embedded engine proposes, made to fit as in the editor, without repetitions, surest first."""
-    line_before = request.prefix.rpartition("\n")[2]
-    line_after = request.suffix.partition("\n")[0]
-    multiline = config.multiline and wants_several_lines(line_before, line_after)
-    request = replace(request, multiline=multiline, max_tokens=config.max_tokens)
+    request = bounded(request, config)
     cursor = cursor_of(request, max_lines=config.max_lines)
     settled: dict[str, Completion] = {}
     for completion in engine.suggest(request, floor=floor):

@@ -1,7 +1,7 @@
 """Completions: gathers context, asks the engines, makes the text fit, and remembers why and what became of it."""
 
+from server.completion.bounds import bounded
 from server.completion.pieces import Replacement
-from server.completion.postprocess import wants_several_lines
 from server.completion.records import Outcome, Reuse, SuggestionRecord, SuggestionRecords
 from server.completion.service import CompletionService
 from server.completion.suggestion import SuggestionUpdate
@@ -14,5 +14,5 @@ __all__ = [
     "SuggestionRecord",
     "SuggestionRecords",
     "SuggestionUpdate",
-    "wants_several_lines",
+    "bounded",
 ]

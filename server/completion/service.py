@@ -11,10 +11,10 @@ from dataclasses import replace
 from functools import partial
 
 from server.completion import metrics
+from server.completion.bounds import bounded
 from server.completion.cache import Kept, TypeThroughCache
 from server.completion.debounce import Debounce
 from server.completion.gathering import Gathering
-from server.completion.postprocess import wants_several_lines
 from server.completion.records import Outcome, Reuse, SuggestionRecord, SuggestionRecords
 from server.completion.retention import Retention
 from server.completion.running import Run, Task
@@ -95,7 +95,7 @@ class CompletionService:
         """
         record = SuggestionRecord(id=usable_request_id(request.request_id), caller=request.caller, lead=lead)
         task = Task(
-            request=replace(self._fill_in(request), request_id=record.id),
+            request=replace(bounded(request, self._config), request_id=record.id),
             recent_edits=recent_edits,
             session=session,
             asked_at=time.perf_counter() if asked_at is None else asked_at,
@@ -216,19 +216,12 @@ class CompletionService:
         self.retention.close()
         self._gathering.close()
 
-    def _fill_in(self, request: CompletionRequest) -> CompletionRequest:
-        config = self._config
-        line_before = request.prefix[request.prefix.rfind("\n") + 1 :]
-        line_after = request.suffix.partition("\n")[0]
-        multiline = config.multiline and wants_several_lines(line_before, line_after)
-        return replace(request, multiline=multiline, max_tokens=config.max_tokens)
-
     def _go_on(self, document: str, taken: Finished) -> None:
         """Ask a model for what comes after a suggestion that was taken, if that rarely is in vain."""
         if not self._config.speculate or self._engine.name != Rung.VLLM or self._tally.share > MAX_WASTE:
             return
         before = taken.task.request
-        request = self._fill_in(replace(before, prefix=before.prefix + taken.text))
+        request = bounded(replace(before, prefix=before.prefix + taken.text), self._config)
         run = self._runs.get(document)
         if (run is not None and run.serves(request)) or next(self._kept(document, request), None) is not None:
             return

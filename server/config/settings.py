@@ -195,6 +195,12 @@ class CompletionConfig:
         "`debounce_ms` is then where it starts.",
     )
     max_tokens: int = _setting(128, "Most tokens of one completion.", _between(1, 4096))
+    line_tokens: int = _setting(
+        48,
+        "Most tokens of a completion inside a line, where only the rest of that line is wanted. Where lines near it "
+        "are longer, it may be longer as well, up to `max_tokens`.",
+        _between(1, 4096),
+    )
     multiline: bool = _setting(True, "Whether to propose several lines where the cursor's line is empty.")
     max_lines: int = _setting(12, "Most lines of one completion.", _between(1, 200))
     stand_in: float = _setting(

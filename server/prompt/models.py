@@ -47,7 +47,11 @@ class ModelPrompts:
         self._formats = formats
         self._vllm = config.engine.vllm
         self._explain = config.explain
-        self._budget = Budget(context=config.engine.vllm.context_tokens, snippets=config.context.tokens)
+        self._budget = Budget(
+            context=config.engine.vllm.context_tokens,
+            snippets=config.context.tokens,
+            answer=config.completion.max_tokens,
+        )
         self._withholding = (
             Withholding(self._budget.context * CHARACTERS_PER_TOKEN, Allowances(config.index.allowed_secrets))
             if config.index.secrets

@@ -33,11 +33,13 @@ class Budget:
         snippets: Most for other files.
         suffix: Most for the text after the cursor where it stands behind the text before it: every key shifts it, so
             the model reads it anew. Families that want it first keep it, and may have a quarter of the room.
+        answer: Least that is left for the answer, so that one which may be longer than the last moves nothing.
     """
 
     context: int = 8192
     snippets: int = 2048
     suffix: int = 256
+    answer: int = 0
 
 
 def render(request: CompletionRequest, fim: FimFormat, budget: Budget, medium: Medium | None = None) -> Prompt:
@@ -56,7 +58,8 @@ def render(request: CompletionRequest, fim: FimFormat, budget: Budget, medium: M
         NotCached: The medium was given no time to encode as much as is new.
     """
     medium = medium or TextMedium(fim)
-    tokens = min(budget.context, fim.context_tokens) - request.max_tokens - medium.overhead
+    answer = max(request.max_tokens, budget.answer)
+    tokens = min(budget.context, fim.context_tokens) - answer - medium.overhead
     room = max(0, tokens * medium.units_per_token - medium.cost(_fixed(fim)))
     suffix_room = room // 4 if fim.suffix_first else min(budget.suffix * medium.units_per_token, room // 4)
     suffix = _head(medium, request.suffix, suffix_room)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer
 
-from server.config import EngineConfig, ExplainConfig, HearthConfig, ModelsConfig, VllmConfig
+from server.config import CompletionConfig, EngineConfig, ExplainConfig, HearthConfig, ModelsConfig, VllmConfig
 from server.errors import EngineRefused
 from server.prompt import FormatRegistry, ModelPrompts
 from server.prompt.loading import TokenizerMissing, find_tokenizer
@@ -30,7 +31,9 @@ def root(tmp_path: Path) -> str:
 def prompts(allowed: tuple[str, ...] = ("*",), **settings: str) -> ModelPrompts:
     vllm = VllmConfig(url="http://127.0.0.1:9", **settings)  # type: ignore[arg-type]  # all of those given are strings
     registry = FormatRegistry.load(ModelsConfig(allowed_licences=allowed))
-    return ModelPrompts(registry, HearthConfig(engine=EngineConfig(vllm=vllm)))
+    return ModelPrompts(
+        registry, HearthConfig(engine=EngineConfig(vllm=vllm), completion=CompletionConfig(max_tokens=32))
+    )
 
 
 def served(root: str, name: str = NAME, context: int = 4096, *, token_ids: bool = True) -> ServedModel:
@@ -182,3 +185,12 @@ async def test_many_writers_share_one_tokenizer(root: str) -> None:
     ]
     together = await asyncio.gather(*(made.write(request, NAME) for request in requests))
     assert list(together) == [await made.write(request, NAME) for request in requests]
+
+
+async def test_the_prompts_beginning_is_the_same_for_one_line_and_for_several(root: str) -> None:
+    made = prompts()
+    await made.learn([served(root)], NAME)
+    await made.tokens_detail(NAME)
+    long = CompletionRequest(path="a.py", language="python", prefix=CODE * 100, suffix="", max_tokens=32)
+    one, several = await made.write(replace(long, max_tokens=8), NAME), await made.write(long, NAME)
+    assert one.token_ids == several.token_ids
