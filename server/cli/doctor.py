@@ -21,9 +21,17 @@ from server.cli.configuration import model_problems
 from server.cli.doctor_data import examine_data_files
 from server.cli.output import print_json
 from server.cli.provider import open_provider
-from server.config import DataConfig, HearthConfig, check, default_data_directory, find, with_launched_servers
+from server.config import (
+    DataConfig,
+    HearthConfig,
+    VllmConfig,
+    check,
+    default_data_directory,
+    find,
+    with_launched_servers,
+)
 from server.errors import ProviderUnavailable
-from server.prompt import Commercial, FimFormat, ModelPrompts
+from server.prompt import Commercial, FimFormat, FormatRegistry, ModelPrompts
 from server.types import EngineHealth, Rung
 
 _OLDEST_PYTHON = (3, 11)
@@ -79,6 +87,7 @@ def _findings(explicit_config: Path | None, data: Path | None) -> Iterator[Findi
     directory = (data or config.data.directory or default_data_directory()).absolute()
     yield from examine("data files", lambda: examine_data_files(directory))
     yield from examine("model server", lambda: _model_server(config))
+    yield from examine("chat model", lambda: _chat_model(config))
     if config.server.oidc.configured:
         yield from examine("provider", lambda: _provider(config))
 
@@ -112,14 +121,7 @@ def _model_server(config: HearthConfig) -> Iterator[Finding]:
         )
         return
     yield Finding(Level.OK, name, f"{health.detail} with {health.model}")
-    if health.missing_models:
-        yield Finding(
-            Level.WARN,
-            "team models",
-            f"the model server does not list {', '.join(health.missing_models)}",
-            "Load them as LoRA adapters, or correct [engine.vllm.teams] in hearth.toml; until then those teams get "
-            "the default model.",
-        )
+    yield from _team_models(health, "[engine.vllm.teams]")
     yield from _family(prompts.family(health.model), health.model)
     counted = tokens.startswith("tokens are counted")
     yield Finding(
@@ -128,6 +130,46 @@ def _model_server(config: HearthConfig) -> Iterator[Finding]:
         tokens,
         "Set `tokenizer` in [engine.vllm] of hearth.toml; until then prompts are text, with room to spare.",
     )
+
+
+def _chat_model(config: HearthConfig) -> Iterator[Finding]:
+    """Look at what explains, where that is not simply the model of completions."""
+    settings = config.engine.vllm
+    separate = bool(settings.chat_url or settings.chat_uds)
+    if Rung.VLLM not in config.engine.order or not settings.configured:
+        return
+    if not separate and not settings.chat_model and not settings.chat_teams:
+        return
+    asked = attrs.evolve(
+        settings,
+        url=settings.chat_url if separate else settings.url,
+        uds=settings.chat_uds if separate else settings.uds,
+        model=settings.chat_model or ("" if separate else settings.model),
+        teams=settings.chat_teams,
+    )
+    health = asyncio.run(_chat_health(config, asked))
+    if not health.available:
+        yield Finding(
+            Level.FAIL,
+            "chat model",
+            health.detail,
+            "Start it, or correct `chat_url` and `chat_model` in [engine.vllm] of hearth.toml; until then explanations "
+            "hold the facts of the index alone.",
+        )
+        return
+    yield Finding(Level.OK, "chat model", f"{health.detail} with {health.model}")
+    yield from _team_models(health, "[engine.vllm.chat_teams]")
+
+
+def _team_models(health: EngineHealth, table: str) -> Iterator[Finding]:
+    if health.missing_models:
+        yield Finding(
+            Level.WARN,
+            "team models",
+            f"the model server does not list {', '.join(health.missing_models)}",
+            f"Load them as LoRA adapters, or correct {table} in hearth.toml; until then those teams get the default "
+            "model.",
+        )
 
 
 def _provider(config: HearthConfig) -> Iterator[Finding]:
@@ -165,6 +207,20 @@ async def _health(config: HearthConfig, prompts: ModelPrompts) -> tuple[EngineHe
     try:
         health = await engine.health()
         return health, await prompts.tokens_detail(health.model) if health.available else ""
+    finally:
+        await engine.close()
+
+
+async def _chat_health(config: HearthConfig, settings: VllmConfig) -> EngineHealth:
+    """Ask the server of a chat model, as if it were that of completions."""
+    from server.engine.vllm import VllmEngine  # noqa: PLC0415  # as in the assembly: most have no model server
+
+    prompts = ModelPrompts(FormatRegistry.load(config.models), config)
+    engine = VllmEngine(
+        settings, config.explain, write_prompt=prompts.write, write_explanation=prompts.write_explanation
+    )
+    try:
+        return await engine.health()
     finally:
         await engine.close()
 

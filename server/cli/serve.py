@@ -81,6 +81,7 @@ def serve_team(config: HearthConfig, *, host: str | None = None, port: int | Non
 
 
 async def _serve(config: HearthConfig) -> None:
+    vllm = config.engine.vllm
     async with AsyncExitStack() as stack:
         accounts = stack.enter_context(Accounts(config.data.directory))
         provider = open_provider(config.server)
@@ -122,7 +123,7 @@ async def _serve(config: HearthConfig) -> None:
             RateLimits(config.server.limits),
             everyone_reads=config.server.everyone_reads,
             provider=provider is not None,
-            teams=tuple(dict.fromkeys((*config.engine.vllm.teams, *config.server.teams))),
+            teams=tuple(dict.fromkeys((*vllm.teams, *vllm.chat_teams, *config.server.teams))),
         )
         benchmarks = Benchmarks(config, program.index, audit, threads)
         parts = Parts(

@@ -25,11 +25,20 @@ class Role(enum.StrEnum):
 
 
 def launches(config: HearthConfig) -> dict[Role, InstanceConfig]:
-    """Return the settings of each server to start; a role that shares another's server is left out."""
+    """Return the settings of each server to start; a role that shares another's server is left out.
+
+    Of a model that explains in the same server the adapters are there as well.
+    """
     launcher = config.engine.launcher
     instances: dict[Role, InstanceConfig] = {}
     if launcher.completion.model:
         instances[Role.COMPLETION] = launcher.completion
+        if launcher.explanation.lora and shares_completion(config):
+            instances[Role.COMPLETION] = attrs.evolve(
+                launcher.completion,
+                lora={**launcher.explanation.lora, **launcher.completion.lora},
+                max_lora_rank=max(launcher.completion.max_lora_rank, launcher.explanation.max_lora_rank),
+            )
     if launcher.explanation.model and not shares_completion(config):
         instances[Role.EXPLANATION] = launcher.explanation
     if launcher.embeddings.model:

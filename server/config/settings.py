@@ -91,6 +91,13 @@ class VllmConfig:
             '`payments = "payments-lora"`. All others get `model`.'
         },
     )
+    chat_teams: Mapping[str, str] = field(
+        factory=dict,
+        metadata={
+            "help": "Chat model of each team whose explanations have their own, in the same way. All others get "
+            "`chat_model`."
+        },
+    )
     api_key_env: str = _setting(
         "", "Name of the environment variable that holds the API key; empty means no key.", _variable_name
     )
@@ -357,8 +364,8 @@ class ServerConfig:
     everyone_reads: bool = _setting(False, "Whether every user may read every repository, whatever the groups say.")
     teams: tuple[str, ...] = _setting(
         (),
-        "Groups that latency and usage are told apart by, beside those of [engine.vllm.teams]; who is in several "
-        "counts for the first of all these.",
+        "Groups that latency and usage are told apart by, beside those of [engine.vllm.teams] and `chat_teams`; who is "
+        "in several counts for the first of all these.",
         validators.max_len(64),
     )
     editor_hours: float = _setting(

@@ -33,6 +33,7 @@ class LadderStream:
     Attributes:
         rung: Which engine answers; ``QUIET`` when none does.
         broken_off: The engine failed after its first token; what came until then stands.
+        model: What writes, as far as the engine says.
         tokens: How many it generated so far, as far as it says.
     """
 
@@ -45,6 +46,7 @@ class LadderStream:
     ) -> None:
         self.rung = rung
         self.broken_off = False
+        self.model = first.model if first is not None else ""
         self.tokens = first.tokens if first is not None else 0
         self._first = first
         self._rest = rest

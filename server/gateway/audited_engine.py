@@ -18,7 +18,7 @@ class AuditedEngine:
     Args:
         ladder: Answers.
         audit: Where it is written down.
-        model: Returns the name of the model behind the best engine.
+        model: Returns the name of the model behind the best engine, for answers that came to nothing.
     """
 
     def __init__(self, ladder: Ladder, audit: Audit, model: Callable[[], str]) -> None:
@@ -76,7 +76,7 @@ class AuditedEngine:
             user=caller.user,
             request=request_id,
             engine=stream.rung.value,
-            model=self._model() if stream.rung is Rung.VLLM else "",
+            model=stream.model or self._model() if stream.rung is Rung.VLLM else "",
             repositories=sorted(filter(None, repositories)),
             tokens=stream.tokens,
         )

@@ -129,7 +129,8 @@ class ModelPrompts:
             request = await asyncio.to_thread(self._withholding.explanation, request)
         count: Callable[[str], int] = estimate_tokens
         # Another server, or another model, has a tokenizer of its own.
-        if not self._vllm.chat_url and self._vllm.chat_model in {"", self._vllm.model}:
+        separate = self._vllm.chat_url or self._vllm.chat_uds
+        if not separate and self._vllm.chat_model in {"", self._vllm.model}:
             codecs = [item.codec for item in self._tokenizers.values() if item.codec is not None]
             if len(codecs) == 1:
                 count = codecs[0].count

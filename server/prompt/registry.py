@@ -146,6 +146,10 @@ class FormatRegistry:
             self.require_name_allowed(config.model)
         if config.chat_model:
             self.require_name_allowed(config.chat_model)
+        for model in (*config.teams.values(), *config.chat_teams.values()):
+            # The name of an adapter tells nothing: it is what its base model is, which is looked at.
+            if self.family(model) is not None:
+                self.require_name_allowed(model)
 
     def require_name_allowed(self, model: str) -> None:
         """Refuse a model whose licence, as far as its name tells, is not among the allowed ones.

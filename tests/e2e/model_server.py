@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +20,7 @@ class Call:
 
     prompt: str
     temperature: float = 0.0
+    model: str = MODEL
     tokens: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     finished: asyncio.Event = field(default_factory=asyncio.Event)
@@ -35,10 +36,12 @@ class ModelServer:
 
     Args:
         counts: Whether it says how many tokens a text has, when it is asked to.
+        adapters: Names of more models that it lists.
     """
 
-    def __init__(self, *, counts: bool = False) -> None:
+    def __init__(self, *, counts: bool = False, adapters: Sequence[str] = ()) -> None:
         self._counts = counts
+        self._listed = (MODEL, *adapters)
         self.calls: asyncio.Queue[Call] = asyncio.Queue()
         self.chats: asyncio.Queue[Call] = asyncio.Queue()
         self.port = 0
@@ -76,16 +79,16 @@ class ModelServer:
         return web.Response()
 
     async def _models(self, _: web.Request) -> web.Response:
-        return web.json_response({"object": "list", "data": [{"id": MODEL, "object": "model"}]})
+        return web.json_response({"object": "list", "data": [{"id": name, "object": "model"} for name in self._listed]})
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         body: dict[str, Any] = await request.json()
-        call = Call(str(body["prompt"]), float(body["temperature"]))
+        call = Call(str(body["prompt"]), float(body["temperature"]), body["model"])
         return await _answer(request, call, self.calls, lambda text: {"text": text}, counts=self._counts)
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body: dict[str, Any] = await request.json()
-        call = Call("\n".join(str(message["content"]) for message in body["messages"]))
+        call = Call("\n".join(str(message["content"]) for message in body["messages"]), model=body["model"])
         return await _answer(request, call, self.chats, lambda text: {"delta": {"content": text}}, counts=self._counts)
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -49,9 +50,9 @@ _HEALTH_SECONDS = 3.0
 _MAX_STOP_STRINGS = 4
 _MAX_PROMPT_TOKENS = 1 << 24
 _EXPLAIN_PRIORITY = 10
+"""Completions have 0, the default, and lower goes first: they need no server that knows priorities, and overtake."""
 _VARIANT_TEMPERATURE = 0.8
 """For users who ask for another text than the likeliest."""
-"""Completions have 0, the default, and lower goes first: they need no server that knows priorities, and overtake."""
 
 
 class VllmEngine:
@@ -90,7 +91,10 @@ class VllmEngine:
         self._completions = self._client(config.url, config.uds)
         separate = bool(config.chat_url or config.chat_uds)
         self._chat = self._client(config.chat_url, config.chat_uds) if separate else self._completions
-        self._teams = TeamModels(config.teams, self._models_of_completions)
+        self._teams = TeamModels(config.teams, partial(self._models, self._completions))
+        self._chat_teams = TeamModels(
+            config.chat_teams, partial(self._models, self._chat), "explanations", "[engine.vllm.chat_teams]"
+        )
         self._model = config.model
         self._optional = {client: OptionalFields() for client in (self._completions, self._chat)}
         self._chat_model = config.chat_model or ("" if separate else config.model)
@@ -177,7 +181,8 @@ class VllmEngine:
         began = time.perf_counter()
         messages = await self._write_explanation(request)
         written = _milliseconds_since(began)
-        payload = self._payload(model, self._explain_config.max_tokens, self._config.explain_temperature)
+        chosen = await self._chat_teams.model(request.caller.team) or model
+        payload = self._payload(chosen, self._explain_config.max_tokens, self._config.explain_temperature)
         payload["messages"] = [{"role": item.role, "content": item.content} for item in messages]
         deadlines = Deadlines(
             self._config.explain_first_token_seconds,
@@ -186,7 +191,7 @@ class VllmEngine:
         )
         question = _Question(
             "/v1/chat/completions",
-            model,
+            chosen,
             encode(payload),
             await self._fields_of(request.caller) | {"priority": _EXPLAIN_PRIORITY},
             deadlines,
@@ -305,9 +310,6 @@ class VllmEngine:
                 advice="Load one, or name it in [engine.vllm] model.",
             )
         return models[0]
-
-    async def _models_of_completions(self) -> list[str]:
-        return await self._models(self._completions)
 
     async def _models(self, client: ModelServerClient) -> list[str]:
         status, document = await client.get_json("/v1/models", timeout_seconds=_HEALTH_SECONDS)

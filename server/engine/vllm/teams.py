@@ -1,4 +1,4 @@
-"""Which model a team's completions come from: its own, such as a LoRA adapter, while the server lists it."""
+"""Which model a team's texts come from: its own, such as a LoRA adapter, while the server lists it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,20 @@ class TeamModels:
     Args:
         teams: Model by team.
         list_models: Asks the server for the names of its models; may raise ``EngineError``.
+        work: What it writes for them, for people.
+        table: Where the settings say so, for people.
     """
 
-    def __init__(self, teams: Mapping[str, str], list_models: Callable[[], Awaitable[list[str]]]) -> None:
+    def __init__(
+        self,
+        teams: Mapping[str, str],
+        list_models: Callable[[], Awaitable[list[str]]],
+        work: str = "completions",
+        table: str = "[engine.vllm.teams]",
+    ) -> None:
         self._teams = teams
+        self._work = work
+        self._table = table
         self._list_models = list_models
         self._listed: frozenset[str] = frozenset()
         self._asked_at = float("-inf")
@@ -46,10 +56,11 @@ class TeamModels:
         if name not in self._warned:
             self._warned.add(name)
             _log.warning(
-                "the model server does not list %s, the model of team %s in [engine.vllm.teams]; "
-                "its completions come from the default model",
+                "the model server does not list %s, the model of team %s in %s; its %s come from the default model",
                 name,
                 team,
+                self._table,
+                self._work,
             )
         return ""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from indexer.cli_doctor import Level, examine
 from server.accounts import Accounts
 from tests.conftest import Repository
+from tests.e2e.model_server import MODEL, running_model_server
 from tests.server.cli.conftest import Hearth
 
 
@@ -47,6 +49,26 @@ def test_a_model_server_that_is_down_is_a_failure(hearth: Hearth, tmp_path: Path
     outcome = hearth("doctor", "--config", file)
     assert outcome.code == 1
     assert "FAIL  model server: The model server at http://127.0.0.1:9 cannot be reached" in outcome.out
+
+
+async def test_the_chat_model_is_looked_at_as_well(hearth: Hearth, tmp_path: Path) -> None:
+    file = tmp_path / "hearth.toml"
+    async with running_model_server() as model:
+        settings = f'[engine.vllm]\nurl = "{model.url}"\n'
+        for more, said in (
+            ('chat_url = "http://127.0.0.1:9"\n', "FAIL  chat model: The model server at http://127.0.0.1:9 cannot be"),
+            (
+                'chat_model = "other"\n',
+                f"FAIL  chat model: The model server at {model.url} has no model other; it",
+            ),
+            (f'chat_model = "{MODEL}"\n', f"ok    chat model: The model server at {model.url} is up with {MODEL}"),
+            ('[engine.vllm.chat_teams]\na = "b"\n', "warn  team models: the model server does not list b"),
+            ("", ""),
+        ):
+            file.write_text(settings + more)
+            outcome = await asyncio.to_thread(hearth, "doctor", "--config", file)
+            assert said in outcome.out
+            assert ("chat model" in outcome.out) == bool(said)
 
 
 def test_a_wrong_configuration_is_a_failure_and_the_rest_is_still_examined(hearth: Hearth, tmp_path: Path) -> None:

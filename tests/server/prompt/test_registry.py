@@ -96,6 +96,9 @@ def test_a_file_that_is_not_there_is_named() -> None:
         (("MIT",), VllmConfig(chat_model="Llama-3.1-8B-Instruct"), "has the licence Llama-3.1"),
         (("MIT",), VllmConfig(model="acme/secret"), "has a licence that Hearth does not know"),
         (("MIT",), VllmConfig(model="acme/secret", format="seed-coder"), ""),
+        (("MIT",), VllmConfig(teams={"payments": "codestral-22b"}), "has the licence MNPL-0.1"),
+        (("MIT",), VllmConfig(chat_teams={"payments": "codestral-22b"}), "has the licence MNPL-0.1"),
+        (("MIT",), VllmConfig(teams={"payments": "payments-lora"}), ""),
         # What the server has is looked at when it says so.
         (("MIT",), VllmConfig(), ""),
     ],

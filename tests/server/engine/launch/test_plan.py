@@ -153,6 +153,18 @@ def test_adapters_are_loaded_together(tmp_path: Path) -> None:
     assert value(instance.command, "--max-lora-rank") == "32"
 
 
+def test_adapters_of_explanations_are_loaded_where_the_model_is(tmp_path: Path) -> None:
+    explanation = '[engine.launcher.explanation]\nlora = { payments-chat = "/models/chat" }\nmax_lora_rank = 64\n'
+    shared = COMPLETION + 'lora = { payments-lora = "/models/payments" }\n' + explanation
+    (instance,) = plan(tmp_path, shared).instances
+    at = instance.command.index("--lora-modules")
+    assert set(instance.command[at + 1 : at + 3]) == {"payments-lora=/models/payments", "payments-chat=/models/chat"}
+    assert value(instance.command, "--max-lora-rank") == "64"
+    completion, own = plan(tmp_path, shared + 'model = "/models/Qwen2.5-Coder-14B-Instruct"\n').instances
+    assert "payments-chat=/models/chat" not in completion.command
+    assert value(own.command, "--lora-modules") == "payments-chat=/models/chat"
+
+
 def test_a_model_over_two_gpus(tmp_path: Path) -> None:
     gpus = (H100, Gpu(1, H100.name, 80.0, 0.0))
     (instance,) = plan(
