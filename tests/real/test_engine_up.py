@@ -10,7 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ import pytest
 
 from benchmarks.demo import HEARTH
 from server.cli.assembly import running
-from server.config import check, with_launched_servers
-from server.types import Caller, CompletionRequest, Rung
+from server.config import HearthConfig, check, with_launched_servers
+from server.types import Caller, CompletionRequest, ExplainRequest, Rung
 from tests.conftest import Repository
 from tests.real.test_vllm import AREA, AREA_PREFIX, AREA_SUFFIX, EXAMPLES, QWEN, SEED
 from tests.real.vllm_process import CACHE, HERE, tiny_model, vllm_python
@@ -32,6 +32,7 @@ TEAM_AREA = "amount"
 """A text that the model can say, and that its adapter says where the model itself says ``AREA``."""
 
 _START_S = 300.0
+_CHAT_TEMPLATE = "{{ messages[-1].content }}"
 
 
 def tiny_adapter(python: Path, model: Path) -> Path:
@@ -97,11 +98,13 @@ def servers(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Iterator[S
     configuration = directory / "hearth.toml"
     shared = f'model = "{model}"\nmemory_gib = 1\nmax_model_len = 2048\nmax_num_seqs = 8\n'
     configuration.write_text(
-        f'[engine]\nlaunch = true\n[engine.vllm]\nformat = "qwen2.5-coder"\n'
+        f'[engine]\nlaunch = true\n[engine.vllm]\nformat = "qwen2.5-coder"\nexplain_temperature = 0.0\n'
         f'[engine.vllm.teams]\npayments = "payments-lora"\nsearch = "nowhere"\n'
+        f'[engine.vllm.chat_teams]\npayments = "payments-lora"\n[explain]\nmax_tokens = 16\n'
         f'[engine.launcher]\npython = "{python}"\nrestart_seconds = 0.1\n'
         f"[engine.launcher.completion]\n{shared}"
-        f'name = "qwen2.5-coder-tiny"\nextra_arguments = ["--dtype", "float32"]\n'
+        f'name = "qwen2.5-coder-tiny"\n'
+        f'extra_arguments = ["--dtype", "float32", "--chat-template", "{_CHAT_TEMPLATE}"]\n'
         f'lora = {{ payments-lora = "{tiny_adapter(python, model)}" }}\n'
         f'[engine.launcher.embeddings]\n{shared}extra_arguments = ["--dtype", "float32"]\n'
     )
@@ -133,13 +136,16 @@ def test_a_completion_from_the_server_that_comes_back_after_a_kill(
     assert json.loads(servers.hearth("complete", "--engine", "vllm", "--json", place))["completions"][0]["text"] == AREA
 
 
+def configuration_of(servers: Servers) -> HearthConfig:
+    """Return the settings that commands beside the servers find."""
+    config, problems = check(servers.configuration)
+    assert config is not None, problems
+    return with_launched_servers(attrs.evolve(config, data=attrs.evolve(config.data, directory=servers.data)))
+
+
 @pytest.mark.parametrize(("team", "expected"), [("payments", TEAM_AREA), ("search", AREA), ("", AREA)])
 async def test_the_adapter_of_a_team_answers_that_team_only(servers: Servers, team: str, expected: str) -> None:
     servers.wait_until_ready("completion")
-    config, problems = check(servers.configuration)
-    assert config is not None, problems
-    data = attrs.evolve(config.data, directory=servers.data)
-    config = with_launched_servers(attrs.evolve(config, data=data))
     request = CompletionRequest(
         path="geometry.py",
         language="python",
@@ -151,11 +157,23 @@ async def test_the_adapter_of_a_team_answers_that_team_only(servers: Servers, te
     )
     async with (
         asyncio.timeout(60),
-        running(config, only=Rung.VLLM) as program,
+        running(configuration_of(servers), only=Rung.VLLM) as program,
         program.ladder.complete(request) as deltas,
     ):
         text = "".join([delta.text async for delta in deltas])
     assert text == expected
+
+
+async def test_the_adapter_of_a_team_explains_to_that_team_only(servers: Servers) -> None:
+    servers.wait_until_ready("completion")
+    request = ExplainRequest("geometry.py", "python", AREA_PREFIX, 1, 2)
+    texts = {}
+    async with asyncio.timeout(60), running(configuration_of(servers), only=Rung.VLLM) as program:
+        for team in ("payments", "search", ""):
+            async with program.ladder.explain(replace(request, caller=Caller(team=team))) as deltas:
+                texts[team] = "".join([delta.text async for delta in deltas])
+                assert deltas.model == ("payments-lora" if team == "payments" else "qwen2.5-coder-tiny")
+    assert texts[""] == texts["search"] != texts["payments"]
 
 
 def test_search_by_the_vectors_of_a_real_server(servers: Servers, make_repository: Callable[..., Repository]) -> None:
