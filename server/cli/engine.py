@@ -41,7 +41,7 @@ def launched(config: HearthConfig) -> HearthConfig:
 
 def show_plan(config: HearthConfig, *, as_json: bool) -> None:
     """Print what would be started, and why so."""
-    plan = make_plan(config, find_facts(config))
+    plan = make_plan(config, find_facts(config, servers_run=_running(config) is not None))
     if as_json:
         print_json(_plan_object(plan))
         return
@@ -55,6 +55,8 @@ def show_plan(config: HearthConfig, *, as_json: bool) -> None:
         console.print(Text("\nNo model is given: set `model` in [engine.launcher.completion] of hearth.toml."))
     for instance in plan.instances:
         _print_instance(console, instance)
+    for warning in plan.warnings:
+        console.print(Text.assemble(("\nwarning", "bold yellow"), f": {warning}"))
     for problem in plan.problems:
         console.print(Text.assemble(("\nproblem", "bold red"), f": {problem}"))
 
@@ -74,7 +76,7 @@ def require_plan(config: HearthConfig) -> Plan:
     Raises:
         EngineUnavailable: There is nothing to start, or something that it needs is missing.
     """
-    facts = find_facts(config)
+    facts = find_facts(config, servers_run=_running(config) is not None)
     plan = make_plan(config, facts)
     if not plan.instances:
         raise EngineUnavailable(
@@ -116,7 +118,7 @@ async def launched_servers(config: HearthConfig) -> AsyncIterator[None]:
 
 def show_status(config: HearthConfig, *, as_json: bool) -> int:
     """Print the servers as their supervisor sees them; return 0 when all are ready and 1 otherwise."""
-    running = find_running(engine_directory(config.data.directory))
+    running = _running(config)
     if as_json:
         servers = [asdict(item) for item in running.servers] if running else []
         print_json({"running": running is not None, "pid": running.pid if running else 0, "servers": servers})
@@ -152,6 +154,10 @@ def end_servers(config: HearthConfig) -> None:
             )
         time.sleep(_POLL_SECONDS)
     sys.stdout.write("The model servers have ended.\n")
+
+
+def _running(config: HearthConfig) -> Running | None:
+    return find_running(engine_directory(config.data.directory))
 
 
 def _same(now: Running | None, before: Running) -> bool:
@@ -225,6 +231,7 @@ def _plan_object(plan: Plan) -> dict[str, Any]:
             for item in plan.instances
         ],
         "problems": list(plan.problems),
+        "warnings": list(plan.warnings),
     }
 
 

@@ -1,10 +1,11 @@
-"""What a plan depends on besides the settings: the GPUs, the vLLM that is installed, the size of the models' weights.
+"""What a plan depends on besides the settings: the machine, the vLLM that is installed, the files of the models.
 
 Nothing here imports torch or vLLM: other programs are asked, each with a deadline.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -16,10 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from server.config import HearthConfig, launches
+from server.engine.launch.model_files import ModelFiles, read_model_files
 
 _SMI_SECONDS = 10.0
 _PROBE_SECONDS = 30.0
 _GIB = 2**30
+_CONTAINER_MEMORY = Path("/sys/fs/cgroup/memory.max")
 
 # Found without importing it: vLLM takes seconds to import, and more on a machine where its libraries do not load.
 _PROBE = """
@@ -80,19 +83,42 @@ class Installation:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was found on this machine. ``weights_gib`` has an entry for each model whose files were found."""
+    """What was found on this machine.
+
+    Attributes:
+        models: What is known of each model whose files were found.
+        memory_gib: The machine's memory; 0 when it is not known.
+        others_gib: Memory of each GPU, by its number, that processes take which are no model servers of ours.
+    """
 
     gpus: tuple[Gpu, ...]
     installation: Installation
-    weights_gib: Mapping[str, float] = field(default_factory=dict)
+    models: Mapping[str, ModelFiles] = field(default_factory=dict)
+    memory_gib: float = 0.0
+    others_gib: Mapping[int, float] = field(default_factory=dict)
 
 
-def find_facts(config: HearthConfig) -> Facts:
-    """Look at this machine. Takes a second or two, so call it off the event loop."""
-    models = {instance.model for instance in launches(config).values()}
-    sizes = {model: size for model in models if (size := weights_gib(model)) > 0}
+def find_facts(config: HearthConfig, *, servers_run: bool) -> Facts:
+    """Look at this machine. Takes a second or two, so call it off the event loop.
+
+    Args:
+        config: All settings.
+        servers_run: Whether model servers of ours run, which take some of the memory that is in use.
+    """
+    models = {instance.model: read_model_files(instance.model) for instance in launches(config).values()}
     gpus = () if config.engine.launcher.device == "cpu" else find_gpus()
-    return Facts(gpus, find_installation(config.engine.launcher.python), sizes)
+    others = {} if servers_run else {gpu.number: gpu.used_gib for gpu in gpus}
+    return Facts(gpus, find_installation(config.engine.launcher.python), models, find_memory_gib(), others)
+
+
+def find_memory_gib() -> float:
+    """Return the memory of this machine, or of the container that this process is in, in GiB; 0 when nobody says."""
+    sizes = []
+    with contextlib.suppress(OSError, ValueError):
+        sizes.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    with contextlib.suppress(OSError, ValueError):
+        sizes.append(int(_CONTAINER_MEMORY.read_text(encoding="ascii")))
+    return min(sizes, default=0) / _GIB
 
 
 def find_gpus() -> tuple[Gpu, ...]:
@@ -137,19 +163,3 @@ def find_installation(python: str) -> Installation:
         return Installation(path, problem=f"{path} has no vLLM")
     version = answer["version"] or "unknown"
     return Installation(path, version, bool(answer["serves"]), frozenset(answer["options"]))
-
-
-def weights_gib(model: str) -> float:
-    """Return the size of a model's weight files, in GiB; 0 when they are not on this machine."""
-    directory = Path(model)
-    if not directory.is_dir():
-        home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
-        snapshots = home / "hub" / f"models--{model.replace('/', '--')}" / "snapshots"
-        found = [path for path in snapshots.glob("*") if path.is_dir()]
-        if not found:
-            return 0.0
-        directory = max(found, key=lambda path: path.stat().st_mtime)
-    for pattern in ("*.safetensors", "*.bin"):
-        if total := sum(path.stat().st_size for path in directory.glob(pattern)):
-            return total / _GIB
-    return 0.0

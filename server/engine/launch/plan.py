@@ -21,11 +21,9 @@ from server.config import (
     socket_path,
 )
 from server.engine.launch.facts import Facts, Gpu
-from server.engine.launch.memory import Share, divide, gpu_numbers
+from server.engine.launch.memory import Share, crowded, divide, gpu_numbers
+from server.engine.launch.needs import Needs, needs_of, warnings_of
 
-_CPU_KV_CACHE_GIB = 4
-_INSTRUCTION_TOKENS = 1024
-"""What an explanation's prompt holds besides code and facts."""
 _QUEUE_FACTOR = 4
 _LONG_PREFILL_TOKENS = 1024
 _BATCHED_TOKENS = 4096
@@ -93,6 +91,7 @@ class Plan:
         device: ``"cuda"`` or ``"cpu"``.
         version: Of vLLM; empty when it is not installed.
         problems: What will keep it from working, for people.
+        warnings: What may keep it from working, or from working well.
     """
 
     directory: Path
@@ -103,6 +102,7 @@ class Plan:
     reserve_gib: float
     instances: tuple[Instance, ...]
     problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def make_plan(config: HearthConfig, facts: Facts) -> Plan:
@@ -110,13 +110,20 @@ def make_plan(config: HearthConfig, facts: Facts) -> Plan:
     launcher = config.engine.launcher
     device = launcher.device if launcher.device != "auto" else ("cuda" if facts.gpus else "cpu")
     wanted = launches(config)
-    shares = divide(wanted, facts.gpus, facts.weights_gib, launcher.reserve_gib) if device == "cuda" else {}
+    needs = needs_of(config, facts)
+    memory = {role: need.memory for role, need in needs.items()}
+    shares = divide(wanted, facts.gpus, memory, launcher.reserve_gib) if device == "cuda" else {}
     problems = [facts.installation.problem] if facts.installation.problem else []
     problems += [f"{role.value}: {share.problem}" for role, share in shares.items() if share.problem]
-    problems += _crowded(shares, wanted, facts.gpus, launcher.reserve_gib)
+    problems += crowded(shares, wanted, facts.gpus, launcher.reserve_gib)
+    if device == "cpu":
+        problems += [f"{role.value}: {need.cpu_problem}" for role, need in needs.items() if need.cpu_problem]
     ports = [instance.port for instance in wanted.values() if instance.port]
     problems += [f"port {port} is given to two servers" for port in sorted(set(ports)) if ports.count(port) > 1]
-    instances = tuple(_instance(config, facts, role, settings, shares.get(role)) for role, settings in wanted.items())
+    instances = tuple(
+        _instance(config, facts, role, settings, needs=needs[role], share=shares.get(role))
+        for role, settings in wanted.items()
+    )
     return Plan(
         engine_directory(config.data.directory),
         device,
@@ -126,25 +133,18 @@ def make_plan(config: HearthConfig, facts: Facts) -> Plan:
         launcher.reserve_gib,
         instances,
         tuple(problems),
+        tuple(warnings_of(config, facts, needs, shares)),
     )
 
 
-def _crowded(
-    shares: dict[Role, Share], wanted: dict[Role, InstanceConfig], gpus: tuple[Gpu, ...], reserve: float
-) -> list[str]:
-    problems: list[str] = []
-    for gpu in gpus:
-        taken = sum(share.total for role, share in shares.items() if gpu.number in gpu_numbers(wanted[role], gpus))
-        if taken > 0 and taken > gpu.total_gib - reserve + 0.05:
-            problems.append(
-                f"GPU {gpu.number} has {gpu.total_gib:.1f} GiB; {taken:.1f} GiB for the servers and {reserve:g} GiB "
-                "in reserve do not fit"
-            )
-    return problems
-
-
 def _instance(
-    config: HearthConfig, facts: Facts, role: Role, settings: InstanceConfig, share: Share | None
+    config: HearthConfig,
+    facts: Facts,
+    role: Role,
+    settings: InstanceConfig,
+    *,
+    needs: Needs,
+    share: Share | None,
 ) -> Instance:
     also_explains = role is Role.COMPLETION and shares_completion(config)
     uds = None if settings.port else socket_path(config.data.directory, role)
@@ -152,7 +152,7 @@ def _instance(
     flags = [
         *_identity(settings, serves=facts.installation.serves),
         *_address(settings, uds),
-        *_size(config, role, settings, also_explains=also_explains),
+        *_size(role, settings, needs),
         *_speed(role, settings, also_explains=also_explains),
         *_memory(share, gpus),
         *_adapters(settings),
@@ -170,7 +170,7 @@ def _instance(
         name=instance_name(settings),
         program=_program(facts, settings),
         flags=tuple(ours),
-        environment=_environment(config, settings, gpus),
+        environment=_environment(config, needs, gpus),
         uds=uds,
         port=settings.port,
         gpus=gpus,
@@ -202,17 +202,10 @@ def _address(settings: InstanceConfig, uds: Path | None) -> list[Flag]:
     ]
 
 
-def _size(config: HearthConfig, role: Role, settings: InstanceConfig, *, also_explains: bool) -> list[Flag]:
+def _size(role: Role, settings: InstanceConfig, needs: Needs) -> list[Flag]:
     flags: list[Flag] = []
-    if settings.max_model_len:
-        flags.append(Flag(("--max-model-len", str(settings.max_model_len)), "from `max_model_len`"))
-    elif role is not Role.EMBEDDINGS:
-        completing = config.engine.vllm.context_tokens
-        explaining = config.explain.context_tokens + config.explain.max_tokens + _INSTRUCTION_TOKENS
-        length, reason = completing, "what [engine.vllm] context_tokens allows; less would refuse prompts"
-        if role is Role.EXPLANATION or (also_explains and explaining > completing):
-            length, reason = explaining, "what [explain] asks for: context_tokens, max_tokens and the instructions"
-        flags.append(Flag(("--max-model-len", str(length)), reason))
+    if needs.length:
+        flags.append(Flag(("--max-model-len", str(needs.length)), needs.length_reason))
     flags.append(Flag(("--max-num-seqs", str(settings.max_num_seqs)), "how many requests share one step"))
     if role is not Role.EMBEDDINGS:
         queue = str(settings.max_num_seqs * _QUEUE_FACTOR)
@@ -285,7 +278,7 @@ def _known(flags: list[Flag], settings: InstanceConfig, options: frozenset[str])
     return kept, left_out
 
 
-def _environment(config: HearthConfig, settings: InstanceConfig, gpus: tuple[int, ...]) -> dict[str, str]:
+def _environment(config: HearthConfig, needs: Needs, gpus: tuple[int, ...]) -> dict[str, str]:
     values = {
         "VLLM_MAX_N_SEQUENCES": "4",
         "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": str(_KEEP_ALIVE_SECONDS),
@@ -300,7 +293,5 @@ def _environment(config: HearthConfig, settings: InstanceConfig, gpus: tuple[int
     if config.engine.launcher.offline:
         values["HF_HUB_OFFLINE"] = "1"
     if not gpus:
-        values["VLLM_CPU_KVCACHE_SPACE"] = str(
-            max(1, round(settings.memory_gib)) if settings.memory_gib else _CPU_KV_CACHE_GIB
-        )
+        values["VLLM_CPU_KVCACHE_SPACE"] = str(needs.cpu_cache_gib)
     return values
