@@ -48,10 +48,24 @@ MARKERS: tuple[str, ...] = (
     " <EOT>",
     "<EOT>",
     "</s>",
+    "[PREFIX]",
     "[SUFFIX]",
     "[MIDDLE]",
+    "<[fim-prefix]>",
+    "<[fim-suffix]>",
+    "<[fim-middle]>",
+    "<[begin▁of▁sentence]>",
+    "<[end▁of▁sentence]>",
+    "<|code_prefix|>",
+    "<|code_suffix|>",
+    "<|code_middle|>",
+    "<|start_of_role|>",
+    "<|end_of_role|>",
+    "</COMPLETION>",
 )
-"""Of Qwen, StarCoder, SantaCoder, DeepSeek, Code Llama, Codestral, CodeGemma, Granite, Llama and Mellum models."""
+"""Of Qwen, StarCoder, SantaCoder, DeepSeek, Code Llama, Codestral, CodeGemma, Granite, Llama, Mellum, Seed-Coder and
+GLM models; not those that code may well have as text, such as ``<filename>``: they end a model's text by themselves.
+"""
 
 LONGEST_MARKER = max(map(len, MARKERS))
 

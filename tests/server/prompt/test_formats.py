@@ -6,8 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server.completion.postprocess import cursor_of, settle
 from server.errors import EngineRefused
 from server.prompt import Commercial, FimFormat, FormatRegistry, ModelKind
+from server.prompt.formats import Marker
+from server.types import CompletionRequest
 
 REGISTRY = FormatRegistry.built_in()
 FORMATS = REGISTRY.all()
@@ -29,6 +32,14 @@ each_format = pytest.mark.parametrize("fim", FORMATS, ids=lambda fim: fim.name)
         ("JetBrains/Mellum-4b-base", "mellum"),
         ("zai-org/GLM-4.5", "glm-4.5"),
         ("meta-llama/Llama-3.1-8B-Instruct", "llama-3"),
+        ("Qwen/Qwen3-Coder-Next", "qwen3-coder"),
+        ("Qwen/CodeQwen1.5-7B", "codeqwen1.5"),
+        ("bigcode/starcoder", "starcoder"),
+        ("bigcode/starcoderbase-1b", "starcoder"),
+        ("stabilityai/stable-code-3b", "stable-code"),
+        ("ibm-granite/granite-3.3-8b-base", "granite-code"),
+        ("ibm-granite/granite-4.0-h-tiny-base", "granite-4"),
+        ("JetBrains/Mellum2-12B-A2.5B-Base", "mellum"),
     ],
 )
 def test_models_are_recognised_by_their_names(model: str, name: str) -> None:
@@ -62,6 +73,16 @@ def test_a_format_is_complete(fim: FimFormat) -> None:
     assert not any(" " in marker for marker in fim.markers)
     if fim.kind is ModelKind.FIM:
         assert {stop for stop in fim.stop if stop not in fim.markers} == set()
+
+
+@each_format
+def test_what_leaks_of_a_prompt_is_never_shown(fim: FimFormat) -> None:
+    as_text = {"<filename>", "<repo_name>", "<reponame>", "<eos>", "<PRE>", "<SUF>", "<MID>"}
+    markers = {part.text for part in fim.parts(fim.template) if isinstance(part, Marker)} | set(fim.stop)
+    request = CompletionRequest(path="a.py", language="python", prefix="x = ", suffix="\n")
+    for marker in markers - as_text - {"<HOLE/>", "<COMPLETION>"}:
+        shown = settle(f"1{marker}import", cursor_of(request), final=True).text
+        assert shown == "1" or (fim.kind is ModelKind.INSTRUCT and marker != "</COMPLETION>")
 
 
 @each_format

@@ -37,6 +37,11 @@ def load(tmp_path: Path, text: str, allowed: tuple[str, ...] = ("*",)) -> Format
         ("meta-llama/Llama-3.2-3B-Instruct", "Llama-3.2", "limited", 131072),
         ("ibm-granite/granite-3b-code-base-128k", "Apache-2.0", "yes", 131072),
         ("deepseek-ai/DeepSeek-Coder-V2-Lite-Base", "DeepSeek", "limited", 131072),
+        ("mistralai/Codestral-2508", "Mistral-Commercial", "limited", 262144),
+        ("bigcode/starcoder2-3b", "BigCode-OpenRAIL-M", "limited", 16384),
+        ("ibm-granite/granite-3.3-2b-base", "Apache-2.0", "yes", 131072),
+        ("ibm-granite/granite-4.0-350m-base", "Apache-2.0", "yes", 32768),
+        ("JetBrains/Mellum2-12B-A2.5B-Base", "Apache-2.0", "yes", 131072),
     ],
 )
 def test_models_of_a_family_may_differ(model: str, licence: str, commercial: str, context: int) -> None:
@@ -44,7 +49,15 @@ def test_models_of_a_family_may_differ(model: str, licence: str, commercial: str
     assert (found.licence, found.commercial, found.context_tokens) == (licence, commercial, context)
 
 
-@pytest.mark.parametrize("model", ["codellama/CodeLlama-34b-hf", "ByteDance-Seed/Seed-Coder-8B-Instruct"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "codellama/CodeLlama-34b-hf",
+        "ByteDance-Seed/Seed-Coder-8B-Instruct",
+        "google/codegemma-7b-it",
+        "google/codegemma-1.1-7b-it-GGUF",
+    ],
+)
 def test_a_model_that_cannot_fill_holes_is_refused(model: str) -> None:
     with pytest.raises(EngineRefused, match="was not trained to fill a hole") as caught:
         REGISTRY.find(model)
