@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import socket
 import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import trustme
-
-from server.accounts import Accounts, TokenScope
 from tests.conftest import Repository
-from tests.server.gateway.team import issue
+from tests.editors.team import make_team
+from tests.server.gateway.team import HEARTH
 
-HEARTH = [sys.executable, "-P", "-m", "server.cli"]
 LIMIT_SECONDS = 200
 
 CART = '''"""The cart of a shop."""
@@ -179,62 +172,15 @@ def team(shop: Shop, folder: Path, settings: str = "") -> Iterator[Way]:
     data, clone = folder / "data", folder / "my-working-copy"
     shutil.copytree(shop.data, data)
     shop.repository.git("clone", "--quiet", str(shop.repository.path), str(clone))
-    with Accounts(data) as accounts:
-        accounts.add_user("ana")
-        _, secret = accounts.add_token("ana", {TokenScope.COMPLETE, TokenScope.EXPLAIN, TokenScope.SEARCH})
-    token, ca, pid = folder / "token", folder / "ca.pem", folder / "pid"
-    token.write_text(f"{secret}\n")
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(ca))
-    issue(authority, folder / "server.pem", folder / "server.key")
-    config = folder / "serve.toml"
-    config.write_text(
-        f"{settings}{PATIENT}[server]\neveryone_reads = true\n"
-        f'[server.tls]\ncertificate = "{folder / "server.pem"}"\nkey = "{folder / "server.key"}"\n'
-    )
-    command = [*HEARTH, "serve", "--port", str(_unused_port()), "--data", str(data), "--config", str(config)]
-    with _kept_running(command, pid) as url:
-        server = {"url": url, "cmd": [*HEARTH, "connect"], "token_file": str(token), "ca_file": str(ca)}
-        options = [url, "--token-file", str(token), "--ca", str(ca)]
+    served = make_team(folder, data, settings + PATIENT)
+    token = folder / "token"
+    token.write_text(f"{served.token}\n")
+    server = {
+        "url": served.url,
+        "cmd": [*HEARTH, "connect"],
+        "token_file": str(token),
+        "ca_file": str(served.authority),
+    }
+    options = [served.url, "--token-file", str(token), "--ca", str(served.authority)]
+    with served.kept_running() as pid:
         yield Way(clone, {"server": server}, [*HEARTH, "connect", *options], pid)
-
-
-@contextmanager
-def _kept_running(command: list[str], pid: Path) -> Iterator[str]:
-    """Run a server until the end of the context, over and over; yield the first line that it prints."""
-    ending = threading.Event()
-
-    def start() -> subprocess.Popen[str]:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        pid.write_text(str(process.pid))
-        return process
-
-    process = start()
-    assert process.stdout is not None
-    url = process.stdout.readline().strip()
-    assert url, f"the server ended with status {process.wait()}"
-
-    def keep() -> None:
-        nonlocal process
-        while True:
-            process.wait()
-            assert process.stdout is not None
-            process.stdout.close()
-            if ending.is_set():
-                return
-            process = start()
-
-    keeper = threading.Thread(target=keep)
-    keeper.start()
-    try:
-        yield url
-    finally:
-        ending.set()
-        os.kill(int(pid.read_text()), 15)
-        keeper.join(30)
-
-
-def _unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
+import subprocess
+import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import trustme
 
 from server.accounts import Accounts, TokenKind, TokenScope
-from tests.server.gateway.team import TeamServer, team_server
+from tests.server.gateway.team import HEARTH, TeamServer, team_server
 
 HOST = "hearth.example.invalid"
 """Names no machine: only who goes through the proxy reaches it."""
@@ -33,13 +37,52 @@ class Team:
     @property
     def url(self) -> str:
         """The address for editors that have no proxy."""
-        return f"https://localhost:{self.port}"
+        return f"https://127.0.0.1:{self.port}"
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[TeamServer]:
         """Run ``hearth serve``."""
         async with team_server(self.data, self.settings, "--port", str(self.port)) as server:
             yield server
+
+    @contextmanager
+    def kept_running(self) -> Iterator[Path]:
+        """Run ``hearth serve``, and start it again whenever it ends, as a service manager does.
+
+        Yields the file with the process id of the server.
+        """
+        config, pid = self.data.parent / "serve.toml", self.data.parent / "pid"
+        config.write_text(self.settings)
+        command = [*HEARTH, "serve", "--port", str(self.port), "--data", str(self.data), "--config", str(config)]
+        ending = threading.Event()
+
+        def start() -> subprocess.Popen[str]:
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            pid.write_text(str(process.pid))
+            return process
+
+        process = start()
+        assert process.stdout is not None
+        assert process.stdout.readline(), f"the server ended with status {process.wait()}"
+
+        def keep() -> None:
+            nonlocal process
+            while True:
+                process.wait()
+                assert process.stdout is not None
+                process.stdout.close()
+                if ending.is_set():
+                    return
+                process = start()
+
+        keeper = threading.Thread(target=keep)
+        keeper.start()
+        try:
+            yield pid
+        finally:
+            ending.set()
+            os.kill(int(pid.read_text()), signal.SIGTERM)
+            keeper.join(30)
 
     def revoke(self) -> None:
         """Take the token back."""

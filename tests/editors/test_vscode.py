@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.model_server import ModelServer, running_model_server
-from tests.editors.vscode_shop import AUDIT, PATIENT, WINDOWS, Shop, asked, grew, make_shop, write_on
+from tests.editors.shop import PATIENT
+from tests.editors.vscode_shop import AUDIT, WINDOWS, Shop, asked, grew, make_shop, write_on
 from tests.editors.vscode_workbench import Tools, Workbench, install, workbench
 
 pytestmark = pytest.mark.real

@@ -12,10 +12,12 @@ import pytest
 
 from tests.conftest import Repository
 from tests.e2e.model_server import ModelServer, running_model_server
+from tests.editors.shop import PATIENT
 from tests.editors.team import HOST, Team, make_team, proxy_to
-from tests.editors.vscode_shop import HEARTH, PATIENT, Shop, asked, grew, make_shop
+from tests.editors.vscode_shop import Shop, asked, grew, make_shop
 from tests.editors.vscode_workbench import Tools, Workbench, install, workbench
 from tests.server.gateway.browser import browsing
+from tests.server.gateway.team import HEARTH
 
 pytestmark = pytest.mark.real
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.model_server import ModelServer, running_model_server
-from tests.editors.vscode_shop import PATIENT, asked, make_shop
+from tests.editors.shop import PATIENT
+from tests.editors.vscode_shop import asked, make_shop
 from tests.editors.vscode_workbench import Workbench, install, workbench
 
 pytestmark = pytest.mark.real

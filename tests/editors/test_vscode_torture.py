@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.model_server import running_model_server
+from tests.editors.shop import PATIENT
 from tests.editors.torture import TORTURE, Torture
-from tests.editors.vscode_shop import PATIENT, make_shop, write_on
+from tests.editors.vscode_shop import make_shop, write_on
 from tests.editors.vscode_workbench import Workbench, install, workbench
 
 pytestmark = pytest.mark.real

@@ -6,32 +6,16 @@ import asyncio
 import itertools
 import shlex
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.conftest import Repository
 from tests.e2e.model_server import Call, ModelServer
+from tests.editors.shop import MONEY
 from tests.editors.vscode_workbench import Frame
+from tests.server.gateway.team import HEARTH
 
-HEARTH = [sys.executable, "-P", "-m", "server.cli"]
-
-MONEY = '''"""Amounts of money."""
-
-
-class Money:
-    """An amount in a currency."""
-
-    def plus(self, other: "Money") -> "Money":
-        """Add two amounts of one currency."""
-        return Money(self.amount + other.amount, self.currency)
-
-
-def convert_to_euro(price: Money) -> Money:
-    """Convert any amount to euro by the rate of the day."""
-    return Money(price.amount * 2, "EUR")
-'''
 REPORT = '''"""Reports on carts."""
 
 from shop.cart import Cart
@@ -59,11 +43,6 @@ export interface Cart {
 export function owners(carts: Cart[]): string[] {
   return """
 WINDOWS = "def f():\r\n\tnames = '👩‍💻 é'\r\n\t"
-PATIENT = """[completion]
-deadline_ms = 60000
-[context]
-deadline_ms = 10000
-"""
 
 
 @dataclass(frozen=True, slots=True)
