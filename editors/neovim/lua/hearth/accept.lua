@@ -1,9 +1,11 @@
 --- Takes a suggestion, or a part of it, into the buffer.
 local client = require("hearth.client")
 local fit = require("hearth.fit")
+local screen = require("hearth.screen")
 local session = require("hearth.session")
 local suggestion = require("hearth.suggestion")
 local telemetry = require("hearth.telemetry")
+local typing = require("hearth.typing")
 
 local M = {}
 
@@ -35,7 +37,7 @@ end
 ---@param action string
 ---@return boolean
 function M.feed(action)
-  if not session.is_visible() then
+  if not screen.is_visible() then
     return false
   end
   api.nvim_feedkeys(vim.keycode(KEYS[action]), "in", false)
@@ -78,7 +80,7 @@ function M.apply(part)
       view.suggestion.id,
       suggestion.utf16_length(view.suggestion, taken_before + length)
     )
-    session.on_change()
+    typing.on_change()
   end
 end
 

@@ -1,5 +1,5 @@
 --- Wires Neovim's events to the suggestion on screen.
-local session = require("hearth.session")
+local typing = require("hearth.typing")
 
 local M = {}
 
@@ -8,7 +8,7 @@ local api = vim.api
 --- A menu opens or closes, or the mode becomes one that ghost text keeps out of: look again when that is done.
 local look_again = vim.schedule_wrap(function()
   if api.nvim_get_mode().mode:sub(1, 1) == "i" then
-    session.on_change()
+    typing.on_change()
   end
 end)
 
@@ -31,10 +31,10 @@ function M.setup(group)
   end
   on("InsertEnter", "*", function()
     listen_to_cmp()
-    session.on_enter()
+    typing.on_enter()
   end)
-  on({ "TextChangedI", "TextChangedP", "CursorMovedI" }, "*", session.on_change)
-  on({ "InsertLeave", "BufLeave", "WinLeave", "CmdlineEnter" }, "*", session.on_leave)
+  on({ "TextChangedI", "TextChangedP", "CursorMovedI" }, "*", typing.on_change)
+  on({ "InsertLeave", "BufLeave", "WinLeave", "CmdlineEnter" }, "*", typing.on_leave)
   on({ "CompleteChanged", "CompleteDone" }, "*", look_again)
   on("ModeChanged", { "*:i*", "*:R*" }, look_again)
   on("RecordingEnter", "*", look_again)

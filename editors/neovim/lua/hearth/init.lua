@@ -55,7 +55,7 @@ end
 --- Whether ghost text is visible.
 ---@return boolean
 function M.is_visible()
-  return require("hearth.session").is_visible()
+  return require("hearth.screen").is_visible()
 end
 
 --- Take the whole suggestion. False when none is visible, so that a mapping can do something else.

@@ -23,7 +23,7 @@ end
 ---@param anchor hearth.Anchor
 ---@param encoding "utf-8"|"utf-16"|"utf-32"
 ---@return hearth.Suggestion?
-function M.from_item(item, anchor, encoding)
+local function from_item(item, anchor, encoding)
   if type(item.insertText) ~= "string" then
     return nil
   end
@@ -60,6 +60,23 @@ function M.from_item(item, anchor, encoding)
     crlf = item.insertText:find("\r\n", 1, true) ~= nil,
     command = command,
   }
+end
+
+--- The suggestions of a part of an answer, or of all of it: a list of items, bare or by its name.
+---@param value any
+---@param anchor hearth.Anchor
+---@param encoding "utf-8"|"utf-16"|"utf-32"
+---@return hearth.Suggestion[]
+function M.read(value, anchor, encoding)
+  if type(value) ~= "table" then
+    return {}
+  end
+  local items = type(value.items) == "table" and value.items or vim.islist(value) and value or {}
+  local found = {}
+  for _, item in ipairs(items) do
+    found[#found + 1] = from_item(item, anchor, encoding)
+  end
+  return found
 end
 
 --- UTF-16 code units of the item's own text up to a byte of the suggestion.

@@ -2,7 +2,7 @@
 local client = require("hearth.client")
 local errors = require("hearth.errors")
 local panel = require("hearth.panel")
-local session = require("hearth.session")
+local screen = require("hearth.screen")
 
 local M = {}
 
@@ -61,7 +61,7 @@ end
 
 --- Show it for the suggestion that was on screen last.
 function M.run()
-  local id = session.last_id
+  local id = screen.last_id
   if not id then
     errors.notify("nothing_shown")
     return
