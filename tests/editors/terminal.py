@@ -28,10 +28,12 @@ class Terminal:
         command = [str(self._program), "-S", str(self._socket), "-f", os.devnull, *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
 
-    def start(self, command: list[str], variables: Mapping[str, str], folder: Path, lines: int = 16) -> None:
-        """Run a program in ``folder`` on a screen of so many lines."""
+    def start(
+        self, command: list[str], variables: Mapping[str, str], folder: Path, lines: int = 16, columns: int = COLUMNS
+    ) -> None:
+        """Run a program in ``folder`` on a screen of so many lines and columns."""
         pairs = [word for name, value in variables.items() for word in ("-e", f"{name}={value}")]
-        size = ["-x", str(COLUMNS), "-y", str(lines)]
+        size = ["-x", str(columns), "-y", str(lines)]
         self._tmux("-u", "new-session", "-d", "-c", str(folder), *size, *pairs, *command)
         # Otherwise ESC waits for what could make it one key with the next.
         self._tmux("set-option", "-s", "escape-time", "0")

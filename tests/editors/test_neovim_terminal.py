@@ -18,7 +18,7 @@ import pytest
 from tests.e2e.model_server import ModelServer
 from tests.editors.neovim_child import PLUGIN, environment
 from tests.editors.shop import Shop, Way, alone, team
-from tests.editors.terminal import Terminal
+from tests.editors.terminal import COLUMNS, Terminal
 
 pytestmark = pytest.mark.real
 
@@ -49,27 +49,22 @@ class Neovim:
         self._scratch = scratch
         self.terminal = terminal
 
-    def start(self, configuration: str, file: Path) -> None:
+    def start(self, configuration: str, file: Path, columns: int = COLUMNS) -> None:
         """Open a file."""
         init = self._scratch / "init.lua"
         init.write_text(configuration + COMMON)
         variables = {name: value for name, value in environment(self._scratch).items() if name[:4] in {"XDG_", "LC_A"}}
-        self.terminal.start([str(self._program), "--clean", "-u", str(init), str(file)], variables, file.parent, LINES)
+        command = [str(self._program), "--clean", "-u", str(init), str(file)]
+        self.terminal.start(command, variables, file.parent, LINES, columns)
 
-    def set_up(self, settings: dict[str, Any], file: Path) -> None:
+    def set_up(self, settings: dict[str, Any], file: Path, columns: int = COLUMNS) -> None:
         """Open a file with the plugin."""
         plugin = json.dumps(str(PLUGIN))
-        self.start(SETUP.format(plugin=plugin, settings=json.dumps(settings)), file)
+        self.start(SETUP.format(plugin=plugin, settings=json.dumps(settings)), file, columns)
 
     def command(self, text: str) -> None:
         """Type a command in normal mode."""
         self.terminal.type("Escape", f":{text}", "Enter")
-
-    async def wait_past_messages(self, pattern: str) -> None:
-        """Wait until the screen has text like ``pattern``, and read away each message that asks for Enter."""
-        while not re.search(pattern, await self.terminal.wait_for(f"{pattern}|Press ENTER"), re.MULTILINE):
-            self.terminal.type("Enter")
-            await self.terminal.wait_until_gone("Press ENTER")
 
     async def saved(self, name: str) -> str:
         """Write the buffer to a file of the test, and return what is in it."""
@@ -77,6 +72,14 @@ class Neovim:
         self.command(f"write! {path}")
         await self.terminal.wait_for(rf'^"?\S*{name}" .*written')
         return await asyncio.to_thread(path.read_text)
+
+    async def told(self) -> str:
+        """Return what ``:HearthStatus`` shows, its lines joined, and close it."""
+        self.command("HearthStatus")
+        screen = await self.terminal.wait_for("│server: ")
+        self.terminal.type("q")
+        await self.terminal.wait_until_gone("│server: ")
+        return " ".join(line.partition("│")[2].partition("│")[0].strip() for line in screen.splitlines())
 
 
 @pytest.fixture
@@ -160,7 +163,7 @@ async def test_a_day(editor: Neovim, way: Way) -> None:
     assert "def convert_to_euro" in terminal.screen()
 
     await kill_the_server(editor, way)
-    await editor.wait_past_messages("Hearth embedded")
+    await terminal.wait_for("Hearth embedded")
     editor.command(f"edit! {way.folder}/shop/audit.py")
     editor.command("edit!")
     await terminal.wait_until_gone("total")
@@ -176,7 +179,7 @@ async def kill_the_server(editor: Neovim, way: Way) -> None:
         await editor.terminal.wait_for("Hearth down")
     else:
         os.kill(int(way.pid.read_text()), signal.SIGKILL)
-        await editor.wait_past_messages("Hearth reconnecting")
+        await editor.terminal.wait_for("Hearth reconnecting")
 
 
 @pytest.mark.parametrize("way", ["team"], indirect=True)
@@ -189,14 +192,66 @@ async def test_a_wrong_token_is_said_once_and_a_right_one_lets_in_by_itself(
     editor.set_up({"server": server}, way.folder / "shop" / "audit.py")
     terminal = editor.terminal
     await terminal.wait_for("not a whole token")
-    await editor.wait_past_messages("Hearth connecting")
-    editor.command("messages")
-    screen = await terminal.wait_for("not a whole token")
-    assert screen.count("not a whole token") == 1, screen
+    await terminal.wait_for("Hearth connecting")
+    told = await editor.told()
+    assert told.count("not a whole token") == 2, told  # As what was said, and as what is.
+    assert "hearth sign-in" in told, told
     shutil.copyfile(way.settings["server"]["token_file"], token)
-    await editor.wait_past_messages("Hearth embedded")
+    await terminal.wait_for("Hearth embedded")
     terminal.type("G", "o", "total = ")
     await terminal.wait_for_ghost("total = ", "cart.total_in_euro()")
+
+
+async def test_no_message_at_the_start_asks_for_enter(editor: Neovim, tmp_path: Path) -> None:
+    file = tmp_path / "demo.py"
+    file.write_text("first = 1\n")
+    (tmp_path / ".git").mkdir()
+    settings = {"cmd": [f"no-{'such-' * 20}hearth"], "nonsense": "x" * 50, "max_lines": "many", "debounce_ms": "few"}
+    editor.set_up(settings, file, columns=80)
+    terminal = editor.terminal
+    await terminal.wait_for(r"^Hearth: .*… \(:HearthStatus\)")
+    await terminal.wait_for("Hearth down")
+    terminal.type("o", "second = 2", "Escape")
+    told = await editor.told()
+    assert "`nonsense` is not a setting" in told, told
+    assert "See :help hearth-configuration." in told, told
+    assert "checkhealth hearth tells more." in told, told
+    assert await editor.saved("typed.py") == "first = 1\nsecond = 2\n"
+
+
+# <F2> says the next of all that there is to say, at more length than any command line has.
+SAY_EVERYTHING = """local long = ("long "):rep(40)
+local sayings = { function() require("hearth.client")._show({ type = 1, message = "Hearth: " .. long }) end }
+for code, kind in vim.spairs(require("hearth.errors").kinds) do
+  table.insert(sayings, function()
+    require("hearth.errors").notify(code, kind.message:find("%d", 1, true) and 7 or long, long, "several\\nlines")
+  end)
+end
+local said = 0
+vim.keymap.set("i", "<F2>", function()
+  for _ = 1, 2 do
+    said = said + 1
+    (sayings[said] or sayings[1])()
+  end
+end)
+"""
+
+
+async def test_no_message_while_typing_asks_for_enter(editor: Neovim, tmp_path: Path) -> None:
+    file = tmp_path / "demo.py"
+    file.write_text("")
+    setup = SETUP.format(plugin=json.dumps(str(PLUGIN)), settings='{"enabled": false}')
+    editor.start(setup + SAY_EVERYTHING, file, columns=80)
+    terminal = editor.terminal
+    await terminal.wait_for("Hearth off")
+    terminal.type("i")
+    await terminal.wait_for("-- INSERT --")
+    for count in range(1, 13):
+        terminal.type("F2")
+        screen = await terminal.wait_for("^Hearth: ")
+        assert "Press ENTER" not in screen, screen
+        terminal.type("x")
+        await terminal.wait_for("^" + "x" * count + "$")
 
 
 async def test_built_in_completion_alone(editor: Neovim, way: Way) -> None:

@@ -2,6 +2,7 @@
 local config = require("hearth.config")
 local errors = require("hearth.errors")
 local launch = require("hearth.launch")
+local notices = require("hearth.notices")
 local policy = require("hearth.policy")
 local requests = require("hearth.requests")
 
@@ -129,7 +130,7 @@ function M._show(params)
   local levels = vim.log.levels
   local level = ({ levels.ERROR, levels.WARN, levels.INFO })[params.type] or levels.DEBUG
   if connection.phase ~= "starting" then
-    vim.notify(params.message, level, { title = "Hearth" })
+    notices.say(params.message, level)
     return
   end
   local attempt = connection.attempt
@@ -137,7 +138,7 @@ function M._show(params)
   vim.defer_fn(function()
     -- A refusal is said once, with what to do about it.
     if connection.attempt == attempt and not connection.refusal then
-      vim.notify(params.message, level, { title = "Hearth" })
+      notices.say(params.message, level)
     end
   end, REFUSAL_FOLLOWS_MS)
 end

@@ -44,10 +44,7 @@ local function switcher(wanted)
   return function(arguments)
     local scope = arguments.fargs[1] or "all"
     if not vim.list_contains(SCOPES, scope) then
-      vim.notify(
-        ("Hearth: %q is none of %s"):format(scope, table.concat(SCOPES, ", ")),
-        vim.log.levels.ERROR
-      )
+      require("hearth.errors").notify("no_scope", scope, table.concat(SCOPES, ", "))
       return
     end
     local name = arguments.fargs[2] or vim.bo.filetype

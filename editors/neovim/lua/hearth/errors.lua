@@ -1,4 +1,6 @@
 --- What can go wrong for the user, each with a code, a level and advice.
+local notices = require("hearth.notices")
+
 local M = {}
 
 ---@alias hearth.ErrorCode
@@ -17,6 +19,7 @@ local M = {}
 ---| "not_indexed"
 ---| "moved_on"
 ---| "no_hits"
+---| "no_scope"
 
 ---@class (exact) hearth.ErrorKind
 ---@field level integer One of `vim.log.levels`.
@@ -27,7 +30,7 @@ local M = {}
 M.kinds = {
   bad_config = {
     level = vim.log.levels.ERROR,
-    message = "configuration: %s",
+    message = "configuration: %s.",
     advice = "See :help hearth-configuration.",
   },
   not_executable = {
@@ -88,6 +91,7 @@ M.kinds = {
     message = "this is %s as of commit %s; what you followed was of %s, and lines may have moved.",
   },
   no_hits = { level = vim.log.levels.INFO, message = "nothing found for %q." },
+  no_scope = { level = vim.log.levels.ERROR, message = "%q is none of %s." },
 }
 
 ---@param code hearth.ErrorCode
@@ -102,7 +106,7 @@ end
 ---@param code hearth.ErrorCode
 ---@param ... any
 function M.notify(code, ...)
-  vim.notify("Hearth: " .. M.text(code, ...), M.kinds[code].level, { title = "Hearth" })
+  notices.say("Hearth: " .. M.text(code, ...), M.kinds[code].level)
 end
 
 return M

@@ -2,6 +2,8 @@
 local client = require("hearth.client")
 local config = require("hearth.config")
 local launch = require("hearth.launch")
+local notices = require("hearth.notices")
+local panel = require("hearth.panel")
 local policy = require("hearth.policy")
 
 local M = {}
@@ -74,7 +76,7 @@ local function describe_server(status, lines)
   end
 end
 
---- All there is to say, a line each.
+--- All there is to say.
 ---@param status? hearth.ServerStatus The server's answer; what it last said by itself when nil.
 ---@return string[]
 function M.lines(status)
@@ -106,12 +108,21 @@ function M.lines(status)
   if status then
     describe_server(status, lines)
   end
+  if #notices.all() > 0 then
+    table.insert(lines, "messages:")
+    for _, notice in ipairs(notices.all()) do
+      table.insert(lines, ("  %s %s"):format(notice.time, notice.text))
+    end
+  end
   return lines
 end
 
 ---@param lines string[]
 local function show(lines)
-  vim.api.nvim_echo({ { "Hearth\n" .. table.concat(lines, "\n") } }, true, {})
+  local shown = panel.open("status", "text", "float")
+  -- What a server says of itself may have several lines.
+  panel.set_lines(shown.bufnr, vim.split(table.concat(lines, "\n"), "\n", { plain = true }))
+  panel.title(shown, "Hearth")
 end
 
 --- `:HearthStatus`

@@ -335,7 +335,7 @@ case("the statusline and :HearthStatus say what the server says", function(t)
   child:lua([[vim.cmd("HearthStatus")]])
   child:send({ id = child:wait_sent("hearth/status").id, result = value })
   t.wait("nothing is shown", function()
-    local shown = child:lua([[return vim.fn.execute("messages")]])
+    local shown = child:text()
     return shown:find("engine: embedded the model server is down", 1, true)
       and shown:find(
         "demo main @0123456789ab: indexing, 3 files, 9 chunks, 2 commits behind",
