@@ -15,6 +15,7 @@ from indexer.hook.receiving import Answer, receive_notice, receive_webhook
 from indexer.hook.webhooks import MOST_WEBHOOK_BYTES
 from indexer.queue import Queue
 from server.accounts import TokenScope
+from server.gateway.api.body import refuse_departed
 from server.gateway.api.routes import LetIn
 
 _RETRY_SECONDS = "60"
@@ -45,6 +46,7 @@ class News:
         """``POST /api/v1/hooks/push``: what ``hearth hooks notify`` sends."""
         visitor = self._let_in(request, TokenScope.HOOKS)
         body = await _body(request, MOST_NOTICE_BYTES)
+        refuse_departed(visitor)
         return await self._answer(lambda: receive_notice(self._queue, body, visitor.may_read))
 
     async def _webhook(self, request: web.Request) -> web.Response:

@@ -15,6 +15,7 @@ from indexer.queue import Job, Repository
 from indexer.worker.dispatch import JobEvent
 from server.accounts import TokenScope
 from server.errors import RequestRefused
+from server.gateway.access import Visitor
 from server.gateway.api.body import read_fields
 from server.gateway.api.routes import LetIn
 from server.gateway.registry import Change, Registry
@@ -55,20 +56,22 @@ class Administration:
         return web.json_response({"registrations": [repository_value(repository) for repository in found]})
 
     async def _add(self, request: web.Request) -> web.Response:
-        user = self._who(request)
-        fields = await _fields(request, {"source": str, "name": str, "branches": list, "credential": str, **_POLL})
+        visitor = self._who(request)
+        known = {"source": str, "name": str, "branches": list, "credential": str, **_POLL}
+        fields = await _fields(request, visitor, known)
         if "source" not in fields:
             refuse(400, "fields", "`source` is missing: a URL, or a path on the server's machine.")
-        made = await self._do(partial(self._registry.add, user, **fields))
+        made = await self._do(partial(self._registry.add, visitor.user, **fields))
         return web.json_response(repository_value(made), status=201)
 
     async def _change(self, request: web.Request) -> web.Response:
-        user, name = self._who(request), request.match_info["name"]
-        change = Change(**await _fields(request, {"branches": list, "paused": bool, **_POLL}))
-        return web.json_response(repository_value(await self._do(partial(self._registry.change, user, name, change))))
+        visitor, name = self._who(request), request.match_info["name"]
+        change = Change(**await _fields(request, visitor, {"branches": list, "paused": bool, **_POLL}))
+        changed = await self._do(partial(self._registry.change, visitor.user, name, change))
+        return web.json_response(repository_value(changed))
 
     async def _remove(self, request: web.Request) -> web.Response:
-        user, name = self._who(request), request.match_info["name"]
+        user, name = self._who(request).user, request.match_info["name"]
         await self._do(partial(self._registry.remove, user, name))
         return web.json_response({"repository": name}, status=202)
 
@@ -87,14 +90,14 @@ class Administration:
         return await self._job(request, self._registry.drop)
 
     async def _job(self, request: web.Request, act: Callable[[str, int], bool]) -> web.Response:
-        user, given = self._who(request), request.match_info["id"]
+        user, given = self._who(request).user, request.match_info["id"]
         job = int(given) if given.isascii() and given.isdigit() and len(given) < 19 else 0
         if not job or not await self._do(partial(act, user, job)):
             refuse(404, "not-found", "No job of this id waits or was set aside.", f"GET {_JOBS} lists them.")
         return web.json_response({"job": job})
 
-    def _who(self, request: web.Request) -> str:
-        return self._let_in(request, TokenScope.ADMIN).user
+    def _who(self, request: web.Request) -> Visitor:
+        return self._let_in(request, TokenScope.ADMIN)
 
     async def _do(self, work: Callable[[], _T]) -> _T:
         """Run what blocks; what is wrong with the request is answered, what is wrong with Hearth goes on."""
@@ -152,6 +155,6 @@ def progress_value(event: JobEvent) -> dict[str, Any]:
 _POLL = {"pollMinutes": float}
 
 
-async def _fields(request: web.Request, known: Mapping[str, type]) -> dict[str, Any]:
-    given = await read_fields(request, known)
+async def _fields(request: web.Request, visitor: Visitor, known: Mapping[str, type]) -> dict[str, Any]:
+    given = await read_fields(request, visitor, known)
     return {("poll_minutes" if name == "pollMinutes" else name): value for name, value in given.items()}

@@ -59,7 +59,7 @@ class BenchmarkApi:
 
     async def _start(self, request: web.Request) -> web.Response:
         visitor = self._who(request)
-        choices = await read_fields(request, _CHOICES)
+        choices = await read_fields(request, visitor, _CHOICES)
         if "repository" not in choices:
             refuse(400, "fields", "`repository` is missing: the name of one that is indexed.")
         if "wholeIndex" in choices:

@@ -8,18 +8,15 @@ from typing import Any
 
 from aiohttp import web
 
+from server.gateway.access import Visitor
 from server.gateway.responses import refuse
 
 _MOST_NUMBER = 100_000
 
 
-async def read_fields(request: web.Request, known: Mapping[str, type]) -> dict[str, Any]:
-    """Read a JSON object whose fields are all optional, and of these types.
-
-    Raises:
-        web.HTTPError: It is not that.
-    """
-    given = await read_object(request)
+async def read_fields(request: web.Request, visitor: Visitor | None, known: Mapping[str, type]) -> dict[str, Any]:
+    """Read a JSON object whose fields are all optional, and of these types; see :func:`read_object`."""
+    given = await read_object(request, visitor)
     for name, value in given.items():
         wanted = known.get(name)
         if wanted is None:
@@ -29,11 +26,11 @@ async def read_fields(request: web.Request, known: Mapping[str, type]) -> dict[s
     return given
 
 
-async def read_object(request: web.Request) -> dict[str, Any]:
-    """Read a JSON object.
+async def read_object(request: web.Request, visitor: Visitor | None) -> dict[str, Any]:
+    """Read a JSON object that somebody sends who was let in; ``None`` is somebody who need not be known.
 
     Raises:
-        web.HTTPError: It is none.
+        web.HTTPError: It is none, or they may not be here any more.
     """
     # What a form of another site can send is never JSON by its content type.
     if request.content_type != "application/json":
@@ -42,9 +39,20 @@ async def read_object(request: web.Request) -> dict[str, Any]:
         given = json.loads(await request.read())
     except (ValueError, RecursionError):
         given = None
+    refuse_departed(visitor)
     if not isinstance(given, dict):
         refuse(400, "fields", "The body is not a JSON object.")
     return given
+
+
+def refuse_departed(visitor: Visitor | None) -> None:
+    """Refuse what was asked for once its body is there: that can be on its way for as long as a request may last.
+
+    Raises:
+        web.HTTPError: Whoever sent it was shut out meanwhile.
+    """
+    if visitor is not None and not visitor.welcome:
+        refuse(401, "sign-in", "This token was revoked or has expired while the request was on its way.")
 
 
 def _is_a(value: Any, wanted: type) -> bool:

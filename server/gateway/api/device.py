@@ -81,7 +81,7 @@ class DeviceRoutes:
     async def _begin(self, request: web.Request) -> web.Response:
         if self._gate.open:
             refuse(409, "no-accounts", "This server has no accounts, so that nobody signs in.")
-        fields = await read_fields(request, {"client": str, "machine": str})
+        fields = await read_fields(request, None, {"client": str, "machine": str})
         client, machine = (_name(fields.get(name, "")) for name in ("client", "machine"))
         secret, made = self._waiting.begin(client, machine, self._peers.address(request))
         page = f"{self._public_url or _asked_at(request, self._peers)}/device"
@@ -97,7 +97,7 @@ class DeviceRoutes:
         )
 
     async def _hand_out(self, request: web.Request) -> web.Response:
-        fields = await read_fields(request, {"deviceCode": str})
+        fields = await read_fields(request, None, {"deviceCode": str})
         answer, waiting = self._waiting.poll(fields.get("deviceCode", ""))
         by = waiting.token if waiting is not None else None
         if waiting is None or by is None:

@@ -54,13 +54,13 @@ class Figures:
         return web.json_response(prices_value(await self._readings.prices()))
 
     async def _set_prices(self, request: web.Request) -> web.Response:
-        user = self._let_in(request, TokenScope.ADMIN).user
+        visitor = self._let_in(request, TokenScope.ADMIN)
         try:
-            prices = _read_prices(await read_object(request))
+            prices = _read_prices(await read_object(request, visitor))
         except RequestRefused as error:
             refuse(400, error.code, error.message, error.advice)
         await self._readings.change_prices(lambda _: prices)
-        self._audit.note("prices-set", user=user, currency=prices.currency, models=sorted(prices.models))
+        self._audit.note("prices-set", user=visitor.user, currency=prices.currency, models=sorted(prices.models))
         return web.json_response(prices_value(prices))
 
     def _wanted(self, request: web.Request) -> Wanted:

@@ -14,6 +14,8 @@ import aiohttp
 import pytest
 
 from benchmarks.editor import connect_editor
+from indexer.queue import Queue
+from indexer.queue import Repository as Registered
 from server.accounts import Accounts, TokenScope
 from server.gateway import audit
 from server.gateway.application import make_application
@@ -161,6 +163,67 @@ async def test_a_form_that_arrives_after_its_sender_was_shut_out_changes_nothing
         assert answer.startswith(b"HTTP/1.1 303")
         assert b"Location: /sign-in\r\n" in answer
         assert set(accounts.directory().users) == {"root"}
+
+
+BODIES = {
+    ("POST", "/api/v1/registrations"): {"source": "/srv/mallory.git"},
+    ("PATCH", "/api/v1/registrations/shop"): {"paused": False},
+    ("PUT", "/api/v1/prices"): {"currency": "XYZ", "models": []},
+    ("POST", "/api/v1/benchmarks"): {"repository": "shop"},
+    ("POST", "/api/v1/hooks/push"): {"version": 1, "repository": "shop", "updates": []},
+}
+
+
+async def test_a_body_that_arrives_after_its_sender_was_shut_out_changes_nothing(data: Path) -> None:
+    with Queue(data) as queue:
+        queue.register(Registered("shop", str(data / "shop.git"), paused=True))
+    with Accounts(data) as accounts:
+        accounts.add_user("root")
+        token, secret = accounts.add_token("root", set(TokenScope))
+        # Sent in full, each of them would be done or refused for what it asks.
+        async with team_server(data) as team, aiohttp.ClientSession(team.url) as client:
+            address = urlsplit(team.url)
+            streams = []
+            for (method, path), fields in BODIES.items():
+                body = json.dumps(fields).encode()
+                head = get(
+                    path,
+                    f"Authorization: Bearer {secret}",
+                    "Content-Type: application/json",
+                    f"Content-Length: {len(body)}",
+                )
+                reader, writer = await asyncio.open_connection(address.hostname, address.port)
+                writer.write(head.replace(b"GET", method.encode(), 1) + body[:-1])
+                streams.append((path, reader, writer, body[-1:]))
+            # Answered after the heads of the others were: by then the server waits for the rest of them.
+            async with client.get("/healthz") as answer:
+                assert answer.status == 200
+            accounts.revoke_token(token.id)
+            for path, reader, writer, rest in streams:
+                writer.write(rest)
+                async with asyncio.timeout(30):
+                    refusal = await reader.read()
+                writer.close()
+                assert refusal.startswith(b"HTTP/1.1 401"), path
+                assert b"while the request was on its way" in refusal, path
+    with Queue(data) as queue:
+        assert [(one.name, one.paused) for one in queue.repositories()] == [("shop", True)]
+        assert [job.reason for job in queue.jobs()] == ["start"]
+    noted = {json.loads(line)["event"] for line in audit.read(data)}
+    assert not noted & {"repository-added", "repository-resumed", "prices-set", "benchmark-started"}
+
+
+def test_every_body_that_is_read_on_behalf_of_somebody_is_tried_late() -> None:
+    # Asked for without a body, or by whoever proves something else than a token.
+    others = {"/retry", "/device", "/device/token", "/webhooks/{forge}"}
+    found = {
+        (route.method, route.resource.canonical.replace("{name}", "shop"))
+        for route in routes()
+        if route.method in {"POST", "PUT", "PATCH"}
+        and route.resource.canonical.startswith("/api/v1/")
+        and not route.resource.canonical.endswith(tuple(others))
+    }
+    assert found == set(BODIES)
 
 
 async def test_a_token_in_an_address_is_refused_wherever_it_stands(data: Path) -> None:
