@@ -12,16 +12,17 @@ import math
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from server.accounts import Token
 from server.errors import LimitReached
+from server.gateway.peers import site
 
 LIFETIME_SECONDS = 600.0
 INTERVAL_SECONDS = 5.0
 _MOST_WAITING = 1000
-_MOST_OF_AN_ADDRESS = 20
+_MOST_OF_A_SITE = 20
 _MOST_WRONG_CODES = 10
 # No vowel, lest it be a word; none that is taken for another (RFC 8628, section 6.1). 34 bits.
 _LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
@@ -47,6 +48,7 @@ class Waiting:
         client: What it calls itself; anybody may say anything here.
         machine: What it calls its machine.
         address: Where it asked from.
+        site: What that address counts for.
         code: What a person copies from it to the browser.
         until: When it has waited too long, by the clock of the process.
         answer: What was decided.
@@ -56,6 +58,7 @@ class Waiting:
     client: str
     machine: str
     address: str
+    site: str
     code: str
     until: float
     answer: Answer = Answer.PENDING
@@ -81,19 +84,16 @@ class DeviceSignIns:
         """Let an editor wait; the first value is the secret by which it asks what became of it.
 
         Raises:
-            LimitReached: Too many wait, of this address or at all.
+            LimitReached: Too many wait, of this site or at all.
         """
         self._forget_old()
-        waiting = [one for one in self._by_device.values() if one.address == address]
-        if len(waiting) >= _MOST_OF_AN_ADDRESS or len(self._by_device) >= _MOST_WAITING:
-            oldest = min((one.until for one in waiting or self._by_device.values()), default=0.0)
-            raise LimitReached(
-                "too many editors wait to be signed in",
-                advice="Let one in that waits, or try again later.",
-                retry_after=max(1.0, oldest - self._clock()),
-            )
+        here = site(address)
+        self._refuse_beyond(
+            _MOST_OF_A_SITE, f"from {here}", [one for one in self._by_device.values() if one.site == here]
+        )
+        self._refuse_beyond(_MOST_WAITING, "at this server", self._by_device.values())
         secret, code = secrets.token_urlsafe(32), _new_code()
-        made = Waiting(client, machine, address, code, self._clock() + LIFETIME_SECONDS)
+        made = Waiting(client, machine, address, here, code, self._clock() + LIFETIME_SECONDS)
         self._by_device[_digest(secret)] = self._by_code[_digest(code)] = made
         return secret, made
 
@@ -135,6 +135,15 @@ class DeviceSignIns:
         del self._by_device[key]
         self._by_code.pop(_digest(waiting.code), None)
         return waiting.answer, waiting
+
+    def _refuse_beyond(self, most: int, where: str, waiting: Collection[Waiting]) -> None:
+        if len(waiting) >= most:
+            wait = max(1.0, min(one.until for one in waiting) - self._clock())
+            raise LimitReached(
+                f"{most} editors wait to be signed in {where}, and no more may",
+                advice=f"Let one in that waits, or try again in {wait:.0f} s.",
+                retry_after=wait,
+            )
 
     def _forget_old(self) -> None:
         now = self._clock()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+_HOST_BITS = 64
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -64,6 +65,21 @@ class Peers:
             return False
         found = ipaddress.ip_address(address)
         return any(found in network for network in self._trusted)
+
+
+def site(address: str) -> str:
+    """Return what counts as one client when those nobody knows are counted: an IPv4 address, or a /64 of IPv6.
+
+    Whoever has one address of a /64 has all 2**64 of them.
+    """
+    if not _is_address(address):
+        return address
+    found = ipaddress.ip_address(address)
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((int(found) >> _HOST_BITS << _HOST_BITS, _HOST_BITS)))
 
 
 def is_loopback(host: str) -> bool:

@@ -366,8 +366,10 @@ def test_what_waits_is_bounded_and_forgotten() -> None:
     now = 0.0
     waiting = DeviceSignIns(lambda: now)
     secrets = [waiting.begin("", "", "192.0.2.1")[0] for _ in range(20)]
-    with pytest.raises(LimitReached):
+    with pytest.raises(LimitReached, match=r"20 editors wait to be signed in from 192\.0\.2\.1") as refused:
         waiting.begin("", "", "192.0.2.1")
+    assert refused.value.retry_after == LIFETIME_SECONDS
+    assert "600 s" in refused.value.advice
     secret, other = waiting.begin("", "", "192.0.2.2")
     assert re.fullmatch("[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}", other.code)
     now = LIFETIME_SECONDS
@@ -375,3 +377,25 @@ def test_what_waits_is_bounded_and_forgotten() -> None:
     assert waiting.poll(secret) == (Answer.EXPIRED, None)
     assert waiting.poll(secrets[0]) == (Answer.EXPIRED, None)
     waiting.begin("", "", "192.0.2.1")
+
+
+def test_whoever_has_a_network_of_ipv6_is_one_client_and_fills_no_room_of_others() -> None:
+    waiting = DeviceSignIns(lambda: 0.0)
+    for number in range(20):
+        waiting.begin("", "", f"2001:db8:0:7:{number:x}::{number:x}")
+    with pytest.raises(LimitReached, match="20 editors wait to be signed in from 2001:db8:0:7::/64"):
+        waiting.begin("", "", "2001:db8:0:7:ffff:ffff:ffff:ffff")
+    waiting.begin("", "", "2001:db8:0:8::1")
+    for number in range(20):
+        waiting.begin("", "", ("192.0.2.9", "::ffff:192.0.2.9")[number % 2])
+    with pytest.raises(LimitReached, match=r"from 192\.0\.2\.9"):
+        waiting.begin("", "", "::ffff:192.0.2.9")
+    waiting.begin("", "", "::ffff:192.0.2.10")
+
+
+def test_what_waits_is_bounded_for_all_together() -> None:
+    waiting = DeviceSignIns(lambda: 0.0)
+    for number in range(1000):
+        waiting.begin("", "", f"2001:db8:{number:x}::1")
+    with pytest.raises(LimitReached, match="1000 editors wait to be signed in at this server"):
+        waiting.begin("", "", "192.0.2.1")

@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from server.gateway.peers import Peers, is_loopback
+from server.gateway.peers import Peers, is_loopback, site
 
 PROXY = "10.0.0.7"
 
@@ -84,3 +84,18 @@ def test_a_scheme_that_a_stranger_tells_is_not_believed() -> None:
 def test_loopback_is_told_by_address() -> None:
     assert all(map(is_loopback, ("127.0.0.1", "127.8.0.1", "::1", "localhost")))
     assert not any(map(is_loopback, ("0.0.0.0", "::", "192.168.0.1", "", "hearth.example")))
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::1", "::/64"),
+        ("", ""),
+    ],
+)
+def test_clients_are_told_apart_by_what_one_of_them_has(address: str, expected: str) -> None:
+    assert site(address) == expected
