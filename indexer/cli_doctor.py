@@ -13,16 +13,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from attrs import evolve
+
 from indexer.api import Index
-from indexer.config import IndexConfig
+from indexer.config import EmbedderConfig, IndexConfig
 from indexer.diff.git import git_program, run_git
+from indexer.embed import REMOTE_VERSION, RemoteEmbedder
 from indexer.errors import IndexerError
 from indexer.parse import languages, parse
+from indexer.store.database import DATABASE
 from indexer.types import IndexState, RepositoryStatus
 
 _OLDEST_GIT = (2, 31)
 _LOW_SPACE_BYTES = 1_000_000_000
 _NO_SPACE_BYTES = 50_000_000
+_EMBEDDER_SECONDS = 10.0
+_INDEX_PARTS = (DATABASE, "lexical", "vectors", "corpora")
 
 
 class Level(enum.StrEnum):
@@ -67,8 +73,9 @@ def examine_libraries() -> Iterator[Finding]:
 
 
 def examine_index(data: Path, config: IndexConfig) -> Iterator[Finding]:
-    """Look at the data directory and what is in it."""
+    """Look at the data directory, what is in it, and the embedding server."""
     yield from examine("data directory", lambda: _data_directory(data))
+    yield from examine("embedding server", lambda: _embedder(data, config.embedder))
     yield from examine("index", lambda: _index(data, config))
 
 
@@ -139,14 +146,47 @@ def _data_directory(data: Path) -> Iterator[Finding]:
             "Make it writable, or choose another with --data.",
         )
         return
-    free = shutil.disk_usage(existing).free
-    message = f"{data}, {free / 1e9:.1f} GB free"
+    free, taken = shutil.disk_usage(existing).free, _index_bytes(data)
+    message = f"{data}, {free / 1e9:.1f} GB free, the index takes {taken / 1e9:.1f} GB"
     if free < _NO_SPACE_BYTES:
         yield Finding(Level.FAIL, "data directory", message, "Free some space: nothing can be indexed.")
+    elif free < taken:
+        yield Finding(
+            Level.WARN,
+            "data directory",
+            message,
+            "Free some space: a run that processes everything again, as after an upgrade, needs as much again.",
+        )
     elif free < _LOW_SPACE_BYTES:
         yield Finding(Level.WARN, "data directory", message, "Free some space before a large repository is indexed.")
     else:
         yield Finding(Level.OK, "data directory", message)
+
+
+def _index_bytes(data: Path) -> int:
+    files = [file for part in _INDEX_PARTS for file in (data / part, *(data / part).rglob("*")) if file.is_file()]
+    return sum(file.stat().st_size for file in files)
+
+
+def _embedder(data: Path, config: EmbedderConfig) -> Iterator[Finding]:
+    name = "embedding server"
+    if not config.configured:
+        yield Finding(Level.OK, name, "none configured; Hearth's own table finds by meaning")
+        return
+    embedder = RemoteEmbedder(
+        evolve(config, attempts=1, batch_seconds=min(config.batch_seconds, _EMBEDDER_SECONDS)), data / REMOTE_VERSION
+    )
+    served = embedder.identify()
+    message = f"{embedder.server} serves {served.model} with vectors of {served.dimensions} numbers"
+    if not (data / DATABASE).exists() or embedder.version == served.version:
+        yield Finding(Level.OK, name, message)
+    else:
+        yield Finding(
+            Level.WARN,
+            name,
+            f"{message}; the index was made with another model",
+            "Index the repositories again: hearth index REPO. Until then searches go by words.",
+        )
 
 
 def _index(data: Path, config: IndexConfig) -> Iterator[Finding]:

@@ -90,8 +90,8 @@ class RemoteEmbedder:
         identity = self._identity()
         return identity.dimensions if identity else 0
 
-    def connect(self) -> None:
-        """Ask the server what it serves and write it down.
+    def identify(self) -> Identity:
+        """Ask the server what it serves.
 
         Raises:
             EmbedderUnavailable: It does not answer.
@@ -99,7 +99,11 @@ class RemoteEmbedder:
         """
         model = self._config.model or self._first_model()
         dimensions = len(self._ask_patiently(model, [_PROBE_TEXT])[0])
-        identity = Identity(model, dimensions, self._config.max_characters)
+        return Identity(model, dimensions, self._config.max_characters)
+
+    def connect(self) -> None:
+        """Ask the server what it serves and write it down; raises as :meth:`identify`."""
+        identity = self.identify()
         if identity != self._identity():
             self._identity_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             temporary = self._identity_file.with_name(f"{self._identity_file.name}.tmp")

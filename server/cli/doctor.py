@@ -16,9 +16,11 @@ from rich.text import Text
 
 from indexer.cli_doctor import Finding, Level, examine, examine_index, examine_libraries
 from indexer.errors import ConfigError, CredentialMissing
+from server.accounts.store import FILE_NAME as ACCOUNTS
 from server.cli.assembly import allowed_formats, make_vllm
 from server.cli.configuration import model_problems
 from server.cli.doctor_data import examine_data_files
+from server.cli.doctor_server import examine_certificate_files, examine_downloads
 from server.cli.output import print_json
 from server.cli.provider import open_provider
 from server.config import (
@@ -83,11 +85,15 @@ def _findings(explicit_config: Path | None, data: Path | None) -> Iterator[Findi
         if not problems:
             yield Finding(Level.OK, "configuration", str(file) if file else "no hearth.toml; defaults are in force")
     yield from examine_libraries()
-    yield from examine_index((data or config.data.directory or default_data_directory()).absolute(), config.index)
     directory = (data or config.data.directory or default_data_directory()).absolute()
+    yield from examine_index(directory, config.index)
     yield from examine("data files", lambda: examine_data_files(directory))
     yield from examine("model server", lambda: _model_server(config))
     yield from examine("chat model", lambda: _chat_model(config))
+    # Whoever works alone has neither accounts nor a certificate.
+    if config.server.tls.certificate or (directory / ACCOUNTS).exists():
+        yield from examine("certificate", lambda: examine_certificate_files(config.server))
+        yield from examine("downloads", lambda: examine_downloads(directory / "downloads"))
     if config.server.oidc.configured:
         yield from examine("provider", lambda: _provider(config))
 

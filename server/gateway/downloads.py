@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
@@ -11,6 +12,25 @@ from aiohttp import web
 from server.gateway.responses import refuse
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.(?:vsix|zip|tar\.gz|whl)")
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A file that is handed out. ``size`` is in bytes, ``modified`` in seconds since the epoch."""
+
+    name: str
+    size: int
+    modified: float
+
+
+def packages(directory: Path) -> list[Package]:
+    """List what lies directly in a directory, which need not be there, and may be handed out, by name."""
+    try:
+        files = [file for file in directory.iterdir() if file.is_file() and not file.is_symlink()]
+        found = [(file.name, file.stat()) for file in files if _NAME.fullmatch(file.name)]
+    except OSError:
+        return []
+    return sorted((Package(name, stat.st_size, stat.st_mtime) for name, stat in found), key=lambda one: one.name)
 
 
 class Downloads:
@@ -39,8 +59,4 @@ class Downloads:
         return web.FileResponse(self._directory / name, headers=headers)
 
     def _names(self) -> list[str]:
-        try:
-            files = [file for file in self._directory.iterdir() if file.is_file() and not file.is_symlink()]
-        except OSError:
-            return []
-        return sorted(file.name for file in files if _NAME.fullmatch(file.name))
+        return [package.name for package in packages(self._directory)]

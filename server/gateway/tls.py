@@ -7,6 +7,7 @@ import logging
 import ssl
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from server.config import TlsConfig
@@ -16,9 +17,34 @@ from server.gateway import metrics
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 5.0
-_SOON_SECONDS = 14 * 86_400.0
+SOON_SECONDS = 14 * 86_400.0
 _FLIGHTS = 3
 """Turns that each side of a handshake has at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the TLS library makes of a certificate, as a client that trusts it.
+
+    Attributes:
+        expires: Seconds since the epoch; 0.0 when something is wrong.
+        problem: What is wrong with it; empty for nothing.
+        names: The names and addresses that it is for.
+    """
+
+    expires: float
+    problem: str = ""
+    names: tuple[str, ...] = ()
+
+
+def examine_certificate(config: TlsConfig, host: str = "") -> Verdict:
+    """Look at a certificate with its key: whether a client could use it now, for ``host`` unless that is empty.
+
+    Raises:
+        ConfigError: The files cannot be read, or do not belong together.
+    """
+    certificate, key = _files(config)
+    return _examine(_read(certificate, key), certificate, host)
 
 
 class Certificate:
@@ -35,15 +61,17 @@ class Certificate:
     """
 
     def __init__(self, config: TlsConfig) -> None:
-        self._certificate = Path(config.certificate).expanduser()
-        self._key = Path(config.key or config.certificate).expanduser()
+        self._certificate, self._key = _files(config)
         self._refusal = ""
         self._warned = ""
         self._used = self._look()
-        self.context = self._read()
-        self._end, problem = _examine(self.context, self._certificate)
-        if problem:
-            log.error("the certificate %s is not valid: %s; no client will trust it", self._certificate, problem)
+        self.context = _read(self._certificate, self._key)
+        verdict = _examine(self.context, self._certificate)
+        self._end = verdict.expires
+        if verdict.problem:
+            log.error(
+                "the certificate %s is not valid: %s; no client will trust it", self._certificate, verdict.problem
+            )
         self._tell_end()
 
     def reload(self) -> bool:
@@ -51,9 +79,9 @@ class Certificate:
         found = self._look()
         try:
             # Two files that do not belong together would leave the context in use with neither.
-            end, problem = _examine(self._read(), self._certificate)
-            if problem:
-                raise ConfigError(f"the certificate {self._certificate} is not valid: {problem}")
+            verdict = _examine(_read(self._certificate, self._key), self._certificate)
+            if verdict.problem:
+                raise ConfigError(f"the certificate {self._certificate} is not valid: {verdict.problem}")
             self.context.load_cert_chain(self._certificate, self._key)
         except (ConfigError, OSError) as error:
             # They are tried again and again, since time alone may make them valid.
@@ -61,7 +89,7 @@ class Certificate:
                 self._refusal = refusal
                 log.error("the certificate was not read again, the one before stays in use: %s", error)
             return False
-        self._used, self._end, self._refusal = found, end, ""
+        self._used, self._end, self._refusal = found, verdict.expires, ""
         log.info("the certificate was read again")
         self._tell_end()
         return True
@@ -77,7 +105,7 @@ class Certificate:
     def _tell_end(self) -> None:
         metrics.CERTIFICATE_EXPIRES.set(self._end)
         left = self._end - time.time()
-        warning = "has expired" if left <= 0 else "expires within two weeks" if left <= _SOON_SECONDS else ""
+        warning = "has expired" if left <= 0 else "expires within two weeks" if left <= SOON_SECONDS else ""
         if warning and warning != self._warned:
             log.warning("the certificate in use %s", warning)
         self._warned = warning
@@ -88,41 +116,43 @@ class Certificate:
         except OSError:
             return ()
 
-    def _read(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.set_alpn_protocols(["http/1.1"])
-        try:
-            context.load_cert_chain(self._certificate, self._key)
-        except OSError as error:
-            reason = error.strerror or getattr(error, "reason", "") or str(error)
-            raise ConfigError(
-                f"the certificate {self._certificate} with the key {self._key} cannot be used: {reason}",
-                advice="Check `certificate` and `key` in [server.tls]: two PEM files that belong together.",
-            ) from error
-        return context
+
+def _files(config: TlsConfig) -> tuple[Path, Path]:
+    return Path(config.certificate).expanduser(), Path(config.key or config.certificate).expanduser()
 
 
-def _examine(context: ssl.SSLContext, certificate: Path) -> tuple[float, str]:
-    """Ask the TLS library, as a client that trusts this very certificate, whether it is valid now.
+def _read(certificate: Path, key: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:
+        reason = error.strerror or getattr(error, "reason", "") or str(error)
+        raise ConfigError(
+            f"the certificate {certificate} with the key {key} cannot be used: {reason}",
+            advice="Check `certificate` and `key` in [server.tls]: two PEM files that belong together.",
+        ) from error
+    return context
 
-    Returns:
-        When it expires, in seconds since the epoch, and what is wrong with it; 0.0 when something is.
-    """
+
+def _examine(context: ssl.SSLContext, certificate: Path, host: str = "") -> Verdict:
+    """Ask the TLS library, as a client that trusts this very certificate, whether it is valid now."""
     trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    trusting.check_hostname = False
+    trusting.check_hostname = bool(host)
     trusting.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     trusting.load_verify_locations(cafile=certificate)
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     server = context.wrap_bio(to_server, to_client, server_side=True)
-    client = trusting.wrap_bio(to_client, to_server)
+    client = trusting.wrap_bio(to_client, to_server, server_hostname=host or None)
     try:
         for side in (client, server) * _FLIGHTS:
             with suppress(ssl.SSLWantReadError):
                 side.do_handshake()
         found = client.getpeercert() or {}
-        return float(ssl.cert_time_to_seconds(str(found["notAfter"]))), ""
+        names = tuple(str(entry[1]) for entry in found.get("subjectAltName", ()))
+        return Verdict(float(ssl.cert_time_to_seconds(str(found["notAfter"]))), names=names)
     except ssl.SSLCertVerificationError as error:
-        return 0.0, error.verify_message
+        return Verdict(0.0, error.verify_message)
     except (ssl.SSLError, ValueError, KeyError) as error:
-        return 0.0, f"no handshake succeeds with it ({error})"
+        return Verdict(0.0, f"no handshake succeeds with it ({error})")

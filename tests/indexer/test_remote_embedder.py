@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from indexer.api import Index
+from indexer.cli_doctor import Finding, Level, examine_index
 from indexer.config import EmbedderConfig, IndexConfig
 from indexer.embed import RemoteEmbedder
 from indexer.errors import EmbedderRefused, EmbedderUnavailable
@@ -236,3 +237,31 @@ def test_a_server_that_changes_its_model_unseen_is_noticed(server: Server, tmp_p
     server.dimensions = 48
     with pytest.raises(EmbedderRefused, match="another model"):
         embedder.embed_query("total")
+
+
+def test_the_doctor_says_what_the_server_serves_and_whether_the_index_was_made_with_it(
+    server: Server, make_repository: Callable[..., Repository], data: Path
+) -> None:
+    config = IndexConfig(embedder=EmbedderConfig(uds=server.uds, attempts=5))
+
+    def look() -> Finding:
+        [finding] = [one for one in examine_index(data, config) if one.name == "embedding server"]
+        return finding
+
+    assert look().level is Level.OK
+    assert not data.exists()
+    index_with(server, make_repository({"shop/cart.py": CART}), data)
+    assert look().message == f"unix:{server.uds} serves embedder with vectors of 32 numbers"
+    server.dimensions = 16
+    changed = look()
+    assert (changed.level, "of 16 numbers; the index was made with another" in changed.message) == (Level.WARN, True)
+    assert "hearth index" in changed.advice
+    # Whoever waits for a doctor has no time for five attempts.
+    server.faults = [503]
+    assert (look().level, server.faults) == (Level.FAIL, [])
+    config = IndexConfig(embedder=EmbedderConfig(uds=f"{server.uds}.gone"))
+    gone = look()
+    assert (gone.level, "cannot be reached" in gone.message) == (Level.FAIL, True)
+    assert "[index.embedder]" in gone.advice
+    config = IndexConfig()
+    assert look().level is Level.OK

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import trustme
 
 from indexer.cli_doctor import Level, examine
 from server.accounts import Accounts
 from tests.conftest import Repository
 from tests.e2e.model_server import MODEL, running_model_server
 from tests.server.cli.conftest import Hearth
+from tests.server.gateway.team import issue
+
+DAY = datetime.timedelta(days=1)
 
 
 def test_a_sound_installation(hearth: Hearth, repository: Repository) -> None:
@@ -174,3 +185,89 @@ def test_files_that_cannot_be_made_again_are_looked_at(hearth: Hearth, tmp_path:
     (tmp_path / "accounts.sqlite").write_bytes(b"this is no database" * 500)
     outcome = hearth("doctor", "--data", tmp_path)
     assert (outcome.code, "accounts.sqlite (users, groups and tokens) is damaged" in outcome.out) == (1, True)
+
+
+@pytest.fixture
+def certified(hearth: Hearth, tmp_path: Path) -> Callable[..., dict[str, tuple[str, str]]]:
+    """Return ``(settings="", **validity)``, which issues a certificate and returns what the doctor says of it."""
+    certificate, key, file = tmp_path / "server.pem", tmp_path / "server.key", tmp_path / "hearth.toml"
+
+    def look(settings: str = "", **validity: Any) -> dict[str, tuple[str, str]]:
+        if validity or not certificate.exists():
+            issue(trustme.CA(), certificate, key, **validity)
+            key.chmod(0o600)
+        file.write_text(f'[server]\n{settings}\n[server.tls]\ncertificate = "{certificate}"\nkey = "{key}"\n')
+        report = hearth("doctor", "--json", "--config", file).json()
+        said = [check for check in report["checks"] if check["name"] == "certificate"]
+        assert all(check["advice"] or check["level"] == "ok" for check in said)
+        return {check["level"]: (check["message"], check["advice"]) for check in said}
+
+    return look
+
+
+def test_a_certificate_that_serves(certified: Callable[..., dict[str, tuple[str, str]]]) -> None:
+    said = certified('public_url = "https://localhost:8642"', not_after=datetime.datetime.now(datetime.UTC) + 90 * DAY)
+    [(message, _)] = said.values()
+    assert said.keys() == {"ok"}
+    assert "is for 127.0.0.1, localhost and expires in 90 days" in message
+
+
+def test_what_is_wrong_with_a_certificate_is_said(
+    certified: Callable[..., dict[str, tuple[str, str]]], tmp_path: Path
+) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    assert "expires in 9 days" in certified(not_after=now + 9.1 * DAY)["warn"][0]
+    assert "certificate has expired" in certified(not_after=now - DAY)["fail"][0]
+    assert "not yet valid" in certified(not_before=now + DAY, not_after=now + 9 * DAY)["fail"][0]
+    said = certified('public_url = "https://hearth.example.com"', not_after=now + 90 * DAY)
+    assert said.keys() == {"ok", "fail"}
+    assert "not for hearth.example.com" in said["fail"][0]
+    (tmp_path / "server.key").chmod(0o644)
+    assert f"chmod o= {tmp_path / 'server.key'}" in certified()["warn"][1]
+    (tmp_path / "server.key").write_bytes(trustme.CA().issue_cert("localhost").private_key_pem.bytes())
+    message, advice = certified()["fail"]
+    assert ("cannot be used" in message, "belong together" in advice) == (True, True)
+    (tmp_path / "server.key").unlink()
+    assert "cannot be used: No such file" in certified()["fail"][0]
+
+
+def test_a_server_with_users_is_asked_for_what_it_hands_out(hearth: Hearth, tmp_path: Path) -> None:
+    assert "downloads" not in hearth("doctor").out
+    with Accounts(tmp_path) as accounts:
+        accounts.add_user("ana")
+    outcome = hearth("doctor", "--data", tmp_path)
+    assert f"warn  downloads: {tmp_path / 'downloads'} has no extension for VS Code" in outcome.out
+    assert f"make downloads DATA={tmp_path}" in outcome.out
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "downloads" / "hearth.vsix").write_bytes(b"x" * 1_200_000)
+    assert "ok    downloads: hearth.vsix (1.2 MB)" in hearth("doctor", "--data", tmp_path).out
+
+
+class Disk(NamedTuple):
+    """What ``shutil.disk_usage`` returns."""
+
+    total: int
+    used: int
+    free: int
+
+
+@pytest.mark.parametrize(
+    ("free", "level", "advice"),
+    [
+        (10_000_000, "fail", "nothing can be indexed"),
+        (500_000_000, "warn", "before a large repository"),
+        (2_000_000_000, "warn", "as much again"),
+        (9_000_000_000, "ok", ""),
+    ],
+)
+def test_the_space_that_is_left_is_compared_with_what_the_index_takes(
+    hearth: Hearth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, free: int, level: str, advice: str
+) -> None:
+    (tmp_path / "corpora" / "1").mkdir(parents=True)
+    if free > 1_000_000_000:
+        with (tmp_path / "corpora" / "1" / "corpus").open("wb") as sparse:
+            os.truncate(sparse.fileno(), 3_000_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: Disk(10_000_000_000, 0, free))
+    checks = hearth("doctor", "--data", tmp_path, "--json").json()["checks"]
+    [said] = [check for check in checks if check["name"] == "data directory"]
+    assert (said["level"], advice in said["advice"]) == (level, True)
