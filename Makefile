@@ -56,12 +56,19 @@ fix: $(STAMP) ## Apply what ruff can mend by itself
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-downloads: ## Build the VS Code extension and offer it on the team server whose data directory is DATA (needs Node.js)
+downloads: ## Offer the VS Code extension, the Neovim plugin and Hearth itself on the server with the data directory DATA (needs Node.js)
 	@test -d "$(DATA)" || { echo "make downloads: say which data directory it is, as DATA=/var/lib/hearth" >&2; exit 1; }
 	@editors/vscode/check.sh
 	@cd editors/vscode && npm run --silent package
 	@mkdir -p "$(DATA)/downloads"
 	@cp editors/vscode/hearth.vsix "$(DATA)/downloads/hearth.vsix"
+	@git archive --format=tar.gz --prefix=hearth.nvim/ --output="$(abspath $(DATA))/downloads/hearth.nvim.tar.gz" \
+	  HEAD:editors/neovim doc lua README.md
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv build --quiet --wheel --no-create-gitignore --out-dir "$(DATA)/downloads" . ; \
+	else \
+	  $(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir "$(DATA)/downloads" . ; \
+	fi
 
 bench: $(STAMP) ## Run the benchmarks and write JSON to benchmarks/results/
 	@$(BIN)/python -m benchmarks.indexing

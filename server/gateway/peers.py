@@ -51,6 +51,10 @@ class Peers:
             return scheme in {"http", "https"}
         return scheme == ("https" if self.is_secure(request) else "http")
 
+    def origin(self, request: web.Request) -> str:
+        """Return the scheme and host by which a client asks, without a slash at the end."""
+        return f"{'https' if self.is_secure(request) else 'http'}://{request.host}"
+
     def is_local(self, request: web.Request) -> bool:
         """Whether somebody on this very machine asks, by one of its own names.
 

@@ -84,7 +84,7 @@ class DeviceRoutes:
         fields = await read_fields(request, None, {"client": str, "machine": str})
         client, machine = (_name(fields.get(name, "")) for name in ("client", "machine"))
         secret, made = self._waiting.begin(client, machine, self._peers.address(request))
-        page = f"{self._public_url or _asked_at(request, self._peers)}/device"
+        page = f"{self._public_url or self._peers.origin(request)}/device"
         return web.json_response(
             {
                 "deviceCode": secret,
@@ -148,7 +148,3 @@ class DeviceRoutes:
 def _name(text: Any) -> str:
     """Return what an editor says of itself as something that can be shown: one short line."""
     return "".join(letter for letter in str(text) if letter.isprintable())[:_MOST_NAME].strip()
-
-
-def _asked_at(request: web.Request, peers: Peers) -> str:
-    return f"{'https' if peers.is_secure(request) else 'http'}://{request.host}"

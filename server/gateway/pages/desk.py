@@ -43,6 +43,7 @@ _MENU = (
     ("/", "Overview", None),
     ("/repositories", "Repositories", None),
     ("/search", "Search", TokenScope.SEARCH),
+    ("/connect", "Connect", None),
     ("/latency", "Latency", None),
     ("/usage", "Usage", None),
     ("/benchmarks", "Benchmarks", TokenScope.ADMIN),
@@ -221,6 +222,10 @@ class Desk:
     def browser_key(self, request: web.Request) -> str:
         """Return what the forms of somebody who is not signed in are tied to; empty for a new browser."""
         return self.held(request, "form")
+
+    def origin(self, request: web.Request) -> str:
+        """Return the scheme and host by which a client asks."""
+        return self._peers.origin(request)
 
     def address(self, request: web.Request) -> str:
         """Return the client's address."""

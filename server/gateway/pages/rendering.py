@@ -19,6 +19,7 @@ HEADERS = {
 }
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _MOST_UNITS = 2
+_SMALLEST_IN_MEGABYTES = 100_000
 
 
 def make_templates(drawing: Drawing | None) -> Environment:
@@ -31,7 +32,7 @@ def make_templates(drawing: Drawing | None) -> Environment:
         lstrip_blocks=True,
         enable_async=False,
     )
-    templates.filters |= {"ago": ago, "moment": moment, "thousands": thousands, "price": price}
+    templates.filters |= {"ago": ago, "moment": moment, "thousands": thousands, "price": price, "size": size}
     templates.globals["drawing"] = drawing
     return templates
 
@@ -62,6 +63,11 @@ def price(value: float) -> str:
     """Write a price with all its digits, and with those of a coin at least."""
     whole, _, digits = f"{value:.10f}".rstrip("0").partition(".")
     return f"{whole}.{digits:0<2}"
+
+
+def size(count: int) -> str:
+    """Write a number of bytes."""
+    return f"{count / 1e6:.1f} MB" if count >= _SMALLEST_IN_MEGABYTES else f"{count / 1e3:.1f} kB"
 
 
 def _amount(seconds: float) -> tuple[int, str]:

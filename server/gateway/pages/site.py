@@ -11,6 +11,7 @@ from server.gateway.device import DeviceSignIns
 from server.gateway.pages.accounts import AccountPages
 from server.gateway.pages.audit import AuditPage
 from server.gateway.pages.benchmarks import BenchmarkPages
+from server.gateway.pages.connect import ConnectPage
 from server.gateway.pages.desk import Desk
 from server.gateway.pages.device import DevicePage
 from server.gateway.pages.drawing import find_drawing
@@ -68,6 +69,7 @@ def add_pages(
     router.add_post("/repository", desk.act(repositories.change, admin))
     router.add_post("/job", desk.act(repositories.change_job, admin))
     router.add_get("/search", desk.show(SearchPage(desk, parts.index).show, TokenScope.SEARCH))
+    router.add_get("/connect", desk.show(ConnectPage(desk, parts.downloads, parts.config.public_url).show))
     latency = LatencyPage(desk, parts.readings)
     router.add_get("/latency", desk.show(latency.show))
     router.add_get("/latency/export", desk.show(latency.export))

@@ -22,6 +22,7 @@ PAGES = {
     "repositories": "/repositories",
     "repository": "/repository?name=shop",
     "search": "/search?q=round+price",
+    "connect": "/connect",
     "latency": "/latency?span=hour&stage=first_text",
     "latency-by-team": "/latency?span=day&stage=total&by=team",
     "usage": "/usage?span=week",
@@ -36,6 +37,9 @@ PAGES = {
 def token(data: Path) -> str:
     """The token of an administrator who reads everything, beside accounts, jobs and a week's work to look at."""
     work_for_hours(data, 7 * 24)
+    (data / "downloads").mkdir()
+    for name in ("hearth.vsix", "hearth.nvim.tar.gz", "hearth-0.1.0-py3-none-any.whl"):
+        (data / "downloads" / name).write_bytes(b"package" * 100_000)
     with Accounts(data) as accounts:
         accounts.add_user("root", ["everything"])
         accounts.add_user("ana", ["backend", "shoppers"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import os
 import re
 from importlib import resources
 from pathlib import Path
@@ -23,7 +25,7 @@ READER = {TokenScope.COMPLETE, TokenScope.SEARCH}
 ADMIN = {TokenScope.ADMIN, TokenScope.SEARCH}
 FOR_ALL = (
     *("/", "/repositories", "/repositories/table", "/repository?name=shop", "/search", "/search?q=price"),
-    *("/latency", "/latency?by=model", "/latency/export", "/usage", "/usage/export"),
+    *("/connect", "/latency", "/latency?by=model", "/latency/export", "/usage", "/usage/export"),
 )
 FOR_ADMINS = (
     *("/repositories/jobs", "/accounts", "/audit", "/audit/export"),
@@ -286,3 +288,38 @@ def test_templates_hold_no_script_style_or_address_of_others() -> None:
         forms = re.findall(r"<form[^>]*method=\"post\".*?</form>", text, re.DOTALL)
         assert all("csrf" in form for form in forms), template
         assert len(forms) == text.count('method="post"'), template
+
+
+async def test_a_newcomer_finds_what_to_install_and_what_to_write_where(company: Company) -> None:
+    downloads = company.data / "downloads"
+    async with team_server(company.data) as team, browsing(team.url, company.ana_secret) as ana:
+        page = await ana.get("/connect")
+        assert "The extension is not here yet. Ask an administrator" in page.text
+        assert "There is nothing to download yet." in page.text
+        downloads.mkdir()
+        (downloads / "hearth.vsix").write_bytes(b"x" * 1_234_567)
+        (downloads / "hearth.nvim.tar.gz").write_bytes(b"x" * 39_000)
+        (downloads / "hearth-0.1.0-py3-none-any.whl").write_bytes(b"older")
+        os.utime(downloads / "hearth-0.1.0-py3-none-any.whl", (1_700_000_000, 1_700_000_000))
+        (downloads / "hearth-0.2.0-py3-none-any.whl").write_bytes(b"newer")
+        (downloads / "notes.txt").write_bytes(b"not handed out")
+        page = await ana.get("/connect")
+        text = html.unescape(page.text)
+        assert '<a href="/downloads/hearth.vsix">hearth.vsix</a> (1.2 MB)' in text
+        assert '<td class="number">39.0 kB</td>' in text
+        assert "2023-11-14 22:13 UTC" in text
+        assert "code --install-extension hearth.vsix" in text
+        assert f"pip install {team.url}/downloads/hearth-0.2.0-py3-none-any.whl" in text
+        assert f"hearth sign-in {team.url}" in text
+        assert f'server = {{ url = "{team.url}" }}' in text
+        assert f"{team.url}/downloads/hearth.nvim.tar.gz" in text
+        assert "notes.txt" not in text
+        links = set(re.findall(r'href="(/downloads/[^"]+)"', page.text))
+        assert len(links) == 4
+        for link in links:
+            assert (await ana.get(link)).status == 200
+    settings = '[server]\npublic_url = "https://hearth.example.com"\n'
+    async with team_server(company.data, settings) as team, browsing(team.url, company.root_secret) as root:
+        text = (await root.get("/connect")).text
+        assert "hearth sign-in https://hearth.example.com" in text
+        assert team.url not in text
