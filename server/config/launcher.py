@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from attrs import field, frozen, validators
 
@@ -17,9 +18,9 @@ def _gpu_numbers(_instance: object, _attribute: object, value: tuple[int, ...]) 
         raise ValueError(f"must name each GPU once, by its number from 0, not {list(value)}")
 
 
-def _adapters(_instance: object, _attribute: object, value: Mapping[str, str]) -> None:
+def _adapters(_instance: object, _attribute: object, value: Mapping[str, Path]) -> None:
     for name, path in value.items():
-        if not name or not path or "=" in name or name.startswith("-"):
+        if not name or "=" in name or name.startswith("-"):
             raise ValueError(f'must map names of adapters to their directories, not "{name}" to "{path}"')
 
 
@@ -60,11 +61,11 @@ class GeneratingInstanceConfig(InstanceConfig):
     speculative: bool = setting(
         True, "Whether to guess tokens from what the prompt holds already, which code often repeats."
     )
-    lora: Mapping[str, str] = field(
+    lora: Mapping[str, Path] = field(
         factory=dict,
         metadata={
             "help": 'LoRA adapters by the name they are asked by: `payments-lora = "/models/payments"`. '
-            "[engine.vllm.teams] gives them to teams."
+            "[engine.vllm.teams] gives them to teams; relative paths start at the directory of hearth.toml."
         },
         validator=_adapters,
     )

@@ -219,7 +219,7 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook(float, _number)
     converter.register_structure_hook(enum.StrEnum, _member)
     converter.register_structure_hook_func(_is_tuple, lambda value, type_: _items(converter, value, type_))
-    converter.register_structure_hook_func(_is_mapping, _texts_by_name)
+    converter.register_structure_hook_func(_is_mapping, lambda value, type_: _by_name(converter, value, type_))
 
     def class_hook(cls: type) -> Any:
         attributes = attrs.fields(attrs.resolve_types(cls))
@@ -291,14 +291,14 @@ def _is_mapping(type_: Any) -> bool:
     return getattr(type_, "__origin__", None) is Mapping
 
 
-def _texts_by_name(value: object, _type: type) -> dict[str, str]:
-    """Structure a table of free names; every value is text."""
+def _by_name(converter: cattrs.Converter, value: object, type_: Any) -> dict[str, Any]:
+    """Structure a table of free names; every value is written as text."""
     if not isinstance(value, dict):
         raise TypeError(_expected("a table", value))
     for name, text in value.items():
         if not isinstance(text, str):
             raise TypeError(f'must hold text in quotes for "{name}", not {_shown(text)}')
-    return value
+    return {name: converter.structure(text, get_args(type_)[1]) for name, text in value.items()}
 
 
 def _expected(name: str, value: object) -> str:

@@ -157,7 +157,7 @@ def _type_name(type_: Any) -> str:
         return {int: "integer", float: "number", bool: "boolean", str: "string", Path: "path"}[type_]
     arguments = typing.get_args(type_)
     if typing.get_origin(type_) is Mapping:
-        return "table of strings"
+        return f"table of {_type_name(arguments[1])}s"
     if arguments:
         return f"list of {_type_name(arguments[0])}s"
     if isinstance(type_, type) and issubclass(type_, enum.Enum):

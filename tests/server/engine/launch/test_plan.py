@@ -238,10 +238,11 @@ def test_a_port_is_on_the_loopback_only(tmp_path: Path) -> None:
 
 
 def test_adapters_are_loaded_together(tmp_path: Path) -> None:
-    text = COMPLETION + 'lora = { payments-lora = "/models/payments", core = "/models/core" }\nmax_lora_rank = 32\n'
+    # A path that does not begin at the root begins where hearth.toml is, not where vLLM is started.
+    text = COMPLETION + 'lora = { payments-lora = "/models/payments", core = "models/core" }\nmax_lora_rank = 32\n'
     (instance,) = plan(tmp_path, text).instances
     at = instance.command.index("--lora-modules")
-    assert instance.command[at + 1 : at + 3] == ("payments-lora=/models/payments", "core=/models/core")
+    assert instance.command[at + 1 : at + 3] == ("payments-lora=/models/payments", f"core={tmp_path / 'models/core'}")
     assert value(instance.command, "--max-loras") == "2"
     assert value(instance.command, "--max-lora-rank") == "32"
 
