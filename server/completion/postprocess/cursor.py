@@ -16,7 +16,8 @@ _INDENTATION_WINDOW = 4_000
 _MAX_NEIGHBOURS = 12
 _MAX_LOOKED_AT = 4 * _MAX_NEIGHBOURS
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
-_INDENTED = re.compile(r"^([ \t]+)\S", re.MULTILINE)
+_INDENTED = re.compile(r"^([ \t]+)[^\s*]", re.MULTILINE)
+"""Lines whose indentation tells how the file does it; those of a comment in stars have a space of their own."""
 
 
 @dataclass(frozen=True)

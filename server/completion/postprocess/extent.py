@@ -19,6 +19,12 @@ _OPENING_WORDS = frozenset({"do", "then", "else", "begin"})
 _FIRST_WORD = re.compile(r"\s*(\w*)(\W?)")
 _BEGINNERS = frozenset({"@", "#", "/", "<", "*", "&", "'", '"', "$", "-", "~", "!", "("})
 """Characters that begin a statement, or a comment above one."""
+_CLAUSES = frozenset({"else", "elif", "elsif", "elseif", "except", "finally", "catch", "rescue", "ensure"})
+"""Words that begin one more part of the statement whose block ends above them."""
+_CONTINUES = (":", ",", ".", "&&", "||", "?")
+"""What a line begins with that goes on with the statement above it."""
+_PREPROCESSED = frozenset({"c", "cpp", "csharp"})
+"""Languages with lines for a preprocessor, which stand in the first column or anywhere else."""
 _GOES_ON = frozenset(
     {"else", "elif", "elsif", "elseif", "except", "finally", "catch", "rescue", "ensure", "while", "until", "case"}
     | {"default", "when", "and", "or", "then", "do", "end", "fi", "done", "esac"}
@@ -110,7 +116,7 @@ class _Block:
         return draft.cut(until) if settled else draft.hold(until)
 
     def _note(self, line: str, above: LineEnd | None) -> None:
-        if above is not None and above.in_text:
+        if (above is not None and above.in_text) or self._is_directive(line):
             return
         if self._cursor.width(line) > self._base:
             self._deeper = self._opening
@@ -124,7 +130,7 @@ class _Block:
         return above is not None and (above.in_text or above.open > opened)
 
     def _ends_before(self, line: str, line_above: str, above: LineEnd | None, *, after_blank: bool) -> bool:
-        if above is not None and above.in_text:
+        if (above is not None and above.in_text) or self._is_directive(line):
             return False
         width = self._cursor.width(line)
         if width < self._base:
@@ -133,8 +139,13 @@ class _Block:
         if width > self._base or self._goes_on(above, 0):
             return False
         if self._inside_opened:
-            return not line.lstrip().startswith(_CLOSERS)
+            return not line.lstrip().startswith(_CLOSERS) and not _begins_clause(line)
         return after_blank or (self._ended_block(line_above) and not _belongs_to_above(line))
+
+    def _is_directive(self, line: str) -> bool:
+        """Whether a line is for a preprocessor, inside of a block whose extent it says nothing about."""
+        inside = self._inside_opened or self._base > 0
+        return inside and self._cursor.language in _PREPROCESSED and line.lstrip().startswith("#")
 
     def _ended_block(self, line_above: str) -> bool:
         return self._deeper or line_above.strip().startswith(("}", "end", "fi", "done", "esac"))
@@ -144,7 +155,7 @@ class _Block:
 
         ``first`` when its indentation says nothing: it is the rest of the cursor's line, or of a string or call.
         """
-        if not self._inside_opened:
+        if not self._inside_opened or _begins_clause(line) or self._is_directive(line):
             return False
         if opens_block(line):
             if here is not None and not here.open:
@@ -159,10 +170,21 @@ class _Block:
 def _width_of_statement(cursor: Cursor) -> int:
     """Columns of the line on which the cursor's statement begins: one above, if its line ends a call or signature."""
     line, width = cursor.line_before, cursor.width(cursor.line_before)
-    if line.count(")") <= line.count("("):
-        return width
-    begins = (cursor.width(above) for above in cursor.above if above.strip())
-    return next((outer for outer in begins if outer < width), width)
+    filled = [above for above in cursor.above if above.strip()]
+    if line.count(")") > line.count("("):
+        begins = (cursor.width(above) for above in filled)
+        return next((outer for outer in begins if outer < width), width)
+    for above in filled:
+        if not line.lstrip().startswith(_CONTINUES) and not above.rstrip().endswith(","):
+            break
+        # Such as the second line of a list of initialisers: the statement begins further up.
+        line, width = above, min(width, cursor.width(above))
+    return width
+
+
+def _begins_clause(line: str) -> bool:
+    word = _FIRST_WORD.match(line)
+    return word is not None and word.group(1) in _CLAUSES
 
 
 def _belongs_to_above(line: str) -> bool:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from server.completion.postprocess.cursor import Cursor
 from server.completion.postprocess.draft import Draft
 
 _PAIRS = {")": "(", "]": "[", "}": "{"}
+_OPENERS = "([{"
 _QUOTES = "\"'`"
 _SIGNIFICANT = re.compile(r"\w.*\w.*\w", re.DOTALL)
 _MAX_EQUAL_LINES = 2
+_GOES_ON = ("(", "[", "{", ",", ":", "=", "+", "&&", "||", "->", "=>")
+"""Ends of lines that are no statement by themselves."""
 
 
 def balance_brackets(draft: Draft, cursor: Cursor) -> Draft:
@@ -32,7 +36,7 @@ def drop_rest_of_line(draft: Draft, cursor: Cursor) -> Draft:
     longest = 0
     for rest in (cursor.line_after.rstrip(), cursor.rest):
         for length in range(min(len(rest), len(text)), 0, -1):
-            if text.endswith(rest[:length]) and (not draft.settled or _repeats(text, rest, length)):
+            if text.endswith(rest[:length]) and (not draft.settled or _repeats(text, rest, length, cursor)):
                 longest = max(longest, length)
                 break
     if not longest:
@@ -46,18 +50,21 @@ def drop_following_lines(draft: Draft, cursor: Cursor) -> Draft:
         return draft
     lines = draft.text.split("\n")
     lines[0] = cursor.line_before + lines[0]
-    below = [line.rstrip() for line in cursor.below]
+    shapes = [_Shape(cursor.width(line), line.strip()) for line in lines]
+    below = [_Shape(cursor.width(line), line.strip()) for line in cursor.below]
     complete = len(lines) if draft.settled else len(lines) - 1
     for number in range(complete):
-        if lines[number].rstrip() == below[0] and _SIGNIFICANT.search(lines[number]):
+        if shapes[number] != below[0] or not _SIGNIFICANT.search(lines[number]):
+            continue
+        if number or not _only_begins_as(shapes, below):
             return _cut_lines(draft, number)
     if draft.settled:
-        repeated = _first_line_of_repeated_end(lines, below)
+        repeated = _first_line_of_repeated_end(shapes, below)
         return draft if repeated is None else _cut_lines(draft, repeated)
     # The last lines may turn out to repeat what is below; how many, depends on how far they agree so far.
     for number in range(max(0, len(lines) - len(below)), len(lines)):
-        tail = [line.rstrip() for line in lines[number:] if line.strip()]
-        if tail and tail[:-1] == below[: len(tail) - 1] and below[len(tail) - 1].startswith(tail[-1]):
+        tail = [shape for shape in shapes[number:] if shape.text]
+        if tail and tail[:-1] == below[: len(tail) - 1] and below[len(tail) - 1].may_become(tail[-1]):
             return draft.hold(_end_before_line(draft.text, number))
     return draft
 
@@ -82,7 +89,29 @@ def drop_repeated_lines(draft: Draft, cursor: Cursor) -> Draft:
     return draft
 
 
-def _repeats(text: str, rest: str, length: int) -> bool:
+class _Shape(NamedTuple):
+    """A line as it is compared: columns of its indentation, whatever they are made of, and its text without blanks."""
+
+    width: int
+    text: str
+
+    def may_become(self, begun: _Shape) -> bool:
+        """Whether a line that is not complete may become this one."""
+        return self.width == begun.width and self.text.startswith(begun.text)
+
+
+def _only_begins_as(shapes: Sequence[_Shape], below: Sequence[_Shape]) -> bool:
+    """Whether lines that begin as those below may be another statement: none was complete while they agreed."""
+    filled = [shape for shape in shapes if shape.text]
+    for shape, other in zip(filled, below, strict=False):
+        if shape != other:
+            return True
+        if not shape.text.endswith(_GOES_ON):
+            return False
+    return len(filled) <= len(below)
+
+
+def _repeats(text: str, rest: str, length: int, cursor: Cursor) -> bool:
     """Whether the last ``length`` characters, which begin ``rest`` too, are a repetition and not a coincidence."""
     before, end = text[: len(text) - length], text[len(text) - length :]
     if not end.strip() or _inside_word(rest, length) or _inside_word(before + end, len(before)):
@@ -90,10 +119,37 @@ def _repeats(text: str, rest: str, length: int) -> bool:
     if any(quote in end and text.count(quote) % 2 for quote in _QUOTES):
         return True
     if any(character in _QUOTES or character in _PAIRS for character in end):
-        # Strings and brackets that the suggestion opened itself are its own, unless all that follows is repeated.
-        whole = length == len(rest) and _SIGNIFICANT.search(end) is not None
-        return whole or _first_unmatched_closer(text) >= 0
+        # Strings and brackets that the suggestion opened itself are its own, unless all that follows is repeated, or
+        # what follows closes them.
+        whole = length == len(rest) and (_SIGNIFICANT.search(end) or any(opener in end for opener in _OPENERS))
+        return (
+            bool(whole) or _first_unmatched_closer(text) >= 0 or _left_over(before, cursor) < _left_over(text, cursor)
+        )
     return True
+
+
+def _left_over(text: str, cursor: Cursor) -> int:
+    """Count brackets and quotes without their other half near a cursor at which ``text`` is inserted."""
+    lines = [*reversed(cursor.above), cursor.line_before + text + cursor.line_after]
+    opened: list[str] = []
+    alone = 0
+    for line in lines:
+        at = 0
+        while at < len(line):
+            character = line[at]
+            if character in _QUOTES:
+                end = _end_of_string(line, at)
+                alone += end == at and line is lines[-1]
+                at = end
+            elif character in _OPENERS:
+                opened.append(character)
+            elif character in _PAIRS:
+                if opened and opened[-1] == _PAIRS[character]:
+                    opened.pop()
+                else:
+                    alone += 1
+            at += 1
+    return alone + len(opened)
 
 
 def _inside_word(text: str, at: int) -> bool:
@@ -110,7 +166,7 @@ def _first_unmatched_closer(text: str) -> int:
         if character in _QUOTES:
             end = _end_of_string(text, at)
             at = max(at, end)
-        elif character in "([{":
+        elif character in _OPENERS:
             open_brackets.append(character)
         elif character in _PAIRS and (not open_brackets or open_brackets.pop() != _PAIRS[character]):
             return at
@@ -130,9 +186,9 @@ def _end_of_string(text: str, start: int) -> int:
     return start
 
 
-def _first_line_of_repeated_end(lines: Sequence[str], below: Sequence[str]) -> int | None:
+def _first_line_of_repeated_end(lines: Sequence[_Shape], below: Sequence[_Shape]) -> int | None:
     for number in range(max(0, len(lines) - 2 * len(below)), len(lines)):
-        tail = [line.rstrip() for line in lines[number:] if line.strip()]
+        tail = [line for line in lines[number:] if line.text]
         if tail and tail == list(below[: len(tail)]):
             return number
     return None

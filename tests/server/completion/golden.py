@@ -97,6 +97,28 @@ PYTHON = [
         "\n    a: int,\n) -> int:\n    b = a\n    return b",
     ),
     ("blanks at the end go", "x = |\n", "1   \n", "1"),
+    ("a call without arguments closes itself before more", "return cmpopts.|)\n", "ignore_empty())", "ignore_empty("),
+    ("a call in a call is its own", "total = add(\n    price.|)\n", "rounded()", "rounded()"),
+    ("the end of a string is there", 'log(|" +\n', '"before:" +', '"before:'),
+    ("a string of its own", 'log(| + "x")\n', '"before:"', '"before:"'),
+    (
+        "a call that begins as the next one does",
+        "check(|\n\ncheck(\n    one,\n    three,\n)\n",
+        "\n    one,\n    two,\n)\n\ncheck(\n    one,\n    three,\n)\n",
+        "\n    one,\n    two,\n)",
+    ),
+    (
+        "handlers belong to their try",
+        "def f():\n    try:|\n",
+        "\n        a()\n    except E:\n        b()\n    c()\n",
+        "\n        a()\n    except E:\n        b()",
+    ),
+    (
+        "a loop after a block is another statement",
+        "if a:|\n",
+        "\n    b()\nwhile c:\n    d()\n",
+        "\n    b()",
+    ),
 ]
 
 TYPESCRIPT = [
@@ -123,6 +145,8 @@ TYPESCRIPT = [
     ("tabs where the file has tabs", "class A {\n\tx = 1;\n\t|\n}\n", "f() {\n    g();\n  }\n", "f() {\n\t\tg();\n\t}"),
     ("special token in the middle", "const a = |\n", "b()<|im_end|>;\n", "b()"),
     ("line above is not repeated", "import a from 'a';\n|\n", "import a from 'a';", ""),
+    ("the arrow is there", 'test("encodes|() => {\n', ' null", () => {', ' null", '),
+    ("half a string", "health|up',\n", ": 'up',", ": '"),
 ]
 
 GO = [
@@ -155,6 +179,12 @@ GO = [
     ),
     ("following line is not repeated", "func f() {\n\t|\n\treturn nil\n}\n", "a()\n\treturn nil\n}", "a()"),
     ("special token", "x := |\n", "1<|endoftext|>", "1"),
+    (
+        "stars of a comment indent nothing",
+        "/*\n * One.\n * Two.\n * Three.\n */\nfunc f() {\n\tg()\n}\n\nfunc h() {|\n",
+        "\n\ti()\n}",
+        "\n\ti()\n}",
+    ),
     ("line above is not repeated", 'import "fmt"\n|\n', 'import "fmt"', ""),
 ]
 
@@ -212,7 +242,42 @@ JAVA = [
     ("special token", "int x = |\n", "1;<fim_suffix>", "1;"),
 ]
 
+CPP = [
+    (
+        "a body below initialisers",
+        "struct A {\n  A(int b)\n    : b_(b),\n      c_(b) {|\n};\n",
+        "\n    init();\n  }\n\n  void f() {",
+        "\n    init();\n  }",
+    ),
+    (
+        "lines for the preprocessor are no dedent",
+        "void f() {|\n",
+        "\n  a();\n#ifdef B\n  b();\n#endif\n}\n\nvoid g() {",
+        "\n  a();\n#ifdef B\n  b();\n#endif\n}",
+    ),
+    ("the rest of a call is there", "return size|)->get());\n", "_of(x)->get());", "_of(x"),
+]
+
+RUBY = [
+    (
+        "rescue belongs to its begin",
+        "begin|\nend\n",
+        '\n  require "a"\nrescue LoadError\n  warn "no a"\nend\nputs 1\n',
+        '\n  require "a"\nrescue LoadError\n  warn "no a"',
+    ),
+]
+
+BASH = [
+    (
+        "elif and else belong to their if",
+        'if [[ "$a" ]]; then|\n',
+        '\n  b\nelif [[ "$c" ]]; then\n  d\nelse\n  e\nfi\nf\n',
+        '\n  b\nelif [[ "$c" ]]; then\n  d\nelse\n  e\nfi',
+    ),
+]
+
 RUST = [
+    ("a call in an error closes itself", "return|e);\n", " Err(e);", " Err("),
     ("match arm", "match x {\n    Some(v) => |,\n}\n", "v,", "v"),
     ("lifetime is no string", "fn f(|)\n", "s: &'a str)", "s: &'a str"),
     ("question mark", "let a = read(|)?;\n", "path)?;", "path"),
@@ -275,5 +340,8 @@ GOLDEN: dict[str, list[Golden]] = {
         "go": GO,
         "java": JAVA,
         "rust": RUST,
+        "cpp": CPP,
+        "ruby": RUBY,
+        "bash": BASH,
     }.items()
 }
