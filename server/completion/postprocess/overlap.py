@@ -14,6 +14,8 @@ _OPENERS = "([{"
 _QUOTES = "\"'`"
 _SIGNIFICANT = re.compile(r"\w.*\w.*\w", re.DOTALL)
 _MAX_EQUAL_LINES = 2
+_LEAST_SAID_AGAIN = 3
+"""Fewer lines may well be the same twice."""
 _GOES_ON = ("(", "[", "{", ",", ":", "=", "+", "&&", "||", "->", "=>")
 """Ends of lines that are no statement by themselves."""
 
@@ -86,7 +88,21 @@ def drop_repeated_lines(draft: Draft, cursor: Cursor) -> Draft:
         equal = equal + 1 if same else 1
         if equal > _MAX_EQUAL_LINES:
             return _cut_lines(draft, number - _MAX_EQUAL_LINES + 1)
-    return draft
+    again = _first_line_said_again(lines if draft.settled else lines[:-1])
+    return draft if again is None else _cut_lines(draft, again)
+
+
+def _first_line_said_again(lines: Sequence[str]) -> int | None:
+    """Return where the first part of a suggestion, of a few lines, is said once more and in full."""
+    filled = [number for number, line in enumerate(lines) if line.strip()]
+    texts = [lines[number].rstrip() for number in filled]
+    # What stands on the cursor's line is no whole line.
+    first = int(bool(filled) and filled[0] == 0)
+    for length in range(_LEAST_SAID_AGAIN, (len(texts) - first) // 2 + 1):
+        once, again = texts[first : first + length], texts[first + length : first + 2 * length]
+        if once == again:
+            return filled[first + length]
+    return None
 
 
 class _Shape(NamedTuple):

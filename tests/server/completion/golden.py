@@ -40,6 +40,18 @@ PYTHON = [
     ("line above is not repeated", "import os\n|\n", "import os", ""),
     ("line above may begin alike", "import os\n|\n", "import os.path", "import os.path"),
     ("endless repetition", "x\n|\n", "add(1)\nadd(1)\nadd(1)\nadd(1)\n", "add(1)"),
+    (
+        "a body is said once",
+        "def f():|\n",
+        "\n    a = b()\n    c(a)\n    d(a)\n    a = b()\n    c(a)\n    d(a)\n    e()",
+        "\n    a = b()\n    c(a)\n    d(a)",
+    ),
+    (
+        "two lines may be there twice",
+        "def f():|\n",
+        "\n    read()\n    skip()\n    read()\n    skip()\n",
+        "\n    read()\n    skip()\n    read()\n    skip()",
+    ),
     ("blanks only", "x = |\n", "   \n\n", ""),
     ("special token", "x = |\n", "1<|endoftext|><|fim_prefix|>import", "1"),
     ("tabs become the file's spaces", "if a:\n    b()\nif c:|\n", "\n\td()", "\n    d()"),
