@@ -131,7 +131,7 @@ def _plan(lines: int, keys: int, rounds: int, pause_ms: float) -> list[list[dict
     typed = "".join(_STATEMENTS.format(lines + number).strip(" \n") + " " for number in range(keys * rounds // 20 + 1))
     plan = []
     for number in range(rounds):
-        turns = []
+        turns: list[dict[str, Any]] = []
         for start in range(number * keys, (number + 1) * keys, _TURN):
             text = typed[start : min(start + _TURN, (number + 1) * keys)]
             # At each blank one looks up for a while, so that what is suggested is drawn.

@@ -194,7 +194,9 @@ async def revoked_token_is_told_once(bench: Workbench, team: Team) -> None:
     await bench.wait_for_status("Hearth: sign in$")
     await bench.call("waitForMessage", "does not accept your token")
     await bench.screenshot("team-revoked-dark")
-    assert len(await bench.call("messages")) == 1
+    [message] = await bench.call("messages")
+    assert message.endswith('Use "Hearth: Sign in".'), message
+    assert "hearth sign-in" not in message
     await bench.call("clickMessage", "Sign in")
     await bench.call("pickRow", "Enter a token")
     await bench.call("answer", "Your token", team.new_token())

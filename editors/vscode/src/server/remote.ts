@@ -72,12 +72,14 @@ function open(address: Address, token: string | undefined): Promise<WebSocket> {
 /** Why the server answered with something else than a WebSocket. */
 async function refusal(response: IncomingMessage, address: Address, signedIn: boolean): Promise<Unreachable> {
   const status = response.statusCode ?? 0;
-  const said = await saidIn(response);
+  const { message: reason, advice } = await saidIn(response);
+  const said = [reason, advice].filter((item) => item !== "").join(" ");
   const because = said === "" ? "." : `: ${said}`;
   if (status === 401) {
+    // The server's advice is for every editor; in this one signing in is a command of its own.
     const message = signedIn
-      ? `Hearth's server at ${address.origin} does not accept your token${because}`
-      : `Sign in to use Hearth's server at ${address.origin}.`;
+      ? `Hearth's server at ${address.origin} does not accept your token${reason === "" ? "." : `: ${reason}`} Use "Hearth: Sign in".`
+      : `Use "Hearth: Sign in" to be let in by Hearth's server at ${address.origin}.`;
     return new Unreachable("sign in", message, { mend: { kind: "signIn" }, retry: false });
   }
   if (status === 403) {
@@ -98,21 +100,22 @@ async function refusal(response: IncomingMessage, address: Address, signedIn: bo
   );
 }
 
-/** Return the server's own words, if it said any that are meant for people. */
-async function saidIn(response: IncomingMessage): Promise<string> {
+/** Return the server's own words, empty where it said none that are meant for people. */
+async function saidIn(response: IncomingMessage): Promise<{ message: string; advice: string }> {
   let text = "";
   try {
     response.setEncoding("utf8");
     for await (const part of response) {
       text += String(part);
       if (text.length > MAX_REFUSAL_BYTES) {
-        return "";
+        return { message: "", advice: "" };
       }
     }
     const { error } = JSON.parse(text) as { error?: { message?: unknown; advice?: unknown } };
-    return [error?.message, error?.advice].filter((item) => typeof item === "string" && item !== "").join(" ");
+    const words = (said: unknown): string => (typeof said === "string" ? said : "");
+    return { message: words(error?.message), advice: words(error?.advice) };
   } catch {
-    return "";
+    return { message: "", advice: "" };
   }
 }
 
