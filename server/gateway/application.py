@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -14,6 +13,7 @@ from server.gateway.access import SignInRefused, Visitor
 from server.gateway.api import Administration, Api, BenchmarkApi, DeviceRoutes, Figures
 from server.gateway.device import DeviceSignIns
 from server.gateway.downloads import Downloads
+from server.gateway.flood import PerMinute
 from server.gateway.middleware import answer_in_form, refuse_what_browsers_forge, secure_responses
 from server.gateway.news import News
 from server.gateway.pages import add_pages
@@ -22,7 +22,6 @@ from server.gateway.peers import Peers
 from server.gateway.responses import refuse
 
 _MAX_BODY_BYTES = 64 * 1024
-_NOTED_REFUSALS = 60
 
 
 def make_application(parts: Parts) -> web.Application:
@@ -75,8 +74,7 @@ class Door:
         self._audit = parts.audit
         self._peers = peers
         self._url = parts.config.public_url
-        self._refusals = (0, 0)
-        """The minute of the last refused sign-in, and how many there were in it."""
+        self._refusals = PerMinute()
 
     def let_in(self, request: web.Request, *scopes: TokenScope) -> Visitor:
         """Return who asks, if their token is for one of ``scopes``.
@@ -116,13 +114,10 @@ class Door:
 
     def note_refusal(self, address: str, reason: str) -> None:
         """Write a refused sign-in down; of a flood only so many a minute, lest it wash out what others did."""
-        minute = int(time.monotonic() // 60)
-        if self._refusals[0] != minute:
-            if (left_out := self._refusals[1] - _NOTED_REFUSALS) > 0:
-                self._audit.note("sign-ins-refused", count=left_out)
-            self._refusals = (minute, 0)
-        self._refusals = (minute, self._refusals[1] + 1)
-        if self._refusals[1] <= _NOTED_REFUSALS:
+        through, left_out = self._refusals.take()
+        if left_out:
+            self._audit.note("sign-ins-refused", count=left_out)
+        if through:
             self._audit.note("sign-in-refused", address=address, reason=reason)
 
 

@@ -107,6 +107,8 @@ async def _in_time(request: web.Request, handler: Handler, seconds: float | None
         refuse(503, error.code, "This cannot be read or written now.", "The server's log says why.")
     except web.HTTPException:
         raise
+    except web.RequestPayloadError:
+        refuse(400, "body", "The body is not what the head of the request says.")
     except Exception:
         log.exception("%s failed", _route(request))
         raise web.HTTPInternalServerError from None

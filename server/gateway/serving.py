@@ -10,10 +10,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from aiohttp import web
+from aiohttp.log import server_logger as web_logger
 
 from server.config import ServerConfig
 from server.errors import ConfigError
 from server.gateway.admission import Admission
+from server.gateway.flood import MalformedRequests
 from server.gateway.peers import is_loopback
 from server.gateway.sessions import Sessions
 from server.gateway.tls import Certificate
@@ -76,6 +78,7 @@ async def serve_until_signal(
     if certificate is not None:
         loop.add_signal_handler(signal.SIGHUP, certificate.reload)
         work.append(certificate.watch())
+    web_logger.addFilter(MalformedRequests())
     # Without this, somebody who sends the head of a request byte by byte would hold a connection for ever.
     runner = web.AppRunner(
         application, access_log=None, keepalive_timeout=config.limits.header_seconds, shutdown_timeout=_STOP_SECONDS

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from indexer.queue import Repository as Registered
 from server.accounts import Accounts, TokenScope
 from server.gateway import audit
 from server.gateway.application import make_application
+from server.gateway.flood import PerMinute
 from tests.server.gateway.browser import browsing
 from tests.server.gateway.team import TeamServer, remote, team_editor, team_server
 from tests.server.gateway.test_pages import SEALED
@@ -266,6 +269,62 @@ async def test_a_form_of_another_encoding_is_refused_unread(data: Path, encoding
         headers["Origin"] = team.url
         async with http.post(f"{team.url}/sign-in", data=b"token=\xff-\xfe", headers=headers) as answer:
             assert answer.status == (400 if encoding == "utf-8" else 415)
+    assert "Traceback" not in team.log.read_text()
+
+
+MALFORMED = (
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer hearth_withheld\x00\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost localhost\r\n\r\n",
+    b"GET / HTTP/1.1\r\n\r\n",
+    b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET http://[::1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"POST /api/v1/device HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n",
+    b"POST /api/v1/webhooks/github HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+)
+
+
+async def test_a_flood_of_what_is_no_request_costs_a_line_each_and_not_for_ever(data: Path) -> None:
+    async with team_server(data) as team:
+        for _ in range(15):
+            for request in MALFORMED:
+                # What the server hangs up on before it has read all of it may cost the answer.
+                with suppress(ConnectionError):
+                    assert (await raw_answer(team, request)).startswith(b"HTTP/1.0 400")
+    said = re.compile(r"[-\d]+ [:,\d]+ \d+ WARNING aiohttp\.server: a request from 127\.0\.0\.1 cannot be read: \w+")
+    lines = [line for line in team.log.read_text().splitlines() if " server." not in line]
+    assert [line for line in lines if not said.match(line)] == []
+    # Over the end of a minute, twice as many.
+    assert 60 <= len(lines) <= 105
+    assert "withheld" not in team.log.read_text()
+
+
+def test_a_flood_leaves_its_number_behind() -> None:
+    now = 0.0
+    bound = PerMinute(lambda: now)
+    assert [bound.take() for _ in range(100)] == [(True, 0)] * 60 + [(False, 0)] * 40
+    now = 60.0
+    assert [bound.take() for _ in range(2)] == [(True, 40), (True, 0)]
+    now = 120.0
+    assert bound.take() == (True, 0)
+
+
+async def test_a_body_that_is_not_what_its_head_says_is_refused_without_a_word_of_it(data: Path) -> None:
+    fields = ("Content-Type: application/json", "Content-Encoding: gzip", "Content-Length: 4")
+    with Accounts(data) as accounts:
+        accounts.add_user("ana")
+    async with team_server(data) as team, aiohttp.ClientSession(team.url) as client:
+        address = urlsplit(team.url)
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        writer.write(get("/api/v1/device", *fields).replace(b"GET", b"POST", 1))
+        # Answered after the head was: by then the server waits for the body.
+        async with client.get("/healthz") as answer:
+            assert answer.status == 200
+        writer.write(b"abcd")
+        async with asyncio.timeout(30):
+            told = await reader.read()
+        writer.close()
+    assert told.startswith(b"HTTP/1.1 400")
+    assert b"not what the head of the request says" in told
     assert "Traceback" not in team.log.read_text()
 
 
