@@ -9,9 +9,11 @@ import json
 import logging
 import os
 import socket
+import threading
 import time
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -31,6 +33,7 @@ _FIRST_PAUSE_SECONDS = 0.5
 _MAX_PAUSE_SECONDS = 30.0
 _AWAY_SECONDS = 5.0
 """How long searches go by words alone after the server did not answer one of them."""
+_LEAST_SECONDS = 0.01
 _UNKNOWN = "remote-unknown"
 _PROBE_TEXT = "def total(prices): return sum(prices)"
 
@@ -197,11 +200,13 @@ class RemoteEmbedder:
         }
         if self._truncates:
             payload["truncate_prompt_tokens"] = -1
+        until = time.monotonic() + seconds
         status, document = self._request("POST", "/v1/embeddings", payload, seconds)
         if status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY} and self._truncates:
             # vLLM cuts a text that is too long for the model when asked to; other servers do not know the word.
             del payload["truncate_prompt_tokens"]
-            status, document = self._request("POST", "/v1/embeddings", payload, seconds)
+            left = max(_LEAST_SECONDS, until - time.monotonic())
+            status, document = self._request("POST", "/v1/embeddings", payload, left)
             self._truncates = status != HTTPStatus.OK
         if status != HTTPStatus.OK:
             raise self._failure(status, document)
@@ -226,6 +231,7 @@ class RemoteEmbedder:
             ) from error
 
     def _request(self, method: str, path: str, payload: Mapping[str, Any] | None, seconds: float) -> tuple[int, Any]:
+        """Ask, and hang up on whoever has not answered to the end after ``seconds``."""
         headers = {"Content-Type": "application/json", "User-Agent": "hearth"}
         if self._config.api_key_env:
             if not self._api_key:
@@ -237,10 +243,13 @@ class RemoteEmbedder:
             headers["Authorization"] = f"Bearer {self._api_key}"
         body = None if payload is None else json.dumps(payload).encode("utf-8", "replace")
         connection, prefix = self._connection(seconds)
+        until = time.monotonic() + seconds
         try:
-            connection.request(method, f"{prefix}{path}", body, headers)
-            response = connection.getresponse()
-            answer = response.read(_MAX_ANSWER_BYTES)
+            connection.connect()
+            with _ended(connection.sock, max(_LEAST_SECONDS, until - time.monotonic())):
+                connection.request(method, f"{prefix}{path}", body, headers)
+                response = connection.getresponse()
+                answer = response.read(_MAX_ANSWER_BYTES)
         except (OSError, http.client.HTTPException) as error:
             reason = "did not answer in time" if isinstance(error, TimeoutError) else f"cannot be reached ({error})"
             raise EmbedderUnavailable(
@@ -290,6 +299,36 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
+
+
+@contextmanager
+def _ended(connected: socket.socket, seconds: float) -> Iterator[None]:
+    """Hang up when the block takes longer: a timeout of a socket alone begins anew with every byte that comes.
+
+    Raises:
+        TimeoutError: It took longer.
+    """
+    late = threading.Event()
+
+    def hang_up() -> None:
+        late.set()
+        with suppress(OSError):
+            # That of the plain socket, since another thread may be reading what is encrypted.
+            socket.socket.shutdown(connected, socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, hang_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (OSError, http.client.HTTPException) as error:
+        if late.is_set():
+            raise TimeoutError from error
+        raise
+    finally:
+        timer.cancel()
+    if late.is_set():
+        raise TimeoutError
 
 
 def _vector(value: object) -> Vectors:

@@ -9,7 +9,8 @@ import socketserver
 import threading
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,36 @@ def test_lists_of_numbers_do_as_well_as_base64(server: Server, tmp_path: Path) -
     embedder = make_embedder(server, tmp_path)
     embedder.connect()
     assert np.linalg.norm(embedder.embed_query("total of prices")) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"])
+def test_a_search_does_not_wait_for_a_server_that_answers_byte_by_byte(
+    server: Server, tmp_path: Path, head: bytes
+) -> None:
+    make_embedder(server, tmp_path).connect()
+    hung_up = threading.Event()
+
+    class Trickle(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(head)
+            # Far more often than the timeout of one read.
+            with suppress(ConnectionError):
+                while not hung_up.wait(0.02):
+                    self.request.sendall(b"H")
+            hung_up.set()
+
+    slow = replace(server, uds=str(tmp_path / "slow.sock"))
+    with socketserver.ThreadingUnixStreamServer(slow.uds, Trickle) as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            with pytest.raises(EmbedderUnavailable, match="did not answer in time"):
+                make_embedder(slow, tmp_path, query_seconds=0.5).embed_query("total of prices")
+            assert hung_up.wait(20.0)
+        finally:
+            hung_up.set()
+            running.shutdown()
+            thread.join()
 
 
 def test_a_server_that_does_not_know_truncation_is_asked_without(server: Server, tmp_path: Path) -> None:
