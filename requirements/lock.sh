@@ -8,6 +8,6 @@ compile() {
     --no-emit-index-url --no-emit-find-links --no-annotate "$@"
 }
 compile pyproject.toml --output-file requirements/base.lock
-compile pyproject.toml --extra charts --group dev --output-file requirements/dev.lock
+compile pyproject.toml --extra charts --extra tracing --group dev --output-file requirements/dev.lock
 # faiss-gpu installs the same files as faiss-cpu: the override leaves the latter out.
 compile pyproject.toml --extra gpu --override requirements/gpu-overrides.txt --output-file requirements/gpu.lock

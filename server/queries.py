@@ -10,7 +10,9 @@ from typing import Any
 
 from indexer.api import Index
 from indexer.types import Hit, RepositoryStatus, Scope
+from server import tracing
 from server.completion import SuggestionRecord
+from server.correlation import REQUEST_ID
 from server.engine.ladder import Ladder
 from server.types import Rung
 
@@ -36,9 +38,14 @@ def search(
     if index is None:
         return []
     scope = Scope(readable)
-    return index.search(
-        query[:MAX_QUERY], scope.only(repository) if repository else scope, max(1, min(limit, MAX_HITS))
-    )
+    trace = tracing.begin("search", REQUEST_ID.get())
+    try:
+        return index.search(
+            query[:MAX_QUERY], scope.only(repository) if repository else scope, max(1, min(limit, MAX_HITS))
+        )
+    finally:
+        if trace is not None:
+            trace.end()
 
 
 def hit_value(hit: Hit) -> dict[str, Any]:

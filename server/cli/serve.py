@@ -24,6 +24,7 @@ from server.cli.assembly import Program, allowed_formats, assemble
 from server.cli.engine import launched_servers
 from server.cli.logs import start_service_log
 from server.cli.provider import open_provider
+from server.cli.traces import JobTraces, traced
 from server.completion import CompletionService
 from server.config import HearthConfig
 from server.event_loop import watched_event_loop
@@ -83,6 +84,7 @@ def serve_team(config: HearthConfig, *, host: str | None = None, port: int | Non
 async def _serve(config: HearthConfig) -> None:
     vllm = config.engine.vllm
     async with AsyncExitStack() as stack:
+        stack.enter_context(traced(config.tracing))
         accounts = stack.enter_context(Accounts(config.data.directory))
         provider = open_provider(config.server)
         check_address(config.server, accounts=provider is not None or not accounts.reader.empty())
@@ -188,6 +190,7 @@ class Shared:
     published: Signal[[]] = field(default_factory=Signal)
     _model: str = ""
     _fresh: asyncio.Event = field(default_factory=asyncio.Event)
+    _job_traces: JobTraces = field(default_factory=JobTraces)
     _names: tuple[int, frozenset[str]] = (-1, frozenset())
 
     def __post_init__(self) -> None:
@@ -219,7 +222,8 @@ class Shared:
         return self.published_repositories()[1]
 
     def note_job(self, event: JobEvent) -> None:
-        """Look at the index as soon as a job of this process publishes."""
+        """Look at the index as soon as a job of this process publishes, and trace it."""
+        self._job_traces.note(event)
         if event.progress is not None and event.progress.stage == "publish":
             self._fresh.set()
 

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from server import tracing
 from server.completion import metrics
 from server.completion.continuation import Start, may_fit, plain, rest_of
 from server.completion.gathering import Gathering
@@ -120,7 +121,9 @@ class Run:
         self._cursor = cursor_of(task.request, max_lines=config.max_lines)
         self._raw = ""
         self._awaited: str | None = None
-        self._stages = StageTimes(metrics.STAGE_SECONDS, task.request.caller)
+        within = "" if task.speculative else "completion"
+        trace = tracing.begin("making", task.request.request_id, within)
+        self._stages = StageTimes(metrics.STAGE_SECONDS, task.request.caller, trace)
         self._times = DeltaTimes(partial(self._stages.note, "per_token"))
         self._news = asyncio.Event()
         self._interest = _Interest()

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from server import tracing
 from server.completion import metrics
 from server.completion.cache import Kept
 from server.completion.continuation import rest_of
@@ -69,7 +70,9 @@ class Suggestion:
         self._sources = sources
         self._cursor = cursor_of(request)
         self._started = time.perf_counter()
-        self._stages = StageTimes(metrics.STAGE_SECONDS, request.caller)
+        self._stages = StageTimes(
+            metrics.STAGE_SECONDS, request.caller, tracing.begin("completion", request.request_id)
+        )
         self._final: Draft | None = None
         self._fitting = 0.0
         self._standing_in = False

@@ -40,6 +40,7 @@ from server.config.settings import (
     ModelsConfig,
     ServerConfig,
     TlsConfig,
+    TracingConfig,
     VllmConfig,
     default_data_directory,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "ServerConfig",
     "Setting",
     "TlsConfig",
+    "TracingConfig",
     "VllmConfig",
     "all_settings",
     "check",

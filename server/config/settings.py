@@ -272,6 +272,17 @@ class LogConfig:
 
 
 @frozen
+class TracingConfig:
+    """Traces of single requests of the team server, by OpenTelemetry; off while no endpoint is named."""
+
+    endpoint: str = _setting(
+        "",
+        "Where a collector takes traces by OTLP over HTTP, such as `http://127.0.0.1:4318/v1/traces`.",
+        _address,
+    )
+
+
+@frozen
 class TlsConfig:
     """Encryption of the team server's connections; off while no certificate is named."""
 
@@ -399,3 +410,4 @@ class HearthConfig:
     explain: ExplainConfig = field(factory=ExplainConfig)
     server: ServerConfig = field(factory=ServerConfig)
     log: LogConfig = field(factory=LogConfig)
+    tracing: TracingConfig = field(factory=TracingConfig)

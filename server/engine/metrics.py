@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from server.tracing import Trace
 from server.types import Caller
 
 SECONDS = (
@@ -67,15 +68,19 @@ class StageTimes:
     Args:
         histograms: Where they are counted.
         caller: On whose behalf.
+        trace: Is told of them as well, if the request is traced.
     """
 
-    def __init__(self, histograms: StageHistograms, caller: Caller) -> None:
+    def __init__(self, histograms: StageHistograms, caller: Caller, trace: Trace | None = None) -> None:
         self._histograms = histograms
         self._caller = caller
+        self._trace = trace
         self._noted: dict[str, list[float]] = {}
 
     def note(self, stage: str, seconds: float) -> None:
-        """Keep the time of a stage."""
+        """Keep the time of a stage, which has just ended."""
+        if self._trace is not None:
+            self._trace.note(stage, seconds)
         self._noted.setdefault(stage, []).append(seconds)
 
     def count(self, model: str) -> None:
@@ -90,6 +95,8 @@ class StageTimes:
                 for seconds in times:
                     histogram.observe(seconds)
         self._noted.clear()
+        if self._trace is not None:
+            self._trace.end(model=label, editor=editor, team=team)
 
 
 def caller_labels(caller: Caller) -> tuple[str, str]:

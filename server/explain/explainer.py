@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 from indexer.api import Index
+from server import tracing
 from server.config import ExplainConfig
 from server.context.resolution import Resolver
 from server.correlation import REQUEST_ID
@@ -109,7 +110,7 @@ class Explainer:
         """
         began = time.perf_counter()
         engine, model, outcome = "none", "", "failed"
-        stages = StageTimes(metrics.STAGE_SECONDS, target.caller)
+        stages = StageTimes(metrics.STAGE_SECONDS, target.caller, tracing.begin("explanation", REQUEST_ID.get()))
         try:
             request = await asyncio.to_thread(self.facts, target)
             request = replace(request, request_id=request.request_id or REQUEST_ID.get())
