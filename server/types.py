@@ -248,7 +248,7 @@ class ServedModel:
 
 @dataclass(frozen=True, slots=True)
 class EngineHealth:
-    """Whether an engine can answer now; ``detail`` is a sentence for people.
+    """Whether an engine can answer now; ``detail`` is a sentence for people, ``advice`` what they can do if it cannot.
 
     ``missing_models`` are those that the settings give to teams and the server does not list.
     """
@@ -257,6 +257,7 @@ class EngineHealth:
     detail: str
     model: str = ""
     missing_models: tuple[str, ...] = ()
+    advice: str = ""
 
 
 class Engine(Protocol):

@@ -88,7 +88,9 @@ async def _complete_place(place: str, config: HearthConfig, *, only: str | None,
         completions = [_as_object(Completion(text, confidence, engine))] if text else []
         print_json({"completions": completions, "engine": engine, "ms": round(milliseconds, 3)})
     elif not text:
-        sys.stderr.write("Nothing to suggest here: no engine is sure enough.\n")
+        # Which other engine failed, and why, stands above.
+        why = ": the embedded engine is not sure enough" if engine == Rung.EMBEDDED else ""
+        sys.stderr.write(f"Nothing to suggest here{why}.\n")
     elif not sys.stdout.isatty():
         sys.stdout.write(text + "\n")
     else:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from server.cli.output import print_json
-from server.config import ConfigProblem, HearthConfig, check, effective, find, load, read
+from server.config import ConfigProblem, HearthConfig, check, effective, find, load, read, with_launched_servers
 from server.config.reference import toml_lines
 from server.errors import ConfigError, EngineRefused
 from server.prompt import FormatRegistry
@@ -44,6 +44,7 @@ def check_file(explicit: Path | None, *, as_json: bool) -> int:
 
 def model_problems(config: HearthConfig, file: Path) -> tuple[ConfigProblem, ...]:
     """Return what is wrong with the files of models, and with the licences of the models that ``file`` names."""
+    config = with_launched_servers(config)
     registry, problems = FormatRegistry.check(config.models)
     if not problems and Rung.VLLM in config.engine.order and config.engine.vllm.configured:
         try:

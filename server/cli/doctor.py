@@ -123,7 +123,8 @@ def _model_server(config: HearthConfig) -> Iterator[Finding]:
             Level.FAIL,
             name,
             health.detail,
-            "Start it, or correct [engine.vllm] in hearth.toml; until then the embedded engine stands in.",
+            health.advice
+            or "Start it, or correct [engine.vllm] in hearth.toml; until then the embedded engine stands in.",
         )
         return
     yield Finding(Level.OK, name, f"{health.detail} with {health.model}")

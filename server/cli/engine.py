@@ -20,8 +20,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from server.cli.assembly import allowed_formats
 from server.cli.output import print_json
-from server.config import HearthConfig, Role, engine_directory
+from server.config import HearthConfig, Role, engine_directory, with_launched_servers
 from server.engine.launch.facts import find_facts
 from server.engine.launch.plan import Instance, Plan, make_plan
 from server.engine.launch.supervisor import Running, ServerStatus, State, Supervisor, find_running
@@ -65,6 +66,8 @@ def run_servers(config: HearthConfig) -> None:
     """Start the servers and keep them up until interrupted.
 
     Raises:
+        ConfigError: As :func:`require_plan`.
+        EngineRefused: As :func:`require_plan`.
         EngineUnavailable: There is nothing to start, no vLLM, or another process runs them.
     """
     asyncio.run(_up(config, require_plan(config)))
@@ -74,8 +77,12 @@ def require_plan(config: HearthConfig) -> Plan:
     """Return a plan that can be run. Asks other programs, so call it off the event loop.
 
     Raises:
+        ConfigError: A file of models has a problem.
+        EngineRefused: The licence of a model is not allowed.
         EngineUnavailable: There is nothing to start, or something that it needs is missing.
     """
+    # As every command that would ask it: a model that may not be used is not even started.
+    allowed_formats(with_launched_servers(config))
     facts = find_facts(config, servers_run=_running(config) is not None)
     plan = make_plan(config, facts)
     if not plan.instances:

@@ -17,7 +17,7 @@ from indexer.errors import IndexerError
 from server.config import EngineConfig
 from server.engine import metrics
 from server.engine.breaker import BreakerState, CircuitBreaker
-from server.errors import EngineBusy, EngineUnavailable
+from server.errors import EngineBusy, EngineRefused, EngineUnavailable
 from server.signals import Signal
 from server.types import CompletionRequest, Delta, Engine, EngineHealth, ExplainRequest, Rung
 
@@ -224,7 +224,9 @@ class Ladder:
     def _note_failure(self, step: _Step, task: str, error: IndexerError, *, broken_off: bool = False) -> None:
         _count(step, task, "broken-off" if broken_off else "failed")
         metrics.FAILURES.labels(step.rung.value, task, error.code).inc()
-        _log.warning("%s could not %s: %s", step.rung.value, task, error.message)
+        # What a model is refused for goes on until somebody does something about it.
+        advice = f". {error.advice}" if isinstance(error, EngineRefused) and error.advice else ""
+        _log.warning("%s could not %s: %s%s", step.rung.value, task, error.message, advice)
         step.breaker(task).failed(error.retry_after if isinstance(error, EngineBusy) else 0.0)
         if task == _COMPLETE and step.complete.state is BreakerState.OPEN:
             self._leave_alone(step, error.message)

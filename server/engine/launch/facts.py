@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from server.config import HearthConfig, launches
-from server.engine.launch.model_files import ModelFiles, read_model_files
+from server.config import GeneratingInstanceConfig, HearthConfig, InstanceConfig, launches
+from server.engine.launch.model_files import ModelFiles, is_here, read_model_files
 
 _SMI_SECONDS = 10.0
 _PROBE_SECONDS = 30.0
@@ -89,6 +89,7 @@ class Facts:
         models: What is known of each model whose files were found.
         memory_gib: The machine's memory; 0 when it is not known.
         others_gib: Memory of each GPU, by its number, that processes take which are no model servers of ours.
+        absent: Models and adapters that are not on this machine where they would have to be.
     """
 
     gpus: tuple[Gpu, ...]
@@ -96,6 +97,7 @@ class Facts:
     models: Mapping[str, ModelFiles] = field(default_factory=dict)
     memory_gib: float = 0.0
     others_gib: Mapping[int, float] = field(default_factory=dict)
+    absent: frozenset[str] = frozenset()
 
 
 def find_facts(config: HearthConfig, *, servers_run: bool) -> Facts:
@@ -105,10 +107,22 @@ def find_facts(config: HearthConfig, *, servers_run: bool) -> Facts:
         config: All settings.
         servers_run: Whether model servers of ours run, which take some of the memory that is in use.
     """
-    models = {instance.model: read_model_files(instance.model) for instance in launches(config).values()}
+    wanted = launches(config).values()
+    models = {instance.model: read_model_files(instance.model) for instance in wanted}
+    offline = config.engine.launcher.offline
+    # A name may stand for files of the hub that are yet to be fetched; a path is a directory here, or nothing.
+    files = {name for instance in wanted for name in files_of(instance)}
+    absent = frozenset(name for name in files if (offline or Path(name).is_absolute()) and not is_here(name))
     gpus = () if config.engine.launcher.device == "cpu" else find_gpus()
     others = {} if servers_run else {gpu.number: gpu.used_gib for gpu in gpus}
-    return Facts(gpus, find_installation(config.engine.launcher.python), models, find_memory_gib(), others)
+    installation = find_installation(config.engine.launcher.python)
+    return Facts(gpus, installation, models, find_memory_gib(), others, absent)
+
+
+def files_of(instance: InstanceConfig) -> tuple[str, ...]:
+    """Return the paths or names of all that a server loads: its model, and its adapters."""
+    adapters = instance.lora.values() if isinstance(instance, GeneratingInstanceConfig) else ()
+    return (instance.model, *map(str, adapters))
 
 
 def find_memory_gib() -> float:

@@ -52,6 +52,11 @@ def read_model_files(model: str) -> ModelFiles:
     )  # fmt: skip
 
 
+def is_here(model: str) -> bool:
+    """Whether a model or adapter is on this machine: a directory, or files of its name in the hub's cache."""
+    return _directory(model) is not None
+
+
 def _directory(model: str) -> Path | None:
     directory = Path(model)
     if directory.is_dir():

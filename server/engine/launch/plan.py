@@ -20,7 +20,7 @@ from server.config import (
     shares_completion,
     socket_path,
 )
-from server.engine.launch.facts import Facts, Gpu
+from server.engine.launch.facts import Facts, Gpu, files_of
 from server.engine.launch.memory import Share, crowded, divide, gpu_numbers
 from server.engine.launch.needs import Needs, needs_of, warnings_of
 
@@ -118,6 +118,12 @@ def make_plan(config: HearthConfig, facts: Facts) -> Plan:
     problems += crowded(shares, wanted, facts.gpus, launcher.reserve_gib)
     if device == "cpu":
         problems += [f"{role.value}: {need.cpu_problem}" for role, need in needs.items() if need.cpu_problem]
+    problems += [
+        f"{role.value}: {_absence(name)}"
+        for role, settings in wanted.items()
+        for name in files_of(settings)
+        if name in facts.absent
+    ]
     ports = [instance.port for instance in wanted.values() if instance.port]
     problems += [f"port {port} is given to two servers" for port in sorted(set(ports)) if ports.count(port) > 1]
     instances = tuple(
@@ -134,6 +140,15 @@ def make_plan(config: HearthConfig, facts: Facts) -> Plan:
         instances,
         tuple(problems),
         tuple(warnings_of(config, facts, needs, shares)),
+    )
+
+
+def _absence(name: str) -> str:
+    if Path(name).is_absolute():
+        return f"there is no directory {name}"
+    return (
+        f"{name} is not on this machine, and nothing is downloaded; fetch it first (`hf download {name}`), or set "
+        "`offline = false` in [engine.launcher]"
     )
 
 

@@ -269,7 +269,7 @@ class VllmEngine:
                 )
             models = await self._models(self._completions)
         except EngineError as error:
-            return EngineHealth(available=False, detail=error.message, model=self._model)
+            return EngineHealth(available=False, detail=error.message, model=self._model, advice=error.advice)
         if self._model and self._model not in models:
             listed = ", ".join(models[:5]) or "none"
             return EngineHealth(

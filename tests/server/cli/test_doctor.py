@@ -16,7 +16,7 @@ import trustme
 from indexer.cli_doctor import Level, examine
 from server.accounts import Accounts
 from tests.conftest import Repository
-from tests.e2e.model_server import MODEL, running_model_server
+from tests.e2e.model_server import MODEL, ModelServer, running_model_server
 from tests.server.cli.conftest import Hearth
 from tests.server.gateway.team import issue
 
@@ -80,6 +80,22 @@ async def test_the_chat_model_is_looked_at_as_well(hearth: Hearth, tmp_path: Pat
             outcome = await asyncio.to_thread(hearth, "doctor", "--config", file)
             assert said in outcome.out
             assert ("chat model" in outcome.out) == bool(said)
+
+
+async def test_a_model_of_no_known_family_comes_with_how_to_add_it(hearth: Hearth, tmp_path: Path) -> None:
+    file = tmp_path / "hearth.toml"
+    server = ModelServer(adapters=("acme-7b",))
+    await server.start()
+    try:
+        file.write_text(f'[engine.vllm]\nurl = "{server.url}"\nmodel = "acme-7b"\n')
+        for command in (["doctor"], ["complete", "--engine", "vllm", "shop:shop/cart.py:9:28"]):
+            outcome = await asyncio.to_thread(hearth, *command, "--config", file)
+            said = outcome.out + outcome.err
+            assert 'The prompt format of the model "acme-7b" is not known' in said
+            assert "Name the format of its family as `format` in [engine.vllm] of hearth.toml" in said
+            assert "docs/models.md shows how" in said
+    finally:
+        await server.stop()
 
 
 def test_a_wrong_configuration_is_a_failure_and_the_rest_is_still_examined(hearth: Hearth, tmp_path: Path) -> None:
