@@ -136,10 +136,16 @@ async def several_cursors_type(bench: Workbench, model: ModelServer) -> None:
     await bench.wait_for_line(10, "        password")
     await bench.wait_for_line(11, "        password")
     assert await bench.call("ghost") == ""
+    while not model.calls.empty():
+        call = await model.next_call()
+        assert "passw" not in call.prompt, "with several cursors the server is not asked"
+        call.write(None)
     await bench.press("Escape")
     await bench.type("s")
     while f"passwords{CURSOR}" not in (call := await model.next_call()).prompt:
-        assert "passw" not in call.prompt, "with several cursors the server is not asked"
+        # On a busy machine VS Code asks for its one cursor before the next key comes.
+        before = call.prompt.partition(CURSOR)[0]
+        assert before.endswith("password") or "passw" not in before, "with several cursors the server is not asked"
         call.write(None)
     call.write(" = 1", None)
     await bench.wait_for_ghost(" = 1")

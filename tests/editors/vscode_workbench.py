@@ -94,9 +94,32 @@ def install_chromium() -> str:
 
 
 def _package_extension() -> Path:
-    _run([str(EXTENSION / "check.sh")], "the extension cannot be built")
-    _run(["npm", "run", "--silent", "package"], "the extension cannot be packaged", folder=EXTENSION)
-    return EXTENSION / "hearth.vsix"
+    """Check and package the extension, unless nothing has changed since that was done."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=EXTENSION,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    digest = hashlib.sha256()
+    for name in sorted(filter(None, listed.split("\0"))):
+        if (EXTENSION / name).is_file():
+            content = (EXTENSION / name).read_bytes()
+            digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    target = CACHE / f"hearth-{digest.hexdigest()[:16]}.vsix"
+    if not target.exists():
+        _run([str(EXTENSION / "check.sh")], "the extension cannot be built")
+        _run(["npm", "run", "--silent", "package"], "the extension cannot be packaged", folder=EXTENSION)
+        _put(target, (EXTENSION / "hearth.vsix").read_bytes())
+    return target
+
+
+def _put(target: Path, content: bytes) -> None:
+    """Write a file that other processes see whole or not at all."""
+    partial = target.with_suffix(f".{os.getpid()}")
+    partial.write_bytes(content)
+    partial.rename(target)
 
 
 def _run(command: list[str], failure: str, more: dict[str, str] | None = None, folder: Path | None = None) -> None:
@@ -263,7 +286,9 @@ async def workbench(
 
 
 def _driver(tools: Tools) -> Path:
-    """Put the driver beside the packages that it imports."""
-    target = tools.modules.parent / "drive.mjs"
-    shutil.copy(CODE_SERVER / "drive.mjs", target)
+    """Put the driver beside the packages that it imports; another checkout may have another one there."""
+    source = (CODE_SERVER / "drive.mjs").read_bytes()
+    target = tools.modules.parent / f"drive-{hashlib.sha256(source).hexdigest()[:16]}.mjs"
+    if not target.exists():
+        _put(target, source)
     return target
