@@ -6,6 +6,8 @@ STAMP := $(VENV)/.installed
 LOCK := requirements/dev.lock
 # Three keep two cores busy, as many tests wait for processes; 0 runs all in one process, as a debugger needs it.
 WORKERS ?= 3
+# A real part may need a core for itself, and the tests of one file share what they start.
+REAL_WORKERS ?= 2
 
 # Each of the hundreds of processes that the tests start would compile Hearth again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -36,8 +38,8 @@ demo: $(STAMP) ## Index a repository (REPO=path, default this one) and watch Hea
 test: $(STAMP) ## Run the tests in WORKERS processes (default 3)
 	@$(BIN)/python -m pytest -m "not real" --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
-test-real: $(STAMP) ## Run the tests with heavy real parts (model server, editors)
-	@$(BIN)/python -m pytest -m real $(ARGS)
+test-real: $(STAMP) ## Run the tests with heavy real parts (model server, editors) in REAL_WORKERS processes (default 2)
+	@$(BIN)/python -m pytest -m real --numprocesses $(REAL_WORKERS) --dist loadfile $(ARGS)
 
 fuzz: $(STAMP) ## Send the server random messages for MINUTES (default 10)
 	@$(BIN)/python -m tests.fuzz $(MINUTES)
