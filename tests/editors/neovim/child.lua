@@ -1,7 +1,7 @@
 --- A Neovim of its own for each test, driven over its RPC channel the way a user drives it: by keys.
 local M = {}
 
-local TIMEOUT_MS = 8000
+local TIMEOUT_MS = 60000
 local POLL_MS = 5
 
 local here = vim.fs.dirname(vim.fs.abspath(debug.getinfo(1, "S").source:sub(2)))
@@ -337,7 +337,7 @@ end
 
 function Child:stop()
   pcall(vim.rpcnotify, self.channel, "nvim_command", "qall!")
-  local done = vim.fn.jobwait({ self.channel }, 4000)[1]
+  local done = vim.fn.jobwait({ self.channel }, 20000)[1]
   if done == -1 then
     vim.fn.jobstop(self.channel)
     error("Neovim did not end")
