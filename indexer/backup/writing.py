@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import sqlite3
 import tarfile
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -17,6 +15,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from indexer.backup.aside import ARCHIVE, CONTENT, aside
 from indexer.backup.copying import copy_part, digest_of, pieces, size_of, sync_directory, write_private
 from indexer.backup.manifest import CONFIGURATION, MANIFEST, Manifest
 from indexer.backup.parts import Keeping, Part, PartKind, part_of
@@ -38,12 +37,14 @@ class Backup:
         path: The directory or the archive.
         manifest: What is in it.
         strangers: Entries of the data directory that are none of Hearth's, and were left out.
+        removed: What runs for the same place left beside it when they were killed, and is gone now.
         seconds: How long it took.
     """
 
     path: Path
     manifest: Manifest
     strangers: tuple[str, ...]
+    removed: tuple[Path, ...]
     seconds: float
 
     @property
@@ -86,8 +87,8 @@ def write_backup(
     ]
     if not any((data / part.name).exists() for part in chosen):
         raise BackupError(f"there is nothing to back up in {data}", advice="Name the data directory with --data DIR.")
-    with _written(target), _aside(target) as aside:
-        run = _Run(data, aside / "content", progress, sum(size_of(data / part.name) for part in chosen))
+    with _written(target), aside(target) as (directory, removed):
+        run = _Run(data, directory / CONTENT, progress, sum(size_of(data / part.name) for part in chosen))
         run.content.mkdir(mode=0o700)
         if configuration is not None:
             run.keep(configuration, CONFIGURATION)
@@ -96,9 +97,9 @@ def write_backup(
             with writer_lock(data, wait_seconds=wait_seconds):
                 run.copy([part for part in chosen if part.keeping is Keeping.WITH_INDEX])
         manifest = run.finish(index=index)
-        _publish(run.content, aside, target, manifest)
+        _publish(run.content, directory / ARCHIVE, target, manifest)
     strangers = tuple(sorted(entry.name for entry in data.iterdir() if part_of(entry.name, parts) is None))
-    return Backup(target, manifest, strangers, time.monotonic() - started)
+    return Backup(target, manifest, strangers, removed, time.monotonic() - started)
 
 
 def is_archive(path: Path) -> bool:
@@ -177,10 +178,9 @@ def _check_database(file: Path, part: Part) -> int:
         return part.schema.found(connection, file) if part.schema is not None else 0
 
 
-def _publish(content: Path, aside: Path, target: Path, manifest: Manifest) -> None:
+def _publish(content: Path, archive: Path, target: Path, manifest: Manifest) -> None:
     """Give a whole backup its name."""
     if is_archive(target):
-        archive = aside / "archive"
         _write_archive(content, archive, manifest, compressed=not target.name.endswith(".tar"))
         archive.replace(target)
     else:
@@ -212,16 +212,6 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.uid = member.gid = 0
     member.uname = member.gname = ""
     return member
-
-
-@contextlib.contextmanager
-def _aside(target: Path) -> Iterator[Path]:
-    """Make a private directory beside ``target``, and remove what is left of it."""
-    directory = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.absolute().parent))
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -47,6 +47,7 @@ def back_up(config: HearthConfig, file: Path | None, target: Path, *, index: boo
                 "backup": str(target.absolute()),
                 **_described(made.manifest),
                 "left_out": list(made.strangers),
+                "removed": [str(path) for path in made.removed],
                 "seconds": round(made.seconds, 3),
             }
         )
@@ -89,6 +90,8 @@ def _say_backup(made: Backup) -> None:
     sys.stdout.write(
         f"{made.path}: {len(made.manifest.files):,} files, {made.bytes / 1e6:,.1f} MB, {index} the index, verified\n"
     )
+    for path in made.removed:
+        sys.stderr.write(f"hearth: {path}, which a backup left that was killed, was removed\n")
     for name in made.strangers:
         sys.stderr.write(f"hearth: {name} in the data directory is none of Hearth's and was left out\n")
 

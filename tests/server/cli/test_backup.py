@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import stat
@@ -19,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from indexer.api import Index
+from indexer.backup.aside import aside
 from indexer.queue import Queue, Repository
 from indexer.types import Scope
 from server.accounts import Accounts, TokenScope
@@ -322,16 +324,38 @@ def test_a_restore_that_was_killed_in_the_middle_is_run_again(hearth: Hearth, co
     assert list(new.glob(".restore-*")) == []
 
 
-def test_a_killed_backup_leaves_nothing_under_its_name(company: Path, tmp_path: Path) -> None:
+@FORMS
+def test_a_killed_backup_leaves_nothing_under_its_name_and_the_next_one_clears_up(
+    hearth: Hearth, company: Path, tmp_path: Path, name: str
+) -> None:
     code = (
         "import os, signal, sys\n"
         "from server.cli import main\n"
         "os.replace = None\n"
         "from pathlib import Path\n"
         "Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        f"sys.argv = ['hearth', 'backup', {str(tmp_path / 'backup')!r}, '--data', {str(company)!r}]\n"
+        f"sys.argv = ['hearth', 'backup', {str(tmp_path / name)!r}, '--data', {str(company)!r}]\n"
         "main()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert not (tmp_path / "backup").exists()
+    assert not (tmp_path / name).exists()
+    [left] = tmp_path.glob(f".{name}.*")
+    others = [tmp_path / f".{name}.mine", tmp_path / f".{name}.abcdefgh", tmp_path / ".other.abcdefgh"]
+    for other in others:
+        (other / "notes").mkdir(parents=True)
+    # One that is still being written stays.
+    with aside(tmp_path / name) as (living, removed):
+        assert removed == (left,)
+        outcome = hearth("backup", tmp_path / name, "--data", company)
+        assert outcome.code == 0
+        assert living.is_dir()
+        assert "was removed" not in outcome.err
+    left.mkdir()
+    outcome = hearth("backup", tmp_path / f"2{name}", "--data", company)
+    assert left.is_dir()
+    shutil.move(tmp_path / name, tmp_path / "moved")
+    outcome = hearth("backup", tmp_path / name, "--data", company)
+    assert f"{left}, which a backup left that was killed, was removed" in outcome.err
+    assert sorted(tmp_path.glob(f".{name}.*")) == sorted(others[:2])
+    assert all((other / "notes").is_dir() for other in others)
