@@ -6,6 +6,7 @@ import hmac
 import re
 import sqlite3
 import threading
+import time
 from collections.abc import Collection, Sequence
 from fnmatch import translate
 from pathlib import Path
@@ -18,13 +19,15 @@ from server.accounts.values import TOKENS, Token, read_token
 from server.errors import AccountsError
 
 _PATTERN = re.compile(r"[*?[]")
+_LOOK_SECONDS = 0.02
+"""How long it may be unseen that another process changed something: a look for each message of each editor adds up."""
 _TOKEN = TOKENS + " JOIN users ON users.name = user_name"
 
 
 class AccountsReader:
     """Answers what the event loop asks, each within microseconds. Several threads may use one object.
 
-    Nothing is remembered here: what was committed before a question, by whichever process, is in its answer.
+    No account is remembered here: what was committed before a question, by whichever process, is in its answer.
 
     Args:
         path: The file of accounts, with the tables of today.
@@ -37,6 +40,8 @@ class AccountsReader:
         self._path = path
         self._lock = threading.Lock()
         self._database = open_reading(path)
+        self._version = 0
+        self._look_at = 0.0
 
     def close(self) -> None:
         """Close the file. Idempotent."""
@@ -44,11 +49,24 @@ class AccountsReader:
             self._database.close()
 
     def version(self) -> int:
-        """Return a number that differs when anything was changed since.
+        """Return a number that differs when anything was changed since; what another process changed, a moment later.
 
         Raises, as everything here does, AccountsError when the file cannot be read.
         """
-        return int(self._rows("PRAGMA data_version")[0][0])
+        now = time.monotonic()
+        if now >= self._look_at:
+            # Put off first: a change that is noted while the file is looked at makes for another look.
+            self._look_at = now + _LOOK_SECONDS
+            try:
+                self._version = int(self._rows("PRAGMA data_version")[0][0])
+            except AccountsError:
+                self._look_at = 0.0
+                raise
+        return self._version
+
+    def note_change(self) -> None:
+        """Look at the file at the next question, as this process has changed it."""
+        self._look_at = 0.0
 
     def empty(self) -> bool:
         """Whether there is no account. A server without any is one developer's own."""
@@ -68,11 +86,6 @@ class AccountsReader:
         """Return the token of an id, whether it may be used or not; ``None`` also when its user is gone."""
         rows = self._rows(_TOKEN + " WHERE id = ?", token_id)
         return read_token(rows[0]) if rows else None
-
-    def holds(self, token_id: str, now: float) -> bool:
-        """Whether a token may be used now."""
-        token = self.token(token_id)
-        return token is not None and token.usable(now)
 
     def groups(self, user: str) -> frozenset[str] | None:
         """Return the groups of a user; ``None`` when there is no such user."""

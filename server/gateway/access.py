@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from server.accounts import AccountsReader, Token, TokenScope
 from server.accounts.tokens import PREFIX, is_well_formed
@@ -40,6 +40,16 @@ class Rights:
     readable: frozenset[str]
     team: str
     tenant: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was looked up for one version of the accounts and of the names of repositories."""
+
+    version: int = -1
+    generation: int = -1
+    rights: dict[str, Rights] = field(default_factory=dict)
+    tokens: dict[str, Token | None] = field(default_factory=dict)
 
 
 class Visitor:
@@ -86,6 +96,11 @@ class Visitor:
         """Whether they may still be connected: nothing was revoked, and nothing has expired."""
         return self._gate.welcomes(self._token)
 
+    @property
+    def seems_welcome(self) -> bool:
+        """As :attr:`welcome`, by what was known a moment ago: for what is asked again and again."""
+        return self._gate.seems_to_welcome(self._token)
+
     def may(self, *scopes: TokenScope) -> bool:
         """Whether their token is for one of these."""
         return self._token is None or not self._token.scopes.isdisjoint(scopes)
@@ -105,7 +120,7 @@ class Gatekeeper:
     """Recognises visitors, and knows what each may read.
 
     Args:
-        accounts: Users, groups and tokens, asked anew each time.
+        accounts: Users, groups and tokens, asked again whenever they have changed.
         repositories: Returns the names of all published repositories, and a number that changes with them.
         limits: Counts what users ask for.
         everyone_reads: Whether every user may read every repository.
@@ -129,7 +144,7 @@ class Gatekeeper:
         self._repositories = repositories
         self._everyone_reads = everyone_reads
         self._teams = teams
-        self._known: tuple[tuple[int, int], dict[str, Rights]] = ((-1, -1), {})
+        self._known = _Known()
         self._empty = not provider
 
     @property
@@ -173,16 +188,23 @@ class Gatekeeper:
         Raises:
             SignInRefused: It may not be used any more.
         """
-        token = self._accounts.token(token_id) if token_id else None
+        token = self.token(token_id) if token_id else None
         if token is None or not token.usable(time.time()):
             raise SignInRefused("You are not signed in, or not any more.")
         return Visitor(self, token)
 
     def welcomes(self, token: Token | None) -> bool:
         """Whether the holder of a token may still be connected."""
+        return self.open if token is None else _usable(self._accounts.token(token.id))
+
+    def seems_to_welcome(self, token: Token | None) -> bool:
+        """As :meth:`welcomes`, by what was known a moment ago."""
         if token is None:
             return self.open
-        return self._accounts.holds(token.id, time.time())
+        tokens = self._look().tokens
+        if token.id not in tokens:
+            tokens[token.id] = self._accounts.token(token.id)
+        return _usable(tokens[token.id])
 
     def token(self, token_id: str) -> Token | None:
         """Return the token of an id, whether it may be used or not."""
@@ -190,20 +212,23 @@ class Gatekeeper:
 
     def rights(self, user: str) -> Rights:
         """Return what a user may read now, and for whom they count; for the event loop alone."""
-        # Before what it is the version of: what changes in between is looked up once more.
-        version = self._accounts.version()
-        generation, names = self._repositories()
-        if self._known[0] != (version, generation):
-            self._known = (version, generation), {}
-        _, known = self._known
-        found = known.get(user)
+        known = self._look()
+        found = known.rights.get(user)
         if found is None:
-            found = known[user] = self._look_up(user, names)
+            found = known.rights[user] = self._look_up(user, self._repositories()[1])
         return found
 
     def may_read(self, user: str, repository: str) -> bool:
         """Whether a user may read a repository of that name, published or not yet."""
         return bool(self._readable(user, (repository,)))
+
+    def _look(self) -> _Known:
+        """Return what is known by now; nothing is when anything has changed."""
+        # Before what it is the version of: what changes in between is looked up once more.
+        version, (generation, _) = self._accounts.version(), self._repositories()
+        if (self._known.version, self._known.generation) != (version, generation):
+            self._known = _Known(version, generation)
+        return self._known
 
     def _look_up(self, user: str, names: Collection[str]) -> Rights:
         groups = self._accounts.groups(user) or frozenset()
@@ -215,3 +240,7 @@ class Gatekeeper:
         if self._everyone_reads and self._accounts.groups(user) is not None:
             return frozenset(names)
         return self._accounts.readable(user, names)
+
+
+def _usable(token: Token | None) -> bool:
+    return token is not None and token.usable(time.time())

@@ -144,7 +144,7 @@ class Sessions:
 
     async def _close_withdrawn(self, published: frozenset[str]) -> None:
         for guest in list(self._guests):
-            if not guest.visitor.welcome:
+            if not guest.visitor.seems_welcome:
                 guest.outbox.close_soon("withdrawn", WSCloseCode.POLICY_VIOLATION, _WITHDRAWN)
             elif guest.lost_something(published):
                 guest.outbox.close_soon("withdrawn", WSCloseCode.SERVICE_RESTART, "the permissions changed")
@@ -172,7 +172,7 @@ class Sessions:
             if self.draining:
                 # What would begin now would be lost a moment later; what runs may still end.
                 continue
-            if not guest.visitor.welcome:
+            if not guest.visitor.seems_welcome:
                 guest.outbox.close_soon("withdrawn", WSCloseCode.POLICY_VIOLATION, _WITHDRAWN)
                 return
             if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:

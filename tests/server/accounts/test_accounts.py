@@ -109,7 +109,7 @@ def test_what_every_request_asks_waits_for_nobody_who_writes(tmp_path: Path, acc
         writing = pool.submit(accounts.add_user, "ben")
         asked = pool.submit(ask_everything, accounts, secret, token.id)
         # As long as the other process takes; the writer of this one waits for it all the time.
-        assert asked.result(timeout=4.0) == (False, token, token, True, {"backend"}, set())
+        assert asked.result(timeout=4.0) == (False, token, token, {"backend"}, set())
         assert not writing.done()
         other.execute("ROLLBACK")
         writing.result()
@@ -122,10 +122,28 @@ def ask_everything(accounts: Accounts, secret: str, token_id: str) -> tuple[obje
         reader.empty(),
         reader.authenticate(secret, now),
         reader.token(token_id),
-        reader.holds(token_id, now),
         reader.groups("ana"),
         reader.readable("ana", ["shop"]),
     )
+
+
+def usable(accounts: Accounts, token_id: str) -> bool:
+    token = accounts.reader.token(token_id)
+    return token is not None and token.usable(time.time())
+
+
+def test_the_version_differs_after_each_change_of_this_process_and_soon_after_one_of_another(
+    tmp_path: Path, accounts: Accounts
+) -> None:
+    before = accounts.reader.version()
+    accounts.add_user("ana")
+    between = accounts.reader.version()
+    assert between != before
+    with Accounts(tmp_path) as others:
+        others.add_user("ben")
+    deadline = time.monotonic() + 5.0
+    while accounts.reader.version() == between:
+        assert time.monotonic() < deadline
 
 
 def test_what_every_request_asks_is_found_by_an_index(
@@ -142,7 +160,7 @@ def test_what_every_request_asks_is_found_by_an_index(
     with Accounts(tmp_path) as traced, closing(sqlite3.connect(tmp_path / FILE_NAME)) as file:
         ask_everything(traced, new_secret(), "none")
         looks = [statement for statement in asked if statement.startswith("SELECT") and "WHERE" in statement]
-        assert len(looks) >= 5
+        assert len(looks) >= 4
         for statement in looks:
             plan = [row[-1] for row in file.execute(f"EXPLAIN QUERY PLAN {statement}")]
             assert not [step for step in plan if "SCAN" in step and "CONSTANT" not in step], (statement, plan)
@@ -254,7 +272,7 @@ def test_a_file_of_the_first_version_is_brought_up_to_date_and_loses_nothing(tmp
         directory = accounts.directory()
         assert directory.users == {"ana": {"backend"}}
         assert accounts.reader.readable("ana", ["shop"]) == {"shop"}
-        assert accounts.reader.holds("abcd1234", time.time())
+        assert usable(accounts, "abcd1234")
         assert directory.tokens["abcd1234"].kind is TokenKind.MADE
         accounts.admit(ISSUER, "17", "ben", ["backend"])
     with Accounts(tmp_path) as accounts:
@@ -287,9 +305,8 @@ def test_who_is_not_let_in_any_more_loses_groups_and_sign_ins_at_once(accounts: 
     kinds = {kind: accounts.add_token("ana", EDITOR, seconds=60, kind=kind)[0] for kind in TokenKind}
     assert accounts.withdraw(ISSUER, "17") == "ana"
     assert accounts.withdraw(ISSUER, "18") is None
-    directory, now = accounts.directory(), time.time()
-    assert directory.users == {"ana": frozenset()}
-    assert [kind for kind, token in kinds.items() if accounts.reader.holds(token.id, now)] == [TokenKind.MADE]
+    assert accounts.directory().users == {"ana": frozenset()}
+    assert [kind for kind, token in kinds.items() if usable(accounts, token.id)] == [TokenKind.MADE]
 
 
 def test_what_was_given_out_on_the_strength_of_a_token_is_revoked_with_it(accounts: Accounts) -> None:
@@ -299,7 +316,7 @@ def test_what_was_given_out_on_the_strength_of_a_token_is_revoked_with_it(accoun
     further, _ = accounts.add_token("ana", EDITOR, kind=TokenKind.EDITOR, parent=editor.id)
     other, _ = accounts.add_token("ana", EDITOR, kind=TokenKind.EDITOR)
     accounts.revoke_token(token.id)
-    held = [one.id for one in (token, editor, further, other) if accounts.reader.holds(one.id, time.time())]
+    held = [one.id for one in (token, editor, further, other) if usable(accounts, one.id)]
     assert held == [other.id]
 
 
