@@ -93,7 +93,8 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 def _start_log(data: Path) -> None:
     handler: logging.Handler
     try:
-        (data / "logs").mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (data / "logs").mkdir(mode=0o700, exist_ok=True)
         handler = RotatingFileHandler(
             data / "logs" / "worker.log", maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8"
         )

@@ -49,7 +49,7 @@ class Accounts:
         self._path = data / FILE_NAME
         self._lock = threading.Lock()
         try:
-            data.mkdir(parents=True, exist_ok=True)
+            data.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._database = open_private(self._path)
             self._prepare()
             self.reader = AccountsReader(self._path)

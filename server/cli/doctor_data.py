@@ -16,9 +16,17 @@ _OTHERS = 0o077
 
 
 def examine_data_files(data: Path) -> Iterator[Finding]:
-    """Look at each file that cannot be made again: whether it is whole, of this version, and its owner's alone."""
+    """Look at each file that cannot be made again: whether it is whole, of this version, and its owner's alone.
+
+    What is in the directory was made with the permissions of that day, so that the directory itself is looked at first.
+    """
     there = [part for part in PARTS if part.keeping is Keeping.ALWAYS and (data / part.name).exists()]
     sound = True
+    if data.exists() and data.stat().st_mode & _OTHERS:
+        sound = False
+        message = f"{data}, which holds the code of every repository that is indexed, can be looked into by others"
+        advice = f"chmod 700 {data}, unless hooks of other users write their news there: see docs/repositories.md."
+        yield Finding(Level.WARN, _NAME, message, advice)
     for part in there:
         for finding in _examine(part, data / part.name):
             sound = False

@@ -229,7 +229,7 @@ class History:
             return self._prepared()
 
     def _prepared(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         database = open_private(self._path)
         try:
             database.execute("PRAGMA journal_mode = WAL")

@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -192,10 +193,30 @@ def test_a_file_of_models_with_a_mistake_is_named(hearth: Hearth, tmp_path: Path
     assert hearth("models", "--config", file).code == 2
 
 
+@pytest.mark.parametrize("command", [["user", "add", "ana"], ["repo", "list"], ["index"]])
+def test_a_data_directory_is_its_owners_alone_whichever_command_makes_it(
+    hearth: Hearth, repository: Repository, tmp_path: Path, command: list[str]
+) -> None:
+    data = tmp_path / "data"
+    old = os.umask(0)
+    try:
+        outcome = hearth(*command, *([repository.path] if command == ["index"] else []), "--data", data)
+    finally:
+        os.umask(old)
+    assert outcome.code == 0, outcome.err
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+
+
 def test_files_that_cannot_be_made_again_are_looked_at(hearth: Hearth, tmp_path: Path) -> None:
     with Accounts(tmp_path) as accounts:
         accounts.add_user("ana")
     assert "ok    data files: accounts.sqlite" in hearth("doctor", "--data", tmp_path).out
+    tmp_path.chmod(0o750)
+    outcome = hearth("doctor", "--data", tmp_path)
+    assert outcome.code == 0
+    assert f"warn  data files: {tmp_path}, which holds the code" in outcome.out
+    assert f"chmod 700 {tmp_path}" in outcome.out
+    tmp_path.chmod(0o700)
     (tmp_path / "accounts.sqlite").chmod(0o644)
     assert "can be read by others" in hearth("doctor", "--data", tmp_path).out
     (tmp_path / "accounts.sqlite").write_bytes(b"this is no database" * 500)
