@@ -75,9 +75,9 @@ class Gathering:
                 log.exception("gathering context failed")
                 return GatheredContext()
 
-    def look_ahead(self, request: CompletionRequest, session: str) -> None:
-        """Gather in the background for a document that was just opened; never blocks."""
-        self._gatherer.look_ahead(request, session=session)
+    def look_ahead(self, request: CompletionRequest, session: str) -> bool:
+        """Gather in the background for a document that was just opened, unless there is too much to do; never waits."""
+        return self._gatherer.look_ahead(request, session=session)
 
     def newest(
         self, request: CompletionRequest, recent_edits: Sequence[RecentEdit], session: str, otherwise: GatheredContext

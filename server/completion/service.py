@@ -191,10 +191,14 @@ class CompletionService:
         if taken is not None:
             self._go_on(*taken)
 
-    def opened(self, request: CompletionRequest, session: str) -> None:
-        """A document was opened: gather ahead what its first suggestion will want. ``request`` is for its beginning."""
-        if self._engine.name != Rung.EMBEDDED:
-            self._gathering.look_ahead(request, session)
+    async def opened(self, request: CompletionRequest, session: str) -> None:
+        """A document was opened: do ahead what its first suggestion will want. ``request`` is for its beginning.
+
+        Context is gathered in the background, and all of the text is turned into tokens, which are remembered.
+        """
+        if self._engine.name == Rung.EMBEDDED or not self._gathering.look_ahead(request, session):
+            return
+        await self._engine.prepare(replace(request, prefix=request.prefix + request.suffix, suffix=""))
 
     def closed(self, document: str) -> None:
         """A document was closed: nothing is written for it any more, and nothing kept."""

@@ -157,22 +157,24 @@ class ContextGatherer:
             self._refresh(_Asked(request, recent_edits, session), memory)
         return standing.context
 
-    def look_ahead(self, request: CompletionRequest, *, session: str = "") -> None:
+    def look_ahead(self, request: CompletionRequest, *, session: str = "") -> bool:
         """Gather in the background for a document that was just opened, so that its first key need not wait.
 
         Never blocks. The cursor is not known yet: what the document imports is, and what its beginning uses. Where very
-        many are opened at once, the later ones wait for their first key: typing comes before guessing.
+        many are opened at once, the later ones wait for their first key: typing comes before guessing. False for those.
         """
         memory = self._memory(session, request)
         with self._lock:
             if memory.standing is not None or self._looking_ahead >= _MAX_LOOKING_AHEAD:
-                return
+                return False
             self._looking_ahead += 1
         try:
             self._background.submit(self._look_ahead_now, _Asked(request, (), session), memory)
         except RuntimeError:
             # The gatherer was closed meanwhile.
             self._looking_ahead -= 1
+            return False
+        return True
 
     def last(self, request: CompletionRequest, *, session: str = "") -> GatheredContext:
         """Return what was gathered last for the document, though names at this cursor may be missing; never blocks.

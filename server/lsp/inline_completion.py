@@ -46,7 +46,7 @@ class InlineCompletions:
         moment = self._server.places.moment(document)
         text = cursor_text(document, types.Position(0, 0))
         prepared = await prepare_completion(self._server, moment, text)
-        services.completion.opened(prepared.request, self._server.id)
+        await services.completion.opened(prepared.request, self._server.id)
 
     def changed(self, document: Document) -> None:
         """End the request for the older text; its engine writes on if the change is what it says."""

@@ -286,6 +286,19 @@ class AheadEngine(PacedEngine):
             yield delta
 
 
+async def test_all_of_a_document_is_shown_to_the_model_s_tokenizer_when_it_is_opened() -> None:
+    engine, embedded = AheadEngine(), AheadEngine()
+    embedded.name = "embedded"
+    for writer in (engine, embedded):
+        service = CompletionService(FixedGatherer(), writer)
+        await service.opened(request("", "x = 1\ny = 2\n"), "session")
+        service.close()
+    [prepared] = engine.prepared
+    assert (prepared.prefix, prepared.suffix) == ("x = 1\ny = 2\n", "")
+    assert engine.opened == 0
+    assert not embedded.prepared, "it counts no tokens"
+
+
 async def test_what_a_model_is_asked_is_written_before_the_pause_ends() -> None:
     engine = AheadEngine("a", None)
     service = CompletionService(FixedGatherer(), engine, CompletionConfig(debounce_ms=200))

@@ -218,6 +218,15 @@ def test_what_is_not_cached_is_not_encoded_when_there_is_no_time_for_it() -> Non
     assert render(typed, fim, Budget(), TokenMedium(fim, codec, 100)).token_ids
 
 
+def test_a_document_that_was_read_whole_has_little_new_at_any_cursor() -> None:
+    fim = REGISTRY.find("qwen2.5-coder")
+    codec = TokenCodec(like_qwen(), fim)
+    render(replace(REQUEST, prefix=CODE, suffix="", snippets=()), fim, Budget(), TokenMedium(fim, codec))
+    for cursor in range(0, len(CODE), 7):
+        request = replace(REQUEST, prefix=CODE[:cursor], suffix=CODE[cursor:], snippets=())
+        assert render(request, fim, Budget(), TokenMedium(fim, codec, 200)).token_ids
+
+
 def test_the_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("server.prompt.tokens._CACHED_PIECES", 100)
     codec = TokenCodec(like_qwen(), REGISTRY.find("qwen2.5-coder"))
