@@ -27,7 +27,8 @@ local INVOKED, AUTOMATIC = 1, 2
 ---@field carried boolean The suggestions are an earlier session's, on screen until the new ones reach as far.
 ---@field incomplete boolean The server ended its answer early, because the text changed under it.
 ---@field invoked boolean The user asked for it.
----@field step integer Alternatives to go forward once they have come.
+---@field step integer Alternatives to go forward once they have come; not 0 when it was begun to get more of them.
+---@field later integer Alternatives to go forward once the answer is complete.
 
 ---@alias hearth.End
 ---| "taken"
@@ -145,8 +146,11 @@ local function on_end(session, err, value)
   if not views.has_text(view) then
     M.close(view and "typed" or "withdrawn")
     M.schedule()
-  else
-    screen.show(view)
+    return
+  end
+  screen.show(view)
+  if session.later ~= 0 then
+    M.cycle(session.later)
   end
 end
 
@@ -182,6 +186,7 @@ local function ask(invoked, step)
     incomplete = false,
     invoked = invoked,
     step = step or 0,
+    later = 0,
   }
   current = session
   if old then
@@ -252,7 +257,7 @@ function M.dismiss()
   M.close("dismissed")
 end
 
---- Show another alternative; the server is asked for more when there is but one.
+--- Show another alternative. When there is but one the server is asked for more, which it has for a complete answer only.
 ---@param step integer
 function M.cycle(step)
   if not current then
@@ -263,7 +268,9 @@ function M.cycle(step)
     current.invoked = true
     current.index = (current.index - 1 + step) % count + 1
     screen.show(newest())
-  elseif not current.invoked then
+  elseif current.step == 0 and current.request then
+    current.later = step
+  elseif current.step == 0 then
     ask(true, step)
   end
 end

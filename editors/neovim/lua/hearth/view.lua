@@ -63,7 +63,9 @@ function M.of(session)
           replaced = replaced,
           closing = closing,
           pieces = pieces,
-          note = session.invoked and count > 1 and ("%d/%d"):format(index, count) or nil,
+          note = (session.invoked and count > 1 or session.step ~= 0 and not session.request)
+              and ("%d/%d"):format(index, count)
+            or nil,
         },
           typed == ""
       end

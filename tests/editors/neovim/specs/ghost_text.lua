@@ -244,6 +244,57 @@ case("alternatives cycle, and more are asked for when there is one", function(t)
   child:wait_text("x = two\n")
 end)
 
+--- What is said behind the first line of the ghost text.
+local function note(child)
+  return child:lua([[
+    local namespace = vim.api.nvim_get_namespaces()["hearth.ghost"]
+    for _, mark in ipairs(vim.api.nvim_buf_get_extmarks(0, namespace, 0, -1, { details = true })) do
+      for _, chunk in ipairs(mark[4].virt_text) do
+        if chunk[2] == "HearthNote" then return vim.trim(chunk[1]) end
+      end
+    end
+    return ""
+  ]])
+end
+
+case("others are asked for also where the user asked for the one that is shown", function(t)
+  local child = t.start({ settings = { auto_trigger = false } })
+  child:edit("demo.py", "\n")
+  child:type("ix = <M-\\>")
+  local request = child:wait_request()
+  child:part(request, "o")
+  child:wait_ghost("o")
+  -- The server has others for a complete answer only.
+  child:type("<M-]>")
+  child:settle()
+  t.equal(#child:sent("textDocument/inlineCompletion"), 1, "the number of requests")
+  child:answer(request, "one")
+  local second = child:wait_request(2)
+  t.equal(second.params.context.triggerKind, 1, "the trigger")
+  child:part(second, "one")
+  child:answer(second, { "one", "two" })
+  child:wait_ghost("two")
+  t.equal(note(child), "2/2", "the note")
+end)
+
+case("that there is no other is said, and not asked again", function(t)
+  local child = t.start()
+  child:edit("demo.py", "\n")
+  child:type("ix = ")
+  child:answer(child:wait_request(), "one")
+  child:wait_ghost("one")
+  t.equal(note(child), "", "the note")
+  child:type("<M-]>")
+  child:answer(child:wait_request(2), "one")
+  t.wait("nothing is said", function()
+    return note(child) == "1/1"
+  end)
+  child:type("<M-]>")
+  child:settle()
+  t.equal(child:ghost(), "one", "the ghost text")
+  t.equal(#child:sent("textDocument/inlineCompletion"), 2, "the number of requests")
+end)
+
 case("dismissing hides it until something is typed", function(t)
   local child = t.start()
   child:edit("demo.py", "\n")
