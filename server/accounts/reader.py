@@ -20,7 +20,7 @@ from server.errors import AccountsError
 
 _PATTERN = re.compile(r"[*?[]")
 _LOOK_SECONDS = 0.02
-"""How long it may be unseen that another process changed something: a look for each message of each editor adds up."""
+"""A look for each of the questions that one request asks adds up."""
 _TOKEN = TOKENS + " JOIN users ON users.name = user_name"
 
 
@@ -49,7 +49,9 @@ class AccountsReader:
             self._database.close()
 
     def version(self) -> int:
-        """Return a number that differs when anything was changed since; what another process changed, a moment later.
+        """Return a number that differs when anything was changed since.
+
+        What another process changed in the last 20 ms may be unseen, except after :meth:`look_again`.
 
         Raises, as everything here does, AccountsError when the file cannot be read.
         """
@@ -64,8 +66,8 @@ class AccountsReader:
                 raise
         return self._version
 
-    def note_change(self) -> None:
-        """Look at the file at the next question, as this process has changed it."""
+    def look_again(self) -> None:
+        """Let the next question for the version look at the file."""
         self._look_at = 0.0
 
     def empty(self) -> bool:

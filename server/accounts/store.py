@@ -266,7 +266,7 @@ class Accounts:
             try:
                 with transaction(self._database):
                     yield self._database
-                self.reader.note_change()
+                self.reader.look_again()
             except sqlite3.Error as error:
                 raise AccountsError(
                     f"{self._path} cannot be written: {error}", advice="Is the disk full? Is it another user's file?"

@@ -48,6 +48,7 @@ class _Known:
 
     version: int = -1
     generation: int = -1
+    open: bool = False
     rights: dict[str, Rights] = field(default_factory=dict)
     tokens: dict[str, Token | None] = field(default_factory=dict)
 
@@ -98,7 +99,7 @@ class Visitor:
 
     @property
     def seems_welcome(self) -> bool:
-        """As :attr:`welcome`, by what was known a moment ago: for what is asked again and again."""
+        """As :attr:`welcome`, by what was known a moment ago: for looking at very many in turn."""
         return self._gate.seems_to_welcome(self._token)
 
     def may(self, *scopes: TokenScope) -> bool:
@@ -160,6 +161,7 @@ class Gatekeeper:
         Raises:
             SignInRefused: It is missing, of another form, or not of a token that may be used.
         """
+        self._accounts.look_again()
         if self.open:
             return Visitor(self, None)
         if not authorization:
@@ -194,17 +196,19 @@ class Gatekeeper:
         return Visitor(self, token)
 
     def welcomes(self, token: Token | None) -> bool:
-        """Whether the holder of a token may still be connected."""
-        return self.open if token is None else _usable(self._accounts.token(token.id))
+        """Whether the holder of a token may still be connected. What is asked next is as new as this."""
+        self._accounts.look_again()
+        return self.seems_to_welcome(token)
 
     def seems_to_welcome(self, token: Token | None) -> bool:
         """As :meth:`welcomes`, by what was known a moment ago."""
+        known = self._look()
         if token is None:
-            return self.open
-        tokens = self._look().tokens
-        if token.id not in tokens:
-            tokens[token.id] = self._accounts.token(token.id)
-        return _usable(tokens[token.id])
+            return known.open
+        if token.id not in known.tokens:
+            known.tokens[token.id] = self._accounts.token(token.id)
+        found = known.tokens[token.id]
+        return found is not None and found.usable(time.time())
 
     def token(self, token_id: str) -> Token | None:
         """Return the token of an id, whether it may be used or not."""
@@ -227,7 +231,7 @@ class Gatekeeper:
         # Before what it is the version of: what changes in between is looked up once more.
         version, (generation, _) = self._accounts.version(), self._repositories()
         if (self._known.version, self._known.generation) != (version, generation):
-            self._known = _Known(version, generation)
+            self._known = _Known(version, generation, self.open)
         return self._known
 
     def _look_up(self, user: str, names: Collection[str]) -> Rights:
@@ -240,7 +244,3 @@ class Gatekeeper:
         if self._everyone_reads and self._accounts.groups(user) is not None:
             return frozenset(names)
         return self._accounts.readable(user, names)
-
-
-def _usable(token: Token | None) -> bool:
-    return token is not None and token.usable(time.time())

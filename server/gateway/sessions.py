@@ -172,7 +172,7 @@ class Sessions:
             if self.draining:
                 # What would begin now would be lost a moment later; what runs may still end.
                 continue
-            if not guest.visitor.seems_welcome:
+            if not guest.visitor.welcome:
                 guest.outbox.close_soon("withdrawn", WSCloseCode.POLICY_VIOLATION, _WITHDRAWN)
                 return
             if message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
