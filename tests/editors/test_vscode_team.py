@@ -67,19 +67,22 @@ async def test_a_day_with_the_team_server(tools: Tools, shop: Shop, tmp_path: Pa
                 "hearth.server.certificateAuthority": str(team.authority),
             }
             user = {"http.proxy": proxy.url}
-            async with workbench(tools, tmp_path, shop.repository.path, "shop/audit.py", machine, user=user) as bench:
+            async with workbench(
+                tools, tmp_path, shop.repository.path, "shop/audit.py", machine, user=user, dark=False
+            ) as bench:
                 await bench.wait_for_status("Hearth: server not found")
                 async with team.serving() as server:
                     await sign_in_with_a_wrong_token_first_and_then_a_browser(bench, team)
                     # The name leads nowhere but through the proxy.
                     assert f"CONNECT {HOST}:443" in proxy.asked
                     await suggestion_grows_and_is_taken(bench, model)
+                    await reasons_and_the_menu_are_shown(bench)
                     await explanation_grows(bench, model)
                     await citation_opens_what_is_in_no_folder(bench, model)
                     await search_opens_what_is_in_no_folder(bench)
                     await server.stop(signal.SIGKILL)
                     await bench.wait_for_status("server away, again in")
-                    await bench.screenshot("team-server-away-dark")
+                    await bench.screenshot("team-server-away-light")
                 async with team.serving():
                     await bench.wait_for_status("Hearth: model")
                     await suggestion_comes_back(bench, model)
@@ -94,7 +97,7 @@ async def sign_in_with_a_wrong_token_first_and_then_a_browser(bench: Workbench, 
     await bench.call("answer", "Your token", "hearth_mistyped")
     await bench.call("waitForMessage", "does not accept your token")
     await bench.wait_for_status("Hearth: sign in$")
-    await bench.screenshot("team-wrong-token-dark")
+    await bench.screenshot("team-wrong-token-light")
     [message] = await bench.call("messages")
     assert HOST in message
     await bench.call("clickMessage", "Sign in")
@@ -102,7 +105,7 @@ async def sign_in_with_a_wrong_token_first_and_then_a_browser(bench: Workbench, 
     # VS Code asks before it opens another site, which here has no name that a browser finds.
     await bench.call("answerDialog", "Cancel")
     await bench.call("waitForMessage", "let in the editor with the code")
-    await bench.screenshot("team-sign-in-with-browser-dark")
+    await bench.screenshot("team-sign-in-with-browser-light")
     [code] = re.findall(r"with the code (\S+) at", " ".join(await bench.call("messages")))
     async with browsing(team.url, team.token, ssl=False) as browser:
         page = await browser.get(f"/device?code={code}")
@@ -137,6 +140,16 @@ async def suggestion_grows_and_is_taken(bench: Workbench, model: ModelServer) ->
     await bench.wait_for_line(6, "        total = cart.owner")
 
 
+async def reasons_and_the_menu_are_shown(bench: Workbench) -> None:
+    await bench.call("command", "Hearth: Why this suggestion?")
+    await bench.call("waitForText", "Snippets that were left out")
+    await bench.screenshot("team-why-light")
+    await bench.call("command", "Hearth: Show the menu")
+    await bench.call("waitForRow", "Sign in with another token")
+    await bench.screenshot("team-menu-light")
+    await bench.press("Escape")
+
+
 async def explanation_grows(bench: Workbench, model: ModelServer) -> None:
     await bench.call("command", "Hearth: Explain")
     async with asyncio.timeout(30):
@@ -148,7 +161,7 @@ async def explanation_grows(bench: Workbench, model: ModelServer) -> None:
         lengths.append(len(await bench.call("panel", "#text")))
     assert lengths == sorted(set(lengths)), lengths
     assert await bench.call("panel", "#stop") == "Stop"
-    await bench.screenshot("team-explaining-dark")
+    await bench.screenshot("team-explaining-light")
     chat.write(None)
     await bench.call("waitForPanel", "#sources li", "shop/")
 
@@ -161,7 +174,7 @@ async def citation_opens_what_is_in_no_folder(bench: Workbench, model: ModelServ
         chat = await model.chats.get()
     chat.write("It looks up a rate [1] [2] [3] [4].", None)
     await bench.call("waitForPanel", "#sources li", "rates rates/daily.py:4")
-    await bench.screenshot("team-explanation-dark")
+    await bench.screenshot("team-explanation-light")
     await bench.call("clickPanel", "#sources li:has-text('rates/daily.py') a")
     await bench.call("waitForTab", "daily.py")
     await bench.call("waitForCursor", "Ln 4, Col 1")
@@ -173,6 +186,7 @@ async def search_opens_what_is_in_no_folder(bench: Workbench) -> None:
     await bench.call("command", "Hearth: Search the company's code")
     await bench.call("pick", "What does it do", "rate of the day in euro")
     await bench.call("waitForRow", "rates rates/daily.py:1")
+    await bench.screenshot("team-search-light")
     await bench.call("pickRow", "rates rates/daily.py:1")
     await bench.call("waitForTab", "daily.py")
     await bench.call("waitForCursor", "Ln 1, Col 1")
@@ -193,7 +207,7 @@ async def revoked_token_is_told_once(bench: Workbench, team: Team) -> None:
     team.revoke()
     await bench.wait_for_status("Hearth: sign in$")
     await bench.call("waitForMessage", "does not accept your token")
-    await bench.screenshot("team-revoked-dark")
+    await bench.screenshot("team-revoked-light")
     [message] = await bench.call("messages")
     assert message.endswith('Use "Hearth: Sign in".'), message
     assert "hearth sign-in" not in message

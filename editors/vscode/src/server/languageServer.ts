@@ -122,7 +122,11 @@ export class LanguageServer implements Connection, vscode.Disposable {
     params: Requests[M]["params"],
     token?: vscode.CancellationToken,
   ): Promise<Requests[M]["result"]> {
-    return this.running().sendRequest<Requests[M]["result"]>(method, params, token);
+    const client = this.running();
+    // An argument that is there and undefined would count as a second parameter, and both be sent as a list.
+    return token === undefined
+      ? client.sendRequest<Requests[M]["result"]>(method, params)
+      : client.sendRequest<Requests[M]["result"]>(method, params, token);
   }
 
   async stream<R>(
