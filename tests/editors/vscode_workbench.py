@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import functools
 import hashlib
 import itertools
@@ -12,7 +11,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,11 @@ from typing import Any
 import pytest
 
 from benchmarks.code_server import code_server, end, node_of, own_folders, page_url
+from tests.cache import CACHE, filling
 
 HERE = Path(__file__).parent
 CODE_SERVER = HERE / "code_server"
 EXTENSION = HERE.parent.parent / "editors" / "vscode"
-CACHE = Path(os.environ.get("HEARTH_CI_CACHE") or Path.home() / ".cache" / "hearth-ci")
 SCREENSHOTS = Path(os.environ.get("HEARTH_SCREENSHOTS") or CACHE / "vscode-screenshots")
 
 _INSTALL_SECONDS = 900
@@ -54,7 +53,7 @@ def install() -> Tools:
             pytest.fail(f"{tool} is missing: install Node.js 20 or newer, the tests in VS Code need it")
     for folder in (CACHE, SCREENSHOTS):
         folder.mkdir(parents=True, exist_ok=True)
-    with _locked(CACHE / "code-server.lock"):
+    with filling("code-server"):
         modules = _install_code_server() / "node_modules"
         chromium = install_chromium()
         package = _package_extension()
@@ -79,18 +78,19 @@ def _install_code_server() -> Path:
 
 def install_chromium() -> str:
     """Return the path of Chromium, installed from Debian's packages where that is possible."""
-    found = shutil.which("chromium")
-    if found is not None:
-        return found
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        pytest.fail("chromium is missing: run `apt-get install chromium fonts-dejavu-core` as root")
-    _run(["apt-get", "update", "-qq"], "Debian's list of packages cannot be read")
-    _run(
-        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-dejavu-core"],
-        "chromium cannot be installed",
-        {"DEBIAN_FRONTEND": "noninteractive"},
-    )
-    return shutil.which("chromium") or pytest.fail("chromium is missing after its installation")
+    with filling("chromium"):
+        found = shutil.which("chromium")
+        if found is not None:
+            return found
+        if os.geteuid() != 0 or shutil.which("apt-get") is None:
+            pytest.fail("chromium is missing: run `apt-get install chromium fonts-dejavu-core` as root")
+        _run(["apt-get", "update", "-qq"], "Debian's list of packages cannot be read")
+        _run(
+            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-dejavu-core"],
+            "chromium cannot be installed",
+            {"DEBIAN_FRONTEND": "noninteractive"},
+        )
+        return shutil.which("chromium") or pytest.fail("chromium is missing after its installation")
 
 
 def _package_extension() -> Path:
@@ -134,14 +134,6 @@ def _run(command: list[str], failure: str, more: dict[str, str] | None = None, f
     )
     if done.returncode != 0:
         pytest.fail(f"{failure}: {(done.stdout + done.stderr)[-4000:]}")
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Let one process at a time install."""
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 @dataclass

@@ -21,9 +21,10 @@ from benchmarks.demo import HEARTH
 from server.cli.assembly import running
 from server.config import HearthConfig, check, with_launched_servers
 from server.types import Caller, CompletionRequest, ExplainRequest, Rung
+from tests.cache import CACHE, filling
 from tests.conftest import Repository
 from tests.real.test_vllm import AREA, AREA_PREFIX, AREA_SUFFIX, EXAMPLES, QWEN, SEED
-from tests.real.vllm_process import CACHE, HERE, tiny_model, vllm_python
+from tests.real.vllm_process import HERE, tiny_model, vllm_python
 
 pytestmark = pytest.mark.real
 
@@ -42,12 +43,13 @@ def tiny_adapter(python: Path, model: Path) -> Path:
     job = json.dumps({"examples": [{"prompt": AREA_PROMPT, "completion": TEAM_AREA}]})
     key = hashlib.sha256(script.read_bytes() + job.encode() + model.name.encode()).hexdigest()[:16]
     target = CACHE / f"tiny-lora-{key}"
-    if not target.exists():
-        request = CACHE / f"tiny-lora-{key}.json"
-        request.write_text(job)
-        building = target.with_suffix(f".{os.getpid()}")
-        subprocess.run([python, script, model, request, building], check=True)
-        building.rename(target)
+    with filling(target.name):
+        if not target.exists():
+            request = CACHE / f"tiny-lora-{key}.json"
+            request.write_text(job)
+            building = target.with_suffix(f".{os.getpid()}")
+            subprocess.run([python, script, model, request, building], check=True)
+            building.rename(target)
     return target
 
 

@@ -17,8 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.cache import CACHE, filling
+
 HERE = Path(__file__).parent
-CACHE = Path(os.environ.get("HEARTH_CI_CACHE", Path.home() / ".cache" / "hearth-ci"))
 _START_S = 240.0
 _CHAT_TEMPLATE = "{% for message in messages %}{{ message.content }}{% endfor %}"
 
@@ -38,13 +39,13 @@ def tiny_model(python: Path, special_tokens: list[str], examples: Mapping[str, s
     script = HERE / "make_tiny_model.py"
     key = hashlib.sha256(script.read_bytes() + json.dumps(job).encode()).hexdigest()[:16]
     target = CACHE / f"tiny-model-{key}"
-    if not (target / "config.json").exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        request = CACHE / f"tiny-model-{key}.json"
-        request.write_text(json.dumps(job))
-        building = target.with_suffix(f".{os.getpid()}")
-        subprocess.run([python, script, request, building], check=True)
-        building.rename(target)
+    with filling(target.name):
+        if not (target / "config.json").exists():
+            request = CACHE / f"tiny-model-{key}.json"
+            request.write_text(json.dumps(job))
+            building = target.with_suffix(f".{os.getpid()}")
+            subprocess.run([python, script, request, building], check=True)
+            building.rename(target)
     return target
 
 

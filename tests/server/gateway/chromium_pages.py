@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import hashlib
 import itertools
 import json
@@ -17,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from tests.editors.vscode_workbench import CACHE, install_chromium
+from tests.cache import CACHE, filling
+from tests.editors.vscode_workbench import install_chromium
 
 HERE = Path(__file__).parent / "chromium"
 SCREENSHOTS = CACHE / "pages-screenshots"
@@ -95,8 +95,7 @@ def _install() -> tuple[str, Path]:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     key = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in _NAMES)).hexdigest()[:16]
     target = CACHE / f"pages-{key}"
-    with (CACHE / "pages.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with filling("pages"):
         if not target.is_dir():
             partial = target.with_suffix(".partial")
             shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,20 @@
+"""What tests install or make once is kept in a cache, which several processes may fill at the same time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+CACHE = Path(os.environ.get("HEARTH_CI_CACHE") or Path.home() / ".cache" / "hearth-ci")
+
+
+@contextmanager
+def filling(name: str) -> Iterator[None]:
+    """Let one process at a time install or make what goes by ``name``; it looks first whether another one just did."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
