@@ -279,6 +279,9 @@ def translated(data: Path, database: str = DATABASE, advice: str = REBUILD_ADVIC
         yield
     except sqlite3.Error as error:
         raise _translated_sqlite(error, data / database, advice) from error
+    except UnicodeDecodeError as error:
+        # Of what SQLite says about a damaged file, the damaged text itself.
+        raise IndexCorrupt(f"{data / database} is damaged: it holds text that is none", advice=advice) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise _disk_full(data, str(error.strerror)) from error

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from indexer.backup import INDEXER_PARTS, part_of
 from indexer.config import IndexConfig
 from indexer.errors import IndexCorrupt, IndexerError
 from indexer.store.damage import begin_anew, note_damage, noted_damage
-from indexer.store.database import discard_index
+from indexer.store.database import discard_index, translated
 from indexer.types import IndexJob, IndexState, Scope
 from indexer.worker import run_job
 from indexer.worker.damage import mend_index
@@ -216,6 +217,20 @@ def test_an_unreadable_database_loses_names_only(source: tuple[Repository, Path]
     (data / "hearth.sqlite").write_bytes(b"no database at all")
     run_job(IndexJob(str(repository.path)), data, IndexConfig(), lambda _: None)
     check_whole(data)
+
+
+def test_damage_that_cannot_even_be_told_in_words_is_damage(tmp_path: Path) -> None:
+    file = tmp_path / "hearth.sqlite"
+    with closing(sqlite3.connect(file)) as database:
+        database.execute("CREATE TABLE fragments (text)")
+        database.commit()
+    file.write_bytes(file.read_bytes().replace(b"(text)", b"(te(t(").replace(b"fragments", b"\xe2ragments", 2))
+    with (
+        closing(sqlite3.connect(file)) as database,
+        pytest.raises(IndexCorrupt, match="damaged"),
+        translated(tmp_path),
+    ):
+        database.execute("SELECT * FROM fragments")
 
 
 def test_what_is_killed_while_it_begins_anew_is_begun_once_more(
