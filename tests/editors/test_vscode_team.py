@@ -145,7 +145,7 @@ async def reasons_and_the_menu_are_shown(bench: Workbench) -> None:
     await bench.call("waitForText", "Snippets that were left out")
     await bench.screenshot("team-why-light")
     await bench.call("command", "Hearth: Show the menu")
-    await bench.call("waitForRow", "Sign in with another token")
+    await bench.call("waitForRow", "Sign in again")
     await bench.screenshot("team-menu-light")
     await bench.press("Escape")
 

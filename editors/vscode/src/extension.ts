@@ -13,7 +13,7 @@ import { Account } from "./server/account";
 import { LanguageServer } from "./server/languageServer";
 import { needsRestart } from "./settings";
 import { StatusBar } from "./statusBar";
-import { showWhy } from "./why";
+import { Reasons } from "./why";
 
 let server: LanguageServer | undefined;
 
@@ -26,6 +26,7 @@ export function activate(context: vscode.ExtensionContext): void {
   const status = new StatusBar(scope, latency, () => connection.state, connection.onDidChange);
   const completions = new InlineCompletions(connection, scope, latency);
   const files = new IndexedFiles(connection);
+  const reasons = new Reasons(connection);
   const panel = new ExplainPanel(connection, files, context.extensionUri);
   const command = (name: string, run: () => unknown): vscode.Disposable => vscode.commands.registerCommand(name, run);
 
@@ -35,12 +36,13 @@ export function activate(context: vscode.ExtensionContext): void {
     status,
     completions,
     files,
+    reasons,
     panel,
     command("hearth.dismiss", () => completions.dismiss()),
     vscode.commands.registerTextEditorCommand("hearth.explainSelection", (editor) => {
       void panel.explainSelection(editor);
     }),
-    command("hearth.why", () => showWhy(connection, completions.lastId)),
+    command("hearth.why", () => reasons.show(completions.lastId)),
     command("hearth.search", () => search(connection, files)),
     command("hearth.signIn", async () => ((await account.signIn()) ? connection.restart() : undefined)),
     command("hearth.signOut", async () => {

@@ -36,7 +36,7 @@ export async function showMenu(scope: Scope, changed: () => void): Promise<void>
     command("$(question) Why this suggestion?", "hearth.why"),
     setting("server.url") === ""
       ? command("$(database) Index the open folders again", "hearth.reindexFolders")
-      : command("$(account) Sign in with another token", "hearth.signIn"),
+      : command("$(account) Sign in again", "hearth.signIn"),
     command("$(output) Show the log", "hearth.showLog"),
     command("$(debug-restart) Restart the server", "hearth.restart"),
   );

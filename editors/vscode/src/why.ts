@@ -9,22 +9,45 @@ const REUSED = {
   cached: "Kept from before, and used again",
 };
 
-export async function showWhy(connection: Connection, id: string): Promise<void> {
-  if (id === "") {
-    void vscode.window.showInformationMessage("Hearth has not suggested anything yet.");
-    return;
+const PLACE = vscode.Uri.from({ scheme: "hearth-why", path: "/Why this suggestion.md" });
+
+/** Shows reasons as one document that cannot be edited, and asks nobody to be saved. */
+export class Reasons implements vscode.TextDocumentContentProvider, vscode.Disposable {
+  private readonly changes = new vscode.EventEmitter<vscode.Uri>();
+  private readonly registration = vscode.workspace.registerTextDocumentContentProvider(PLACE.scheme, this);
+  private text = "";
+  readonly onDidChange = this.changes.event;
+
+  constructor(private readonly connection: Connection) {}
+
+  dispose(): void {
+    this.registration.dispose();
+    this.changes.dispose();
   }
-  const why = await connection.request("hearth/why", { id });
-  if (why === null) {
-    void vscode.window.showInformationMessage("Hearth no longer knows how this suggestion came about.");
-    return;
+
+  provideTextDocumentContent(): string {
+    return this.text;
   }
-  const document = await vscode.workspace.openTextDocument({ language: "markdown", content: describe(why) });
-  await vscode.window.showTextDocument(document, {
-    viewColumn: vscode.ViewColumn.Beside,
-    preserveFocus: true,
-    preview: true,
-  });
+
+  /** Show what the suggestion of an id was made of; empty for none yet. */
+  async show(id: string): Promise<void> {
+    if (id === "") {
+      void vscode.window.showInformationMessage("Hearth has not suggested anything yet.");
+      return;
+    }
+    const why = await this.connection.request("hearth/why", { id });
+    if (why === null) {
+      void vscode.window.showInformationMessage("Hearth no longer knows how this suggestion came about.");
+      return;
+    }
+    this.text = describe(why);
+    this.changes.fire(PLACE);
+    await vscode.window.showTextDocument(PLACE, {
+      viewColumn: vscode.ViewColumn.Beside,
+      preserveFocus: true,
+      preview: true,
+    });
+  }
 }
 
 function describe({ requestId, engine, model, source, confidence, reuse, snippets, dropped, stages }: Why): string {
