@@ -37,6 +37,7 @@ def test_short_run(tmp_path: Path) -> None:
     tools = install()
     output = tmp_path / "result.json"
     command = [sys.executable, "-m", "benchmarks.vscode", "--code-server", str(tools.modules.parent)]
+    command += ["--package", str(tools.package)]
     options = ["--lines", "2000", "--keys", "50", "--rounds", "1", "--output", str(output)]
     done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr

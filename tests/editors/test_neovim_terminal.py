@@ -38,6 +38,13 @@ vim.keymap.set("i", "<Tab>", function()
 end, {{ expr = true }})
 vim.api.nvim_create_autocmd("LspAttach", {{ callback = function() vim.o.statusline = "attached" end }})
 """
+# Vim's own words on what it has written hold the whole path, which is longer than some lines.
+SAVING = """
+vim.api.nvim_create_user_command("SaveAs", function(command)
+  vim.cmd("silent write! " .. vim.fn.fnameescape({folder} .. "/" .. command.args))
+  vim.api.nvim_echo({{{{ "saved " .. command.args }}}}, false, {{}})
+end, {{ nargs = 1 }})
+"""
 COMMON = "vim.o.termguicolors = true\nvim.o.laststatus = 2\nvim.o.swapfile = false\n"
 
 
@@ -52,7 +59,7 @@ class Neovim:
     def start(self, configuration: str, file: Path, columns: int = COLUMNS) -> None:
         """Open a file."""
         init = self._scratch / "init.lua"
-        init.write_text(configuration + COMMON)
+        init.write_text(configuration + COMMON + SAVING.format(folder=json.dumps(str(self._scratch))))
         variables = {name: value for name, value in environment(self._scratch).items() if name[:4] in {"XDG_", "LC_A"}}
         command = [str(self._program), "--clean", "-u", str(init), str(file)]
         self.terminal.start(command, variables, file.parent, LINES, columns)
@@ -68,10 +75,9 @@ class Neovim:
 
     async def saved(self, name: str) -> str:
         """Write the buffer to a file of the test, and return what is in it."""
-        path = self._scratch / name
-        self.command(f"write! {path}")
-        await self.terminal.wait_for(rf'^"?\S*{name}" .*written')
-        return await asyncio.to_thread(path.read_text)
+        self.command(f"SaveAs {name}")
+        await self.terminal.wait_for(f"^saved {name}")
+        return await asyncio.to_thread((self._scratch / name).read_text)
 
     async def told(self) -> str:
         """Return what ``:HearthStatus`` shows, its lines joined, and close it."""
