@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 COLUMNS = 100
@@ -75,4 +77,23 @@ class Terminal:
 
     def stop(self) -> None:
         """End it and what runs in it."""
+        begun = self._processes()
         subprocess.run([self._program, "-S", str(self._socket), "kill-server"], capture_output=True, check=False)
+        # Neovim's screen ends with its terminal; what it shows is another process, which may wait for a key for ever.
+        for process_id in begun:
+            with suppress(ProcessLookupError):
+                os.kill(process_id, signal.SIGKILL)
+
+    def _processes(self) -> list[int]:
+        """Return the ids of the program and of what it started."""
+        listed = subprocess.run(
+            [self._program, "-S", str(self._socket), "list-panes", "-a", "-F", "#{pane_pid}"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found = [int(word) for word in listed.stdout.split()]
+        for process_id in found:
+            with suppress(OSError):
+                found += map(int, Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split())
+        return found
