@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from server.completion.postprocess.markers import LONGEST_MARKER
 from server.completion.postprocess.syntax import Syntax
@@ -18,6 +19,17 @@ _MAX_LOOKED_AT = 4 * _MAX_NEIGHBOURS
 _CLOSERS = {"(": ")", "[": "]", "{": "}"}
 _INDENTED = re.compile(r"^([ \t]+)[^\s*]", re.MULTILINE)
 """Lines whose indentation tells how the file does it; those of a comment in stars have a space of their own."""
+
+
+class Shape(NamedTuple):
+    """A line as it is compared: columns of its indentation, whatever they are made of, and its text without blanks."""
+
+    width: int
+    text: str
+
+    def may_become(self, begun: Shape) -> bool:
+        """Whether a line that is not complete may become this one."""
+        return self.width == begun.width and self.text.startswith(begun.text)
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,11 @@ class Cursor:
         lines = self.after.split("\n", _MAX_LOOKED_AT + 1)[1 : _MAX_LOOKED_AT + 1]
         return tuple([line for line in lines if line.strip()][:_MAX_NEIGHBOURS])
 
+    @cached_property
+    def shapes_below(self) -> tuple[Shape, ...]:
+        """The lines of :attr:`below`, as they are compared at every token."""
+        return tuple(map(self.shape, self.below))
+
     @property
     def tabs(self) -> bool | None:
         """Whether the file indents with tabs; ``None`` when it does not indent anywhere near."""
@@ -96,6 +113,10 @@ class Cursor:
     def width(self, line: str) -> int:
         """Columns of the line's indentation."""
         return _width(line, self.indent_width)
+
+    def shape(self, line: str) -> Shape:
+        """Describe a line so that it can be compared with others."""
+        return Shape(self.width(line), line.strip())
 
     def mentions(self, marker: str) -> bool:
         """Whether the file has a model's special token as text of its own."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from itertools import islice
 
-from server.completion.postprocess.cursor import Cursor
+from server.completion.postprocess.cursor import Cursor, Shape
 from server.completion.postprocess.draft import Draft
 
 _PAIRS = {")": "(", "]": "[", "}": "{"}
@@ -16,6 +16,10 @@ _SIGNIFICANT = re.compile(r"\w.*\w.*\w", re.DOTALL)
 _MAX_EQUAL_LINES = 2
 _LEAST_SAID_AGAIN = 3
 """Fewer lines may well be the same twice."""
+_MOST_ENDS = 16
+"""Of one repeated character every length is an end that repeats what follows: so many are looked at."""
+_NEAR = 256
+"""Characters of one line, on either side, whose brackets and quotes are counted: a line may have thousands."""
 _GOES_ON = ("(", "[", "{", ",", ":", "=", "+", "&&", "||", "->", "=>")
 """Ends of lines that are no statement by themselves."""
 
@@ -37,8 +41,9 @@ def drop_rest_of_line(draft: Draft, cursor: Cursor) -> Draft:
     text = draft.text
     longest = 0
     for rest in (cursor.line_after.rstrip(), cursor.rest):
-        for length in range(min(len(rest), len(text)), 0, -1):
-            if text.endswith(rest[:length]) and (not draft.settled or _repeats(text, rest, length, cursor)):
+        lengths = (length for length in range(min(len(rest), len(text)), 0, -1) if text.endswith(rest[:length]))
+        for length in islice(lengths, _MOST_ENDS):
+            if not draft.settled or _repeats(text, rest, length, cursor):
                 longest = max(longest, length)
                 break
     if not longest:
@@ -52,8 +57,8 @@ def drop_following_lines(draft: Draft, cursor: Cursor) -> Draft:
         return draft
     lines = draft.text.split("\n")
     lines[0] = cursor.line_before + lines[0]
-    shapes = [_Shape(cursor.width(line), line.strip()) for line in lines]
-    below = [_Shape(cursor.width(line), line.strip()) for line in cursor.below]
+    shapes = [cursor.shape(line) for line in lines]
+    below = cursor.shapes_below
     complete = len(lines) if draft.settled else len(lines) - 1
     for number in range(complete):
         if shapes[number] != below[0] or not _SIGNIFICANT.search(lines[number]):
@@ -65,7 +70,7 @@ def drop_following_lines(draft: Draft, cursor: Cursor) -> Draft:
         return draft if repeated is None else _cut_lines(draft, repeated)
     # The last lines may turn out to repeat what is below; how many, depends on how far they agree so far.
     for number in range(max(0, len(lines) - len(below)), len(lines)):
-        tail = [shape for shape in shapes[number:] if shape.text]
+        tail = tuple(shape for shape in shapes[number:] if shape.text)
         if tail and tail[:-1] == below[: len(tail) - 1] and below[len(tail) - 1].may_become(tail[-1]):
             return draft.hold(_end_before_line(draft.text, number))
     return draft
@@ -105,18 +110,7 @@ def _first_line_said_again(lines: Sequence[str]) -> int | None:
     return None
 
 
-class _Shape(NamedTuple):
-    """A line as it is compared: columns of its indentation, whatever they are made of, and its text without blanks."""
-
-    width: int
-    text: str
-
-    def may_become(self, begun: _Shape) -> bool:
-        """Whether a line that is not complete may become this one."""
-        return self.width == begun.width and self.text.startswith(begun.text)
-
-
-def _only_begins_as(shapes: Sequence[_Shape], below: Sequence[_Shape]) -> bool:
+def _only_begins_as(shapes: Sequence[Shape], below: Sequence[Shape]) -> bool:
     """Whether lines that begin as those below may be another statement: none was complete while they agreed."""
     filled = [shape for shape in shapes if shape.text]
     for shape, other in zip(filled, below, strict=False):
@@ -146,7 +140,8 @@ def _repeats(text: str, rest: str, length: int, cursor: Cursor) -> bool:
 
 def _left_over(text: str, cursor: Cursor) -> int:
     """Count brackets and quotes without their other half near a cursor at which ``text`` is inserted."""
-    lines = [*reversed(cursor.above), cursor.line_before + text + cursor.line_after]
+    above = [line[-_NEAR:] for line in reversed(cursor.above)]
+    lines = [*above, cursor.line_before[-_NEAR:] + text + cursor.line_after[:_NEAR]]
     opened: list[str] = []
     alone = 0
     for line in lines:
@@ -202,10 +197,10 @@ def _end_of_string(text: str, start: int) -> int:
     return start
 
 
-def _first_line_of_repeated_end(lines: Sequence[_Shape], below: Sequence[_Shape]) -> int | None:
+def _first_line_of_repeated_end(lines: Sequence[Shape], below: tuple[Shape, ...]) -> int | None:
     for number in range(max(0, len(lines) - 2 * len(below)), len(lines)):
-        tail = [line for line in lines[number:] if line.text]
-        if tail and tail == list(below[: len(tail)]):
+        tail = tuple(line for line in lines[number:] if line.text)
+        if tail and tail == below[: len(tail)]:
             return number
     return None
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.completion.postprocess import Cursor, Draft, cursor_of, settle, wants_several_lines
+from server.completion.postprocess import Cursor, Draft, cursor_of, overlap, settle, wants_several_lines
 from server.types import CompletionRequest
 from tests.server.completion.golden import GOLDEN, Golden
 
@@ -134,3 +134,25 @@ def test_what_follows_the_cursor_is_never_repeated(place: tuple[str, str], piece
     final = settle("".join(pieces), cursor, final=True).text
     if cursor.rest and any(character.isalpha() for character in cursor.rest) and final.strip() != cursor.rest:
         assert not final.rstrip().endswith(" " + cursor.rest)
+
+
+def test_a_line_of_thousands_of_brackets_and_quotes_is_looked_at_a_few_times_near_the_cursor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_at: list[int] = []
+
+    def counted(text: str, cursor: Cursor) -> int:
+        looked_at.append(len(cursor.line_before) + len(text) + len(cursor.line_after))
+        return 0
+
+    original = overlap._left_over
+    for mark in ("'", '"', ")"):
+        looked_at.clear()
+        monkeypatch.setattr(overlap, "_left_over", counted)
+        cursor = at(f"x = {mark * 20_000}|{mark * 20_000}", language="javascript")
+        settle(mark * 200, cursor, final=True)
+        assert len(looked_at) < 100
+        monkeypatch.setattr(overlap, "_left_over", original)
+        # Whatever stands further away makes no difference, so that it need not be read.
+        far = at(f"x = ({mark * 20_000}|{mark * 20_000})", language="javascript")
+        assert overlap._left_over("a", far) == overlap._left_over("a", cursor)
