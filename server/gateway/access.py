@@ -190,6 +190,7 @@ class Gatekeeper:
         Raises:
             SignInRefused: It may not be used any more.
         """
+        self._accounts.look_again()
         token = self.token(token_id) if token_id else None
         if token is None or not token.usable(time.time()):
             raise SignInRefused("You are not signed in, or not any more.")

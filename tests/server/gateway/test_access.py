@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,11 @@ from indexer.queue import Queue
 from indexer.queue import Repository as Registered
 from server.accounts import Accounts, TokenScope
 from server.accounts.tokens import new_secret
+from server.config import LimitsConfig
 from server.gateway import audit
+from server.gateway.access import Gatekeeper, Visitor
 from server.gateway.api import Administration, Api, BenchmarkApi, DeviceRoutes, Figures
+from server.gateway.limits import RateLimits
 from server.gateway.news import News
 from tests.e2e.model_server import MODEL, ModelServer
 from tests.server.gateway.described import DESCRIPTION, check_described
@@ -226,6 +229,32 @@ async def test_fewer_permissions_close_a_session_and_more_do_not(data: Path, com
         assert "permissions" in await closing(editor)
     async with team_server(data) as team, team_editor(team, token=company.token()) as editor:
         assert await names(editor) == {"tools"}
+
+
+def test_whoever_asks_anew_is_answered_by_what_others_have_changed_before(tmp_path: Path) -> None:
+    with Accounts(tmp_path) as accounts, Accounts(tmp_path) as others:
+        gate = Gatekeeper(accounts.reader, lambda: (1, ("shop", "tools")), RateLimits(LimitsConfig()))
+        others.add_user("ana", ["all"])
+        token, secret = others.add_token("ana", {TokenScope.SEARCH})
+        came = gate.recognise(f"Bearer {secret}")
+
+        def message() -> Visitor:
+            assert came.welcome
+            return came
+
+        asks: list[Callable[[], Visitor]] = [
+            lambda: gate.recognise(f"Bearer {secret}"),
+            lambda: gate.remember(token.id),
+            message,
+        ]
+        for ask in asks:
+            others.add_to_group("all", repositories=["shop"])
+            assert ask().readable == frozenset({"shop"})
+            # By another process, and at once: no look at the file is due by itself.
+            others.remove_from_group("all", repositories=["shop"])
+            assert not ask().readable
+        others.revoke_token(token.id)
+        assert not came.welcome
 
 
 async def test_everyone_reads_when_the_settings_say_so(data: Path, company: Company) -> None:
