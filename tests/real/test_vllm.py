@@ -317,12 +317,13 @@ async def test_a_completion_overtakes_explanations_that_wait(vllm: Vllm, engine:
         done.append("completion")
 
     async with asyncio.timeout(120), asyncio.TaskGroup() as group:
-        for _ in range(6):
+        for _ in range(16):
             group.create_task(explain())
-        await logged(vllm, log_length, "Added request chatcmpl-", 6)
+        await logged(vllm, log_length, "Added request chatcmpl-", 16)
         group.create_task(complete())
-    # One was running already, and another may have begun meanwhile.
-    assert done.index("completion") <= 3
+    # In the order of their arrival it would be the last of all. How many went before it says only how long this
+    # process was kept from asking.
+    assert done.index("completion") < 14
 
 
 async def test_a_connection_that_was_idle_for_longer_than_vllm_keeps_it_costs_nothing(
