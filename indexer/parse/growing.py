@@ -10,8 +10,9 @@ from tree_sitter import Parser, Tree, TreeCursor
 
 from indexer.parse.grammar import parser_of
 
-STEP_SECONDS = 0.02
-"""A step that takes longer is the last one: such text is not worth parsing between two keys."""
+STEP_SECONDS = 0.004
+"""Of the processor's time, so that what else a machine does makes no difference. A question that takes longer is the
+last one: such text is not worth parsing between two keys."""
 _OVER_LINES = {'"""': '"""', "'''": "'''", "`": "`", "/*": "*/"}
 """What begins text over several lines, and its end. A parser that finds no end reads on as if the text were code."""
 _LONGEST_START = 6
@@ -56,24 +57,23 @@ class GrowingSource:
         """
         if self._parser is None:
             return None
+        deadline = time.thread_time() + STEP_SECONDS
         if self._tree is None:
-            self._tree = self._parse(self._parser, self._before, None)
+            self._tree = self._parse(self._parser, self._before, None, deadline)
         source = self._before + text.encode()
-        tree = self._parse(self._parser, source, self._tree) if self._tree is not None else None
+        tree = self._parse(self._parser, source, self._tree, deadline) if self._tree is not None else None
         if tree is None:
             self._parser = None
             return None
         found = list(self._read(tree.walk(), source, ascii_only=text.isascii()))
         return SourceTokens(found, _ends_inside(found))
 
-    def _parse(self, parser: Parser, source: bytes, before: Tree | None) -> Tree | None:
-        deadline = time.monotonic() + STEP_SECONDS
-
+    def _parse(self, parser: Parser, source: bytes, before: Tree | None, deadline: float) -> Tree | None:
         def read(offset: int, _point: object) -> bytes:
             return source[offset:]
 
         def out_of_time(_offset: int, _has_error: bool) -> bool:
-            return time.monotonic() > deadline
+            return time.thread_time() > deadline
 
         try:
             if before is None:
@@ -105,7 +105,8 @@ def _leaves(cursor: TreeCursor, base: int) -> Iterator[tuple[int, int, bool]]:
     while True:
         node = cursor.node
         if node is not None and node.end_byte > base:
-            if cursor.goto_first_child():
+            # Of what begins before it there may be thousands.
+            if cursor.goto_first_child_for_byte(base) is not None:
                 continue
             yield max(node.start_byte, base), node.end_byte, node.is_named
         while not cursor.goto_next_sibling():

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from indexer.parse import GrowingSource, growing
+
+if TYPE_CHECKING:
+    from tree_sitter import TreeCursor
 
 BEFORE = "class Köln:\n    def area(self):\n"
 TEXT = '        size = f(\n            "ä (",\n        )\n        q = """\nselect {\n"""\n        return q\n'
@@ -60,3 +65,27 @@ def test_text_that_takes_too_long_is_given_up_for_good(monkeypatch: pytest.Monke
     assert source.tokens("y") is None
     monkeypatch.undo()
     assert source.tokens("y") is None
+
+
+def test_of_what_stands_before_only_what_the_text_is_in_is_walked_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[int] = []
+    original = growing._leaves
+
+    class Counted:
+        """A cursor that counts the nodes it is asked for."""
+
+        def __init__(self, cursor: Any) -> None:
+            self._cursor = cursor
+
+        @property
+        def node(self) -> Any:
+            looked_at.append(1)
+            return self._cursor.node
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._cursor, name)
+
+    monkeypatch.setattr(growing, "_leaves", lambda cursor, base: original(cast("TreeCursor", Counted(cursor)), base))
+    tokens = written(GrowingSource("x = 1\n" * 500 + "class A:\n", "python"), "    y = 2\n")
+    assert tokens[:3] == ["y", "=", "2"]
+    assert len(looked_at) < 50
