@@ -12,8 +12,9 @@ import socket
 import threading
 import time
 import urllib.parse
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -243,25 +244,18 @@ class RemoteEmbedder:
             headers["Authorization"] = f"Bearer {self._api_key}"
         body = None if payload is None else json.dumps(payload).encode("utf-8", "replace")
         connection, prefix = self._connection(seconds)
-        until = time.monotonic() + seconds
         try:
-            connection.connect()
-            with _ended(connection.sock, max(_LEAST_SECONDS, until - time.monotonic())):
-                connection.request(method, f"{prefix}{path}", body, headers)
-                response = connection.getresponse()
-                answer = response.read(_MAX_ANSWER_BYTES)
+            status, answer = _asked_in_time(connection, (method, f"{prefix}{path}", body, headers), seconds)
         except (OSError, http.client.HTTPException) as error:
             reason = "did not answer in time" if isinstance(error, TimeoutError) else f"cannot be reached ({error})"
             raise EmbedderUnavailable(
                 f"The embedding server at {self.server} {reason}",
                 advice="Start it, or correct [index.embedder] in hearth.toml.",
             ) from error
-        finally:
-            connection.close()
         try:
-            return response.status, json.loads(answer)
+            return status, json.loads(answer)
         except (ValueError, RecursionError):
-            return response.status, None
+            return status, None
 
     def _connection(self, seconds: float) -> tuple[http.client.HTTPConnection, str]:
         if self._config.uds:
@@ -301,34 +295,43 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-@contextmanager
-def _ended(connected: socket.socket, seconds: float) -> Iterator[None]:
-    """Hang up when the block takes longer: a timeout of a socket alone begins anew with every byte that comes.
+def _asked_in_time(
+    connection: http.client.HTTPConnection, question: tuple[str, str, bytes | None, Mapping[str, str]], seconds: float
+) -> tuple[int, bytes]:
+    """Ask in a thread of its own, and hang up when it takes longer.
+
+    A timeout of a socket begins anew with every byte that comes and every address that is tried, and the name of a host
+    is looked up without any.
 
     Raises:
         TimeoutError: It took longer.
     """
+    answered: Future[tuple[int, bytes]] = Future()
     late = threading.Event()
 
-    def hang_up() -> None:
-        late.set()
-        with suppress(OSError):
-            # That of the plain socket, since another thread may be reading what is encrypted.
-            socket.socket.shutdown(connected, socket.SHUT_RDWR)
+    def ask() -> None:
+        try:
+            connection.connect()
+            if late.is_set():
+                raise TimeoutError
+            connection.request(*question)
+            response = connection.getresponse()
+            answered.set_result((response.status, response.read(_MAX_ANSWER_BYTES)))
+        except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits.
+            answered.set_exception(error)
+        finally:
+            connection.close()
 
-    timer = threading.Timer(seconds, hang_up)
-    timer.daemon = True
-    timer.start()
+    threading.Thread(target=ask, name="embedding server", daemon=True).start()
     try:
-        yield
-    except (OSError, http.client.HTTPException) as error:
-        if late.is_set():
-            raise TimeoutError from error
-        raise
+        return answered.result(seconds)
     finally:
-        timer.cancel()
-    if late.is_set():
-        raise TimeoutError
+        late.set()
+        connected = connection.sock
+        if not answered.done() and connected is not None:
+            with suppress(OSError):
+                # That of the plain socket, since the other thread may be reading what is encrypted.
+                socket.socket.shutdown(connected, socket.SHUT_RDWR)
 
 
 def _vector(value: object) -> Vectors:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import socket
 import socketserver
 import threading
 import zlib
@@ -148,6 +149,58 @@ def test_a_search_does_not_wait_for_a_server_that_answers_byte_by_byte(
             with pytest.raises(EmbedderUnavailable, match="did not answer in time"):
                 make_embedder(slow, tmp_path, query_seconds=0.5).embed_query("total of prices")
             assert hung_up.wait(20.0)
+        finally:
+            hung_up.set()
+            running.shutdown()
+            thread.join()
+
+
+def test_a_search_does_not_wait_for_the_name_of_a_server_to_be_looked_up(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_embedder(server, tmp_path).connect()
+    asked, may_go_on, given_up = threading.Event(), threading.Event(), threading.Event()
+
+    def look_up(*_arguments: object, **_named: object) -> list[object]:
+        asked.set()
+        may_go_on.wait(60.0)
+        given_up.set()
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    far = replace(server, uds="")
+    try:
+        with pytest.raises(EmbedderUnavailable, match="did not answer in time"):
+            make_embedder(far, tmp_path, url="https://embedder.invalid", query_seconds=0.2).embed_query("total")
+        assert asked.is_set()
+        assert not given_up.is_set()
+    finally:
+        may_go_on.set()
+    assert given_up.wait(30.0)
+
+
+def test_a_search_does_not_wait_for_a_handshake_that_comes_byte_by_byte(server: Server, tmp_path: Path) -> None:
+    make_embedder(server, tmp_path).connect()
+    hung_up = threading.Event()
+
+    class Trickle(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(ConnectionError):
+                # The head of a record of the handshake that is 8 KiB long.
+                self.request.sendall(b"\x16\x03\x03\x20\x00")
+                while not hung_up.wait(0.02):
+                    self.request.sendall(b"\x02")
+            hung_up.set()
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Trickle) as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            far = replace(server, uds="")
+            url = f"https://127.0.0.1:{running.server_address[1]}"
+            with pytest.raises(EmbedderUnavailable, match="did not answer in time"):
+                make_embedder(far, tmp_path, url=url, query_seconds=0.5).embed_query("total of prices")
+            assert hung_up.wait(30.0)
         finally:
             hung_up.set()
             running.shutdown()
