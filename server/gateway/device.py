@@ -17,12 +17,13 @@ from dataclasses import dataclass
 
 from server.accounts import Token
 from server.errors import LimitReached
-from server.gateway.peers import site
+from server.gateway.peers import holder, site
 
 LIFETIME_SECONDS = 600.0
 INTERVAL_SECONDS = 5.0
 _MOST_WAITING = 1000
 _MOST_OF_A_SITE = 20
+_MOST_OF_A_HOLDER = 100
 _MOST_WRONG_CODES = 10
 # No vowel, lest it be a word; none that is taken for another (RFC 8628, section 6.1). 34 bits.
 _LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
@@ -49,6 +50,7 @@ class Waiting:
         machine: What it calls its machine.
         address: Where it asked from.
         site: What that address counts for.
+        holder: What its holder may have all of.
         code: What a person copies from it to the browser.
         until: When it has waited too long, by the clock of the process.
         answer: What was decided.
@@ -59,6 +61,7 @@ class Waiting:
     machine: str
     address: str
     site: str
+    holder: str
     code: str
     until: float
     answer: Answer = Answer.PENDING
@@ -84,16 +87,16 @@ class DeviceSignIns:
         """Let an editor wait; the first value is the secret by which it asks what became of it.
 
         Raises:
-            LimitReached: Too many wait, of this site or at all.
+            LimitReached: Too many wait, of this site, of its holder, or at all.
         """
         self._forget_old()
-        here = site(address)
-        self._refuse_beyond(
-            _MOST_OF_A_SITE, f"from {here}", [one for one in self._by_device.values() if one.site == here]
-        )
-        self._refuse_beyond(_MOST_WAITING, "at this server", self._by_device.values())
+        here, around, waiting = site(address), holder(address), self._by_device.values()
+        self._refuse_beyond(_MOST_OF_A_SITE, f"from {here}", [one for one in waiting if one.site == here])
+        # Else whoever has a /48 could fill the server from fifty networks of it.
+        self._refuse_beyond(_MOST_OF_A_HOLDER, f"from {around}", [one for one in waiting if one.holder == around])
+        self._refuse_beyond(_MOST_WAITING, "at this server", waiting)
         secret, code = secrets.token_urlsafe(32), _new_code()
-        made = Waiting(client, machine, address, here, code, self._clock() + LIFETIME_SECONDS)
+        made = Waiting(client, machine, address, here, around, code, self._clock() + LIFETIME_SECONDS)
         self._by_device[_digest(secret)] = self._by_code[_digest(code)] = made
         return secret, made
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-_HOST_BITS = 64
+_CLIENT_PREFIX = 64
+_HOLDER_PREFIX = 48
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -64,6 +65,10 @@ class Peers:
             return False
         return is_loopback(request.remote or "") and _host(request.host) in _LOCAL_NAMES
 
+    def is_proxy(self, address: str) -> bool:
+        """Whether connections from an address are a proxy's, and may be anybody's."""
+        return self._is_trusted(address) or (self._behind_proxy and not self._trusted)
+
     def _is_trusted(self, address: str) -> bool:
         if not _is_address(address):
             return False
@@ -76,6 +81,20 @@ def site(address: str) -> str:
 
     Whoever has one address of a /64 has all 2**64 of them.
     """
+    return _network(address, _CLIENT_PREFIX)
+
+
+def holder(address: str) -> str:
+    """Return what somebody has who has much: an IPv4 address, or a /48 of IPv6, which has 65,536 networks of a /64."""
+    return _network(address, _HOLDER_PREFIX)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on, or of a client, can only be reached on this machine."""
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def _network(address: str, prefix: int) -> str:
     if not _is_address(address):
         return address
     found = ipaddress.ip_address(address)
@@ -83,12 +102,8 @@ def site(address: str) -> str:
         return str(found)
     if found.ipv4_mapped is not None:
         return str(found.ipv4_mapped)
-    return str(ipaddress.ip_network((int(found) >> _HOST_BITS << _HOST_BITS, _HOST_BITS)))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address to listen on, or of a client, can only be reached on this machine."""
-    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+    host_bits = found.max_prefixlen - prefix
+    return str(ipaddress.ip_network((int(found) >> host_bits << host_bits, prefix)))
 
 
 def _is_address(text: str) -> bool:

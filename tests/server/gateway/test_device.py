@@ -393,6 +393,16 @@ def test_whoever_has_a_network_of_ipv6_is_one_client_and_fills_no_room_of_others
     waiting.begin("", "", "::ffff:192.0.2.10")
 
 
+def test_whoever_has_many_networks_of_ipv6_leaves_room_for_others() -> None:
+    waiting = DeviceSignIns(lambda: 0.0)
+    for number in range(100):
+        waiting.begin("", "", f"2001:db8:0:{number:x}::1")
+    with pytest.raises(LimitReached, match="100 editors wait to be signed in from 2001:db8::/48"):
+        waiting.begin("", "", "2001:db8:0:ffff::1")
+    waiting.begin("", "", "2001:db8:1::1")
+    waiting.begin("", "", "192.0.2.1")
+
+
 def test_what_waits_is_bounded_for_all_together() -> None:
     waiting = DeviceSignIns(lambda: 0.0)
     for number in range(1000):

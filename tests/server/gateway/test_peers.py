@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from server.gateway.peers import Peers, is_loopback, site
+from server.gateway.peers import Peers, holder, is_loopback, site
 
 PROXY = "10.0.0.7"
 
@@ -99,3 +99,16 @@ def test_loopback_is_told_by_address() -> None:
 )
 def test_clients_are_told_apart_by_what_one_of_them_has(address: str, expected: str) -> None:
     assert site(address) == expected
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1::/48"),
+        ("", ""),
+    ],
+)
+def test_what_one_holder_has_of_ipv6_is_one(address: str, expected: str) -> None:
+    assert holder(address) == expected
