@@ -295,6 +295,12 @@ class LimitsConfig:
     """How much one user of the team server, and all of them together, may use."""
 
     connections: int = _setting(2048, "Most connections at once, of all users.", _between(1, 1 << 20))
+    address_connections: int = _setting(
+        512,
+        "Most connections of one address, or of a /48 of IPv6, that are no signed-in editor's; "
+        "those of trusted proxies have no such limit.",
+        _between(1, 1 << 20),
+    )
     sessions: int = _setting(16, "Most editors that one user may have connected at once.", _between(1, 10_000))
     message_bytes: int = _setting(
         16 << 20, "Most bytes of one message of an editor, such as a file that is opened.", _between(1 << 10, 1 << 30)

@@ -11,6 +11,8 @@ from aiohttp import web
 
 from server.config import LimitsConfig
 from server.gateway import metrics
+from server.gateway.connection import Connection
+from server.gateway.crowd import Crowd, Place
 
 _GOODBYE_SECONDS = 5.0
 
@@ -19,14 +21,19 @@ class Admission:
     """Makes the protocol of each connection.
 
     Args:
-        handlers: Makes those that speak HTTP.
+        handlers: Answers requests.
         limits: How many connections at once, and how long a handshake may take.
         context: For TLS; None lets HTTP begin at once.
+        crowd: Counts the connections of each address.
     """
 
-    def __init__(self, handlers: web.Server, limits: LimitsConfig, context: ssl.SSLContext | None) -> None:
+    def __init__(
+        self, handlers: web.Server, limits: LimitsConfig, context: ssl.SSLContext | None, crowd: Crowd
+    ) -> None:
         self.context = context
         self.handshake_seconds = limits.handshake_seconds
+        self.crowd = crowd
+        self._idle_seconds = limits.header_seconds
         self._handlers = handlers
         self._most = limits.connections
         # The system hands over many connections at once, and HTTP is told of each only later.
@@ -46,10 +53,10 @@ class Admission:
         for arrival in self._arriving:
             arrival.give_up()
 
-    def arrived(self, arrival: _Arrival) -> asyncio.Protocol:
+    def arrived(self, arrival: _Arrival, place: Place) -> asyncio.Protocol:
         """Return what speaks HTTP over a connection that is ready for it."""
         self._arriving.discard(arrival)
-        return self._handlers()
+        return Connection(self._handlers, place, self._idle_seconds)
 
     def lost(self, arrival: _Arrival) -> None:
         """Forget a connection that never became ready."""
@@ -66,12 +73,17 @@ class _Arrival(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         stream = cast(asyncio.Transport, transport)
-        if self._admission.context is None:
-            self._hand_over(stream)
-            return
-        # What comes before the handshake has begun would be taken for what comes after it.
-        stream.pause_reading()
-        self._handshake = asyncio.create_task(self._encrypt(stream, self._admission.context), name="TLS handshake")
+        place = self._admission.crowd.enter((stream.get_extra_info("peername") or ("",))[0])
+        if place is None:
+            self._admission.lost(self)
+            stream.close()
+        elif self._admission.context is None:
+            self._hand_over(stream, place)
+        else:
+            # What comes before the handshake has begun would be taken for what comes after it.
+            stream.pause_reading()
+            encrypting = self._encrypt(stream, self._admission.context, place)
+            self._handshake = asyncio.create_task(encrypting, name="TLS handshake")
 
     def data_received(self, data: bytes) -> None:
         self._early += data
@@ -81,7 +93,8 @@ class _Arrival(asyncio.Protocol):
         if self._handshake is not None:
             self._handshake.cancel()
 
-    async def _encrypt(self, transport: asyncio.Transport, context: ssl.SSLContext) -> None:
+    async def _encrypt(self, transport: asyncio.Transport, context: ssl.SSLContext, place: Place) -> None:
+        encrypted = None
         try:
             encrypted = await asyncio.get_running_loop().start_tls(
                 transport,
@@ -92,14 +105,16 @@ class _Arrival(asyncio.Protocol):
                 ssl_shutdown_timeout=_GOODBYE_SECONDS,
             )
         except OSError:
-            encrypted = None
+            pass
         finally:
             self._admission.lost(self)
+            if encrypted is None:
+                place.leave()
         if encrypted is not None:
-            self._hand_over(encrypted)
+            self._hand_over(encrypted, place)
 
-    def _hand_over(self, transport: asyncio.Transport) -> None:
-        protocol = self._admission.arrived(self)
+    def _hand_over(self, transport: asyncio.Transport, place: Place) -> None:
+        protocol = self._admission.arrived(self, place)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         if self._early:

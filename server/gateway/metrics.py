@@ -12,7 +12,7 @@ SESSIONS_ENDED = Counter(
 )
 REFUSED = Counter(
     "hearth_refused_total",
-    "Requests that were turned away: sign_in, not_permitted, limit, sessions, connections or address.",
+    "What was turned away: sign_in, not_permitted, limit, sessions, connections, address_connections or address.",
     ["reason"],
 )
 PROVIDER_SIGN_INS = Counter(

@@ -15,7 +15,7 @@ from server.accounts.tokens import PREFIX
 from server.errors import LimitReached, NotPermitted
 from server.gateway import metrics
 from server.gateway.peers import Peers
-from server.gateway.responses import SECURITY_HEADERS, error_body, refuse
+from server.gateway.responses import SECURITY_HEADERS, STRICT_TRANSPORT, error_body, refuse
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def secure_responses(application: web.Application, peers: Peers) -> None:
             response.headers.setdefault(name, value)
         response.headers["Server"] = SECURITY_HEADERS["Server"]
         if peers.is_secure(request):
-            response.headers["Strict-Transport-Security"] = "max-age=31536000"
+            response.headers.update(STRICT_TRANSPORT)
 
     application.on_response_prepare.append(prepare)
 

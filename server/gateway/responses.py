@@ -16,6 +16,7 @@ SECURITY_HEADERS = {
     "Cache-Control": "no-store",
     "Server": "hearth",
 }
+STRICT_TRANSPORT = {"Strict-Transport-Security": "max-age=31536000"}
 _ERRORS: dict[int, type[web.HTTPError]] = {
     400: web.HTTPBadRequest,
     401: web.HTTPUnauthorized,

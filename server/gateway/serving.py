@@ -15,8 +15,9 @@ from aiohttp.log import server_logger as web_logger
 from server.config import ServerConfig
 from server.errors import ConfigError
 from server.gateway.admission import Admission
+from server.gateway.crowd import Crowd
 from server.gateway.flood import MalformedRequests
-from server.gateway.peers import is_loopback
+from server.gateway.peers import Peers, is_loopback
 from server.gateway.sessions import Sessions
 from server.gateway.tls import Certificate
 
@@ -79,14 +80,12 @@ async def serve_until_signal(
         loop.add_signal_handler(signal.SIGHUP, certificate.reload)
         work.append(certificate.watch())
     web_logger.addFilter(MalformedRequests())
-    # Without this, somebody who sends the head of a request byte by byte would hold a connection for ever.
-    runner = web.AppRunner(
-        application, access_log=None, keepalive_timeout=config.limits.header_seconds, shutdown_timeout=_STOP_SECONDS
-    )
+    runner = web.AppRunner(application, shutdown_timeout=_STOP_SECONDS)
     await runner.setup()
     handlers: Any = runner.server
     context = certificate.context if certificate is not None else None
-    admission = Admission(handlers, config.limits, context)
+    crowd = Crowd(config.limits.address_connections, Peers(config.trusted_proxies, behind_proxy=config.behind_proxy))
+    admission = Admission(handlers, config.limits, context, crowd)
     tasks = [asyncio.create_task(item) for item in work]
     try:
         server = await _listen(config, admission)

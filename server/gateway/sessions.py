@@ -16,6 +16,7 @@ from server.errors import AccountsError
 from server.gateway import metrics
 from server.gateway.access import Visitor
 from server.gateway.audit import Audit
+from server.gateway.connection import Connection
 from server.gateway.outbox import Outbox
 from server.gateway.responses import refuse
 from server.principal import Principal
@@ -103,6 +104,9 @@ class Sessions:
         transport = request.transport
         if transport is None:
             return socket
+        if isinstance(request.protocol, Connection):
+            # Offices share an address: from here on, the limit for each user holds.
+            request.protocol.let_in()
         # Whatever is logged on behalf of this editor says so: tasks inherit it from this one.
         SESSION.set((visitor.user, new_request_id()))
         outbox = Outbox(socket, transport, self._limits.unread_bytes)

@@ -22,6 +22,7 @@ from server.accounts import Accounts, TokenScope
 from server.gateway import audit
 from server.gateway.application import make_application
 from server.gateway.flood import PerMinute
+from server.gateway.responses import SECURITY_HEADERS
 from tests.server.gateway.browser import browsing
 from tests.server.gateway.team import TeamServer, remote, team_editor, team_server
 from tests.server.gateway.test_pages import SEALED
@@ -296,6 +297,37 @@ async def test_a_flood_of_what_is_no_request_costs_a_line_each_and_not_for_ever(
     # Over the end of a minute, twice as many.
     assert 60 <= len(lines) <= 105
     assert "withheld" not in team.log.read_text()
+
+
+async def test_what_is_no_request_is_answered_in_the_form_of_all_others(data: Path) -> None:
+    async with team_server(data) as team:
+        for request in MALFORMED:
+            head, _, body = (await raw_answer(team, request)).partition(b"\r\n\r\n")
+            for name, value in SECURITY_HEADERS.items():
+                assert f"{name}: {value}".encode() in head.split(b"\r\n"), request
+            assert json.loads(body)["error"]["message"] == "This is no request that can be read."
+
+
+async def test_the_rest_of_a_body_that_cannot_be_read_is_not_waited_for(data: Path) -> None:
+    fields = ("Content-Type: application/json", "Transfer-Encoding: chunked")
+    with Accounts(data) as accounts:
+        accounts.add_user("ana")
+    async with team_server(data, "[server.limits]\nrequest_seconds = 600.0\n") as team:
+        address = urlsplit(team.url)
+        for path in ("/api/v1/device", "/api/v1/device/token", "/nothing/there"):
+            reader, writer = await asyncio.open_connection(address.hostname, address.port)
+            head = get(path, *fields).replace(b"GET", b"POST", 1).replace(b"Connection: close\r\n", b"")
+            writer.write(head + b"1\r\n{\r\n")
+            # Answered after the head was: by then the server waits for the body.
+            async with aiohttp.ClientSession(team.url) as client, client.get("/healthz") as answer:
+                assert answer.status == 200
+            writer.write(b"zz\r\n")
+            async with asyncio.timeout(60):
+                told = await reader.read()
+            writer.close()
+            assert told.startswith(b"HTTP/1.1 404" if path == "/nothing/there" else b"HTTP/1.1 400"), path
+            assert told.count(b"HTTP/1.") == 1
+    assert "Traceback" not in team.log.read_text()
 
 
 def test_a_flood_leaves_its_number_behind() -> None:
