@@ -14,6 +14,7 @@ from server import tracing
 from server.completion import SuggestionRecord
 from server.correlation import REQUEST_ID
 from server.engine.ladder import Ladder
+from server.prompt import ModelPrompts
 from server.types import Rung
 
 MAX_QUERY = 2_000
@@ -90,12 +91,14 @@ def repository_values(statuses: Iterable[RepositoryStatus]) -> list[dict[str, An
     ]
 
 
-def engine_value(ladder: Ladder, model: str) -> dict[str, str]:
-    """Describe which engine answers. ``model`` is the one of the model server."""
+def engine_value(ladder: Ladder, model: str, prompts: ModelPrompts | None) -> dict[str, str]:
+    """Describe which engine answers. ``model`` is the one of the model server, and ``prompts`` what writes for it."""
+    asked = ladder.rung is Rung.VLLM
     return {
         "rung": ladder.rung.value,
         "detail": ladder.detail,
-        "model": model if ladder.rung is Rung.VLLM else "",
+        "model": model if asked else "",
+        "tokens": prompts.token_count(model).value if asked and model and prompts is not None else "",
     }
 
 

@@ -246,6 +246,15 @@ class ServedModel:
     takes_token_ids: bool = False
 
 
+class TokenCount(enum.StrEnum):
+    """How the tokens of a model's prompts are known."""
+
+    COUNTED = "counted"
+    """With the model's own tokenizer."""
+    ESTIMATED = "estimated"
+    """By their bytes, with room to spare: there is no such tokenizer, or it is still being read."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineHealth:
     """Whether an engine can answer now; ``detail`` is a sentence for people, ``advice`` what they can do if it cannot.

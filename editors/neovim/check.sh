@@ -22,16 +22,21 @@ if ! command -v npm >/dev/null; then
   echo "check.sh: npm is missing, the formatting was not checked" >&2
   exit 0
 fi
-# The formatter is kept beside its lock file in the cache, so that the checkout stays clean.
-formatter=$cache/lua-formatter-$(sha256sum "$here/scripts/package-lock.json" | cut -c 1-16)
-if [ ! -d "$formatter/node_modules" ]; then
-  mkdir -p "$formatter"
-  cp "$here/scripts/package.json" "$here/scripts/package-lock.json" "$formatter/"
-  (cd "$formatter" && npm ci --silent --ignore-scripts --no-audit --no-fund)
+# The formatter is kept in the cache, so that the checkout stays clean, under the name of what it is made of. It gets that
+# name when it is whole: several checks may run at once, and one may be stopped in the middle.
+parts=("$here/scripts/package.json" "$here/scripts/package-lock.json" "$here/scripts/format.mjs" "$here/.stylua.toml")
+formatter=$cache/lua-formatter-$(cat "${parts[@]}" | sha256sum | cut -c 1-16)
+if [ ! -d "$formatter" ]; then
+  mkdir -p "$cache"
+  making=$(mktemp -d "$formatter.XXXXXX")
+  trap 'rm -rf "$making"' EXIT
+  mkdir "$making/scripts"
+  cp "$here/.stylua.toml" "$making/"
+  cp "$here"/scripts/* "$making/scripts/"
+  (cd "$making/scripts" && npm ci --silent --ignore-scripts --no-audit --no-fund)
+  # Another check may have been first.
+  node -e 'require("fs").renameSync(...process.argv.slice(1))' "$making" "$formatter" 2>/dev/null || [ -d "$formatter" ]
 fi
-mkdir -p "$formatter/scripts"
-cp "$here/scripts/format.mjs" "$formatter/scripts/"
-cp "$here/.stylua.toml" "$formatter/"
 if [ "${1:-}" = --fix ]; then
   node "$formatter/scripts/format.mjs" "${sources[@]}"
 else

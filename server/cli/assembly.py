@@ -39,6 +39,7 @@ class Program:
         gatherer: Finds context for completions.
         completion: Streams suggestions as the editor shows them.
         explainer: Streams explanations.
+        prompts: How the models of the model server want to be asked; None without one.
         problem: What could not be started, for people; empty when all is well.
     """
 
@@ -49,6 +50,7 @@ class Program:
     gatherer: ContextGatherer
     completion: CompletionService
     explainer: Explainer
+    prompts: ModelPrompts | None = None
     problem: str = ""
 
     async def close(self) -> None:
@@ -75,7 +77,8 @@ def assemble(config: HearthConfig, *, only: Rung | None = None, tolerant: bool =
     problems: list[str] | None = [] if tolerant else None
     index = _open_index(config, problems)
     try:
-        embedded, ladder = _engines(config, index, only, problems)
+        prompts = _prompts(config, only, problems)
+        embedded, ladder = _engines(config, index, only, prompts)
     except BaseException:
         if index is not None:
             index.close()
@@ -91,6 +94,7 @@ def assemble(config: HearthConfig, *, only: Rung | None = None, tolerant: bool =
             gatherer, ladder, config.completion, config.context, propose=embedded.propose if embedded else None
         ),
         explainer=Explainer(index, ladder, config.explain),
+        prompts=prompts,
         problem="\n".join(problems or ()),
     )
 
@@ -109,17 +113,11 @@ async def running(config: HearthConfig, *, only: Rung | None = None) -> AsyncIte
         await program.close()
 
 
-def make_vllm(config: HearthConfig, prompts: ModelPrompts | None = None) -> Engine:
-    """Make the engine that asks a model server, with the prompts of its model's family.
-
-    Raises:
-        ConfigError: A file of models has a problem.
-        EngineRefused: The licence of a model that the settings name is not allowed.
-    """
+def make_vllm(config: HearthConfig, prompts: ModelPrompts) -> Engine:
+    """Make the engine that asks a model server, with the prompts of its model's family."""
     # Without a model server nothing speaks HTTP, and its client takes a seventh of the time to start.
     from server.engine.vllm import VllmEngine  # noqa: PLC0415  # see above
 
-    prompts = prompts or ModelPrompts(allowed_formats(config), config)
     engine = VllmEngine(
         config.engine.vllm,
         config.explain,
@@ -149,15 +147,13 @@ def allowed_formats(config: HearthConfig) -> FormatRegistry:
 
 
 def _engines(
-    config: HearthConfig, index: Index | None, only: Rung | None, problems: list[str] | None
+    config: HearthConfig, index: Index | None, only: Rung | None, prompts: ModelPrompts | None
 ) -> tuple[EmbeddedEngine | None, Ladder]:
     embedded: EmbeddedEngine | None = None
     engines: list[tuple[Rung, Engine]] = []
     for rung in config.engine.order if only is None else (only,):
-        if rung is Rung.VLLM and config.engine.vllm.configured:
-            vllm = _made_vllm(config, problems)
-            if vllm is not None:
-                engines.append((rung, vllm))
+        if rung is Rung.VLLM and prompts is not None:
+            engines.append((rung, make_vllm(config, prompts)))
         elif rung is Rung.EMBEDDED:
             embedded = EmbeddedEngine(index, config.engine.embedded)
             engines.append((rung, embedded))
@@ -169,9 +165,12 @@ def _engines(
     return embedded, Ladder(engines, config.engine)
 
 
-def _made_vllm(config: HearthConfig, problems: list[str] | None) -> Engine | None:
+def _prompts(config: HearthConfig, only: Rung | None, problems: list[str] | None) -> ModelPrompts | None:
+    """Return None when no model server is configured, or its model is not allowed."""
+    if Rung.VLLM not in (config.engine.order if only is None else (only,)) or not config.engine.vllm.configured:
+        return None
     try:
-        return make_vllm(config)
+        return ModelPrompts(allowed_formats(config), config)
     except IndexerError as error:
         if problems is None:
             raise

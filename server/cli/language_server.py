@@ -78,6 +78,7 @@ def services_factory(
             completion=program.completion,
             explainer=program.explainer,
             ladder=program.ladder,
+            prompts=program.prompts,
             run_index_job=run_index_job,
             close=program.close,
             warm_up=warm_up_folders,

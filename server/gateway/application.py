@@ -41,6 +41,7 @@ def make_application(parts: Parts) -> web.Application:
         door.let_in,
         index=parts.index,
         ladder=parts.ladder,
+        prompts=parts.prompts,
         model=parts.model,
         why=parts.sessions.why,
         threads=parts.threads,

@@ -21,6 +21,7 @@ from server.gateway.readings import Readings
 from server.gateway.registry import Registry
 from server.gateway.sessions import Sessions
 from server.oidc import Provider
+from server.prompt import ModelPrompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Parts:
         audit: Where is written down who did what.
         index: The read side of the index; None when it cannot be opened.
         ladder: The engines.
+        prompts: How the models of the model server want to be asked; None without one.
         model: Returns the name of the model behind the best engine, as far as known.
         threads: Where blocking work runs.
         queue: Where the news of pushes goes.
@@ -58,6 +60,7 @@ class Parts:
     audit: Audit
     index: Index | None
     ladder: Ladder
+    prompts: ModelPrompts | None
     model: Callable[[], str]
     threads: Executor
     queue: Queue

@@ -13,6 +13,7 @@ from server.config import HearthConfig
 from server.engine.ladder import Ladder
 from server.explain import Explainer
 from server.principal import Owner, Principal
+from server.prompt import ModelPrompts
 from server.signals import Signal
 
 RunIndexJob = Callable[[IndexJob], AsyncIterator[Progress | IndexReport]]
@@ -38,6 +39,7 @@ class Services:
         completion: Streams suggestions.
         explainer: Streams explanations.
         ladder: The engines; tells which one is in use.
+        prompts: How the models of the model server want to be asked; ``None`` without one.
         principal: Who is served.
         published: Told when the index shows something new; ``None`` where the session looks for itself.
         run_index_job: Brings a repository up to date; ``None`` where that is another's work.
@@ -53,6 +55,7 @@ class Services:
     explainer: Explainer
     ladder: Ladder
     close: Callable[[], Awaitable[None]]
+    prompts: ModelPrompts | None = None
     principal: Principal = field(default_factory=Owner)
     published: Signal[[]] | None = None
     run_index_job: RunIndexJob | None = None

@@ -45,6 +45,8 @@ class Status:
             self._stop_listening.append(services.ladder.changed.connect(self._rung_changed))
             if services.published is not None:
                 self._stop_listening.append(services.published.connect(self.changed))
+            if services.prompts is not None:
+                self._stop_listening.append(services.prompts.settled.connect(self.changed))
         self._server.run_task(self._ask_engines(), "engine health")
         self._server.run_task(self._tell(), "status")
         self.changed()
@@ -89,7 +91,7 @@ class Status:
         services = self._server.services
         if services is None:
             return {
-                "engine": {"rung": Rung.QUIET.value, "detail": "Hearth could not start", "model": ""},
+                "engine": {"rung": Rung.QUIET.value, "detail": "Hearth could not start", "model": "", "tokens": ""},
                 "index": {"state": "failed", "repositories": []},
             }
         readable = services.principal.readable
@@ -99,7 +101,7 @@ class Status:
             log.warning("the state of the index cannot be read: %s", error)
             repositories = []
         return {
-            "engine": queries.engine_value(services.ladder, self._model),
+            "engine": queries.engine_value(services.ladder, self._model, services.prompts),
             "index": {
                 "state": self._index_state(repositories),
                 "repositories": queries.repository_values(repositories),

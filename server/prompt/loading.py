@@ -82,6 +82,7 @@ class ModelTokenizer:
     Args:
         read: Returns a tokenizer and where it came from; see :func:`find_tokenizer`. Runs in a thread.
         choose: Returns the model's family, given the tokenizer's special tokens. Runs in that thread.
+        settled: Called in that thread, last.
 
     Attributes:
         codec: None while it is being read, or when it is of no use.
@@ -91,7 +92,10 @@ class ModelTokenizer:
     """
 
     def __init__(
-        self, read: Callable[[], tuple[Tokenizer, str]], choose: Callable[[frozenset[str]], FimFormat]
+        self,
+        read: Callable[[], tuple[Tokenizer, str]],
+        choose: Callable[[frozenset[str]], FimFormat],
+        settled: Callable[[], None],
     ) -> None:
         self.codec: TokenCodec | None = None
         self.special_tokens: frozenset[str] = frozenset()
@@ -99,6 +103,7 @@ class ModelTokenizer:
         self.done = threading.Event()
         self._read = read
         self._choose = choose
+        self._settled = settled
         # Nothing may wait for it at the end of the process: a hub may take its time.
         threading.Thread(target=self._run, name="tokenizer", daemon=True).start()
 
@@ -116,3 +121,4 @@ class ModelTokenizer:
             _log.warning("%s", self.detail)
         finally:
             self.done.set()
+            self._settled()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,8 @@ from server.prompt.media import CountedTextMedium, Medium, TextMedium, TokenMedi
 from server.prompt.registry import FormatRegistry
 from server.prompt.render import CHARACTERS_PER_TOKEN, Budget, render
 from server.prompt.withholding import Withholding
-from server.types import ChatMessage, CompletionRequest, ExplainRequest, Prompt, ServedModel
+from server.signals import Signal
+from server.types import ChatMessage, CompletionRequest, ExplainRequest, Prompt, ServedModel, TokenCount
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -39,6 +41,9 @@ class ModelPrompts:
         formats: The families that are known.
         config: All settings.
         read_tokenizer: As :func:`server.prompt.loading.find_tokenizer`.
+
+    Attributes:
+        settled: Told when it is known how the tokens of one more model are counted.
     """
 
     def __init__(
@@ -61,6 +66,8 @@ class ModelPrompts:
         self._served: dict[str, ServedModel] = {}
         self._families: dict[str, FimFormat] = {}
         self._tokenizers: dict[tuple[str, str], ModelTokenizer] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.settled: Signal[[]] = Signal()
 
     async def learn(self, served: Sequence[ServedModel], model: str) -> None:
         """Take note of what the model server lists, and read the tokenizer of ``model`` in the background.
@@ -68,6 +75,7 @@ class ModelPrompts:
         Raises:
             EngineRefused: ``model`` is of no known family, or its licence is not allowed.
         """
+        self._loop = asyncio.get_running_loop()
         self._served = {item.name: item for item in served}
         self._families.clear()
         tokenizer = self._tokenizer(model)
@@ -87,6 +95,11 @@ class ModelPrompts:
             self._formats.require_allowed(model, found)
             self._families[model] = found
         return found
+
+    def token_count(self, model: str) -> TokenCount:
+        """Return what is known now of the tokens of a model's prompts."""
+        listed = model in self._served
+        return TokenCount.COUNTED if listed and self._tokenizer(model).codec is not None else TokenCount.ESTIMATED
 
     async def tokens_detail(self, model: str) -> str:
         """Say how the tokens of a model are counted, once that is settled; a sentence for people."""
@@ -154,8 +167,16 @@ class ModelPrompts:
             found = self._tokenizers[base.name, base.root] = ModelTokenizer(
                 partial(self._read_tokenizer, self._vllm.tokenizer, base.root),
                 lambda tokens: self._family_by_name(model) or self._formats.detect(model, tokens),
+                self._tell_settled,
             )
         return found
+
+    def _tell_settled(self) -> None:
+        """Tell who listens, from the thread of a tokenizer."""
+        if self._loop is not None:
+            # Whoever listened is gone when the loop has been closed.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self.settled)
 
     def _family_by_name(self, model: str) -> FimFormat | None:
         """Find a family by the admin's word, or by the names that a model, its base and its files have."""

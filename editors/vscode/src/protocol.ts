@@ -134,7 +134,7 @@ export interface Why {
 }
 
 export interface Status {
-  engine: { rung: "vllm" | "embedded" | "quiet"; detail: string; model: string };
+  engine: { rung: "vllm" | "embedded" | "quiet"; detail: string; model: string; tokens: "" | "counted" | "estimated" };
   index: {
     state: "ready" | "indexing" | "empty" | "failed";
     repositories: {

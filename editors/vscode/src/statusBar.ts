@@ -99,6 +99,9 @@ function describeRunning({ engine, index }: Status, off: string, latency: string
   if (engine.detail !== "") {
     lines.push(engine.detail);
   }
+  if (engine.tokens !== "") {
+    lines.push(`Tokens of its prompts: ${engine.tokens}`);
+  }
   if (latency !== "") {
     lines.push(latency);
   }

@@ -18,6 +18,7 @@ from server.engine.ladder import Ladder
 from server.gateway.access import Visitor
 from server.gateway.responses import refuse
 from server.principal import Work
+from server.prompt import ModelPrompts
 
 _BASE = "/api/v1"
 _ANY_EDITOR = (TokenScope.COMPLETE, TokenScope.EXPLAIN, TokenScope.SEARCH)
@@ -37,6 +38,7 @@ class Api:
         let_in: Recognises who asks.
         index: The read side of the index; None when it cannot be opened.
         ladder: The engines.
+        prompts: How the models of the model server want to be asked; None without one.
         model: Returns the name of the model behind the best engine, as far as known.
         why: Given a user and the id of a suggestion, says what it was made of.
         threads: Where blocking work runs.
@@ -48,6 +50,7 @@ class Api:
         *,
         index: Index | None,
         ladder: Ladder,
+        prompts: ModelPrompts | None,
         model: Callable[[], str],
         why: Callable[[str, str], dict[str, Any] | None],
         threads: Executor,
@@ -55,6 +58,7 @@ class Api:
         self._let_in = let_in
         self._index = index
         self._ladder = ladder
+        self._prompts = prompts
         self._model = model
         self._why = why
         self._threads = threads
@@ -78,7 +82,7 @@ class Api:
         return web.json_response(
             {
                 "user": visitor.user,
-                "engine": queries.engine_value(self._ladder, self._model()),
+                "engine": queries.engine_value(self._ladder, self._model(), self._prompts),
                 "index": {"state": state, "repositories": queries.repository_values(statuses)},
             }
         )

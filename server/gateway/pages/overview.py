@@ -36,7 +36,7 @@ class Overview:
             guest,
             "overview.html",
             here="/",
-            engine=queries.engine_value(parts.ladder, parts.model()),
+            engine=queries.engine_value(parts.ladder, parts.model(), parts.prompts),
             index_open=parts.index is not None,
             repositories=len(statuses),
             files=sum(ref.files for ref in refs),

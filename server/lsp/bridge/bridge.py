@@ -258,7 +258,7 @@ class Bridge:
                 del self._pending[identifier]
                 self._answer(identifier, error=(_SERVER_CANCELLED, detail))
         if self._answered:
-            engine = {"rung": "quiet", "detail": detail, "model": ""}
+            engine = {"rung": "quiet", "detail": detail, "model": "", "tokens": ""}
             self._notify("hearth/status", {"engine": engine, "index": self._index, "connected": False})
 
     def _refuse_to_begin(self, reason: str) -> None:

@@ -337,7 +337,7 @@ end
 
 function Child:stop()
   pcall(vim.rpcnotify, self.channel, "nvim_command", "qall!")
-  local done = vim.fn.jobwait({ self.channel }, 20000)[1]
+  local done = vim.fn.jobwait({ self.channel }, 60000)[1]
   if done == -1 then
     vim.fn.jobstop(self.channel)
     error("Neovim did not end")

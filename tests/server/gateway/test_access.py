@@ -169,7 +169,7 @@ async def test_news_of_pushes_are_answered_as_described(data: Path, company: Com
 def test_every_route_of_the_api_is_described() -> None:
     router = web.UrlDispatcher()
     nothing: Any = None
-    Api(nothing, index=None, ladder=nothing, model=str, why=nothing, threads=nothing).add_routes(router)
+    Api(nothing, index=None, ladder=nothing, prompts=None, model=str, why=nothing, threads=nothing).add_routes(router)
     Administration(nothing, nothing, nothing).add_routes(router)
     BenchmarkApi(nothing, nothing).add_routes(router)
     Figures(nothing, nothing, nothing).add_routes(router)

@@ -16,7 +16,9 @@ from server.lsp.remote_workspace import RemoteWorkspace
 from server.principal import Owner
 from tests.conftest import Repository
 from tests.e2e.editor import Editor, open_editor_here, plain
+from tests.e2e.model_server import running_model_server
 from tests.server.indexed import build_index
+from tests.server.prompt.tokenizers import like_qwen, like_starcoder
 
 
 async def test_no_folder_no_file_no_git(tmp_path: Path) -> None:
@@ -179,3 +181,14 @@ async def _use(editor: Editor, uri: str) -> None:
     )
     assert "run" in plain(await editor.explain(uri, (0, 5), (0, 5)).result)["markdown"]
     editor.close(uri)
+
+
+@pytest.mark.parametrize(("model", "known"), [("qwen", "counted"), ("starcoder", "estimated")])
+async def test_the_status_says_how_tokens_are_counted(tmp_path: Path, model: str, known: str) -> None:
+    tokenizer = like_qwen() if model == "qwen" else like_starcoder()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    async with running_model_server() as server:
+        settings = f'[engine.vllm]\nurl = "{server.url}"\ntokenizer = "{tmp_path}"\n'
+        async with open_editor_here(None, tmp_path / "data", settings) as editor:
+            # The tokenizer is read after the model is known: that it was read is told by itself.
+            await editor.wait_for_status(lambda value: value.engine.rung == "vllm" and value.engine.tokens == known)

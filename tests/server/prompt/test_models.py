@@ -14,7 +14,7 @@ from server.config import CompletionConfig, EngineConfig, ExplainConfig, HearthC
 from server.errors import EngineRefused
 from server.prompt import FormatRegistry, ModelPrompts
 from server.prompt.loading import TokenizerMissing, find_tokenizer
-from server.types import CompletionRequest, ExplainRequest, ServedModel
+from server.types import CompletionRequest, ExplainRequest, ServedModel, TokenCount
 from tests.server.prompt.tokenizers import CODE, like_qwen, like_starcoder
 
 REQUEST = CompletionRequest(path="a.py", language="python", prefix="def f(x):\n    return ", suffix="\n", max_tokens=32)
@@ -57,11 +57,16 @@ async def test_no_prompt_waits_for_a_tokenizer() -> None:
         return like_qwen(), "a slow disk"
 
     made = ModelPrompts(FormatRegistry.built_in(), HearthConfig(), read_tokenizer=read)
+    settled = asyncio.Event()
+    made.settled.connect(settled.set)
     await made.learn([served("")], NAME)
     early = await made.write(REQUEST, NAME)
     assert early.text.endswith("<|fim_middle|>")
     assert early.token_ids == ()
+    assert made.token_count(NAME) is TokenCount.ESTIMATED
     released.set()
+    await asyncio.wait_for(settled.wait(), 30)
+    assert made.token_count(NAME) is TokenCount.COUNTED
     assert await made.tokens_detail(NAME) == "tokens are counted with a slow disk"
     assert (await made.write(REQUEST, NAME)).token_ids
 

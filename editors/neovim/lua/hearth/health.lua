@@ -94,6 +94,9 @@ local function check_server()
   local status = connection.status
   if status then
     health.info(("engine: %s %s"):format(status.engine.rung, status.engine.detail or ""))
+    if status.engine.tokens ~= "" then
+      health.info(require("hearth.status").tokens(status.engine))
+    end
     health.info(("index: %s"):format(status.index.state))
     if status.connected == false then
       health.warn("the connection to the team's server is lost, and comes back by itself")

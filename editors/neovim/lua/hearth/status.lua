@@ -47,6 +47,14 @@ function M.short()
   return "Hearth " .. status.engine.rung
 end
 
+--- How the model's prompts are measured, in words.
+---@param engine hearth.Engine
+---@return string
+function M.tokens(engine)
+  return engine.tokens == "counted" and "tokens are counted with the model's own tokenizer"
+    or "tokens are estimated, as the model's tokenizer is not at hand: `hearth doctor` says why"
+end
+
 ---@param status hearth.ServerStatus
 ---@param lines string[]
 local function describe_server(status, lines)
@@ -58,6 +66,9 @@ local function describe_server(status, lines)
     return type(each) == "string" and each ~= ""
   end, { engine.model, engine.detail })
   table.insert(lines, ("engine: %s %s"):format(engine.rung, table.concat(about, ", ")))
+  if engine.tokens ~= "" then
+    table.insert(lines, "  " .. M.tokens(engine))
+  end
   table.insert(lines, ("index: %s"):format(status.index.state))
   for _, each in ipairs(status.index.repositories or {}) do
     local behind = type(each.behind) == "number" and each.behind or 0

@@ -5,6 +5,7 @@
 ---@field rung "vllm"|"embedded"|"quiet" Which engine answers now.
 ---@field detail string
 ---@field model string
+---@field tokens ""|"counted"|"estimated" Whether prompts for the model are measured with its own tokenizer.
 
 ---@class (exact) hearth.RepositoryStatus
 ---@field name string

@@ -141,16 +141,17 @@ case("parts that come faster than they can be read are drawn at a steady pace", 
     local draw = ghost.draw
     ghost.draw = function(drawing) _G.drawn = _G.drawn + 1; draw(drawing) end
   ]])
+  local began = vim.uv.hrtime()
   local text = ""
   for index = 1, 40 do
     text = text .. ("word%d "):format(index)
     child:part(request, text)
   end
   child:wait_ghost(text)
-  t.check(
-    child:lua("return _G.drawn") <= 10,
-    ("drawn %d times"):format(child:lua("return _G.drawn"))
-  )
+  -- As many as there were pauses; on a busy machine the parts may take seconds.
+  local most = 2 + (vim.uv.hrtime() - began) / 200e6
+  local drawn = child:lua("return _G.drawn")
+  t.check(drawn < 40 and drawn <= most, ("drawn %d times, not %.1f"):format(drawn, most))
 end)
 
 case(
