@@ -151,7 +151,7 @@ case("parts that come faster than they can be read are drawn at a steady pace", 
   -- As many as there were pauses; on a busy machine the parts may take seconds.
   local most = 2 + (vim.uv.hrtime() - began) / 200e6
   local drawn = child:lua("return _G.drawn")
-  t.check(drawn < 40 and drawn <= most, ("drawn %d times, not %.1f"):format(drawn, most))
+  t.check(drawn <= most, ("drawn %d times, not %.1f"):format(drawn, most))
 end)
 
 case(
@@ -395,16 +395,16 @@ case("nvim-cmp's menu keeps it away too, once that plugin is loaded", function(t
   child:lua([[
     _G.listeners = {}
     package.loaded["cmp"] = {
-      visible = function() return _G.open end,
+      visible = function() error("asking waits for what the plugin looks up") end,
       event = { on = function(_, name, listener) _G.listeners[name] = listener end },
     }
   ]])
   child:type("ix = ")
   child:answer(child:wait_request(), "value")
   child:wait_ghost("value")
-  child:lua([[_G.open = true; _G.listeners.menu_opened()]])
+  child:lua("_G.listeners.menu_opened()")
   child:wait_no_ghost()
-  child:lua([[_G.open = false; _G.listeners.menu_closed()]])
+  child:lua("_G.listeners.menu_closed()")
   child:wait_ghost("value")
 end)
 

@@ -1,6 +1,7 @@
 --- Completion menus beside Hearth: Neovim's own, opened by hand or by itself, with the keys that users map for it, and
---- those of plugins. nvim-cmp and blink.cmp are stood in for by what they document of themselves: `visible()`, a menu in a
---- floating window, <Tab> mapped with a fallback, events when the menu opens and closes, and what is chosen put into the text.
+--- those of plugins. nvim-cmp and blink.cmp are stood in for by what they document of themselves: a menu in a floating window,
+--- <Tab> mapped with a fallback, events when the menu opens and closes, ghost text of their own, and what is chosen put into
+--- the text. docs/editors.md says with which versions the same was tried by hand.
 
 local function wait_menu(t, child, open)
   t.wait("the menu is not " .. (open and "open" or "closed"), function()
@@ -118,11 +119,11 @@ local FLOATING_MENU = [[
   local listeners, window = {}, nil
   local chosen = 0
   local words = { "value_one", "value_two" }
+  local menu = {}
   local function tell(cmp_event, blink_event)
     for _, listener in ipairs(listeners[cmp_event] or {}) do listener() end
-    vim.api.nvim_exec_autocmds("User", { pattern = blink_event, modeline = false })
+    menu.tell_blink(blink_event)
   end
-  local menu = {}
   function menu.visible() return window ~= nil end
   menu.is_menu_visible = menu.visible
   function menu.open()
@@ -137,6 +138,9 @@ local FLOATING_MENU = [[
     vim.api.nvim_win_close(window, true)
     window = nil
     tell("menu_closed", "BlinkCmpMenuClose")
+  end
+  function menu.tell_blink(event)
+    vim.api.nvim_exec_autocmds("User", { pattern = event, modeline = false })
   end
   function menu.next() chosen = chosen % #words + 1 end
   function menu.confirm()
@@ -186,3 +190,40 @@ for _, name in ipairs({ "cmp", "blink.cmp" }) do
     end
   )
 end
+
+for _, name in ipairs({ "cmp", "blink.cmp" }) do
+  case("ghost text of another plugin stands alone, also beside a menu, with " .. name, function(t)
+    local child = t.start({ settings = { hide_with_menu = false } })
+    child:edit("demo.py", "\n")
+    child:lua(FLOATING_MENU, name)
+    child:lua([[
+      _G.draws = false
+      menu.is_ghost_text_visible = function() return _G.draws end
+      menu.get_config = function() return { experimental = { ghost_text = _G.draws } } end
+    ]])
+    child:type("ix = va")
+    child:answer(child:wait_request(), "lue_three")
+    child:wait_ghost("lue_three")
+    child:lua("menu.open()")
+    child:settle()
+    t.equal(child:ghost(), "lue_three", "the ghost text beside the menu")
+    child:lua("menu.close(); _G.draws = true; menu.open()")
+    child:wait_no_ghost()
+    child:lua("menu.close(); _G.draws = false; menu.tell_blink('BlinkCmpHide')")
+    child:wait_ghost("lue_three")
+  end)
+end
+
+case("what blink.cmp draws at the cursor without a menu stands alone", function(t)
+  local child = t.start()
+  child:edit("demo.py", "\n")
+  child:lua(FLOATING_MENU, "blink.cmp")
+  child:lua("menu.is_ghost_text_visible = function() return _G.draws end")
+  child:type("ix = va")
+  child:answer(child:wait_request(), "lue_three")
+  child:wait_ghost("lue_three")
+  child:lua("_G.draws = true; menu.tell_blink('BlinkCmpShow')")
+  child:wait_no_ghost()
+  child:lua("_G.draws = false; menu.tell_blink('BlinkCmpHide')")
+  child:wait_ghost("lue_three")
+end)
