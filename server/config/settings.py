@@ -115,7 +115,11 @@ class VllmConfig:
     )
     temperature: float = _setting(0.0, "Sampling temperature of completions.", _between(0.0, 2.0))
     explain_temperature: float = _setting(0.2, "Sampling temperature of explanations.", _between(0.0, 2.0))
-    connect_seconds: float = _setting(1.0, "How long connecting may take.", _between(0.01, 60.0))
+    connect_seconds: float = _setting(
+        1.0,
+        "How long connecting may take; over 3 seconds also how long the server may take to say that it is well.",
+        _between(0.01, 60.0),
+    )
     first_token_seconds: float = _setting(
         3.0, "How long a completion may wait for its first token.", _between(0.01, 600.0)
     )

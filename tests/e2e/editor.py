@@ -29,9 +29,9 @@ from server.cli.language_server import services_factory
 from server.config import load
 from server.lsp.server import create_server
 from server.lsp.stdio import serve
+from tests.patience import WAIT_SECONDS
 
 HEARTH = [sys.executable, "-P", "-m", "server.cli"]
-WAIT_SECONDS = 30.0
 _WITH_TOKEN = {types.TEXT_DOCUMENT_INLINE_COMPLETION, types.WORKSPACE_EXECUTE_COMMAND}
 
 

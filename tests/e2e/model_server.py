@@ -11,6 +11,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.patience import WAIT_SECONDS
+
 MODEL = "qwen2.5-coder-test"
 
 
@@ -72,7 +74,7 @@ class ModelServer:
 
     async def next_call(self) -> Call:
         """Wait for the next request."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(WAIT_SECONDS):
             return await self.calls.get()
 
     async def _health(self, _: web.Request) -> web.Response:

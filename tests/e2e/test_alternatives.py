@@ -6,8 +6,9 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.editor import WAIT_SECONDS, Answer, open_editor_here
+from tests.e2e.editor import Answer, open_editor_here
 from tests.e2e.model_server import MODEL, running_model_server
+from tests.patience import WAIT_SECONDS, patient_model
 
 URI = "untitled:basket.py"
 TEXT = "total = \n"
@@ -20,7 +21,7 @@ async def items(answer: Answer) -> list[Any]:
 
 async def test_a_model_is_asked_for_others_when_the_user_asks_again(tmp_path: Path) -> None:
     async with running_model_server() as model:
-        settings = f'[engine.vllm]\nurl = "{model.url}"\n[completion]\ndeadline_ms = 60000\nalternatives = 3\n'
+        settings = f"{patient_model(model.url)}[completion]\ndeadline_ms = 600000\nalternatives = 3\n"
         async with open_editor_here(None, tmp_path / "data", settings) as editor:
             await editor.wait_for_status(lambda value: value.engine.rung == "vllm" and value.engine.model == MODEL)
             editor.open(URI, TEXT)
@@ -46,7 +47,7 @@ async def test_a_model_is_asked_for_others_when_the_user_asks_again(tmp_path: Pa
 
 async def test_giving_up_closes_what_was_asked_for_others(tmp_path: Path) -> None:
     async with running_model_server() as model:
-        settings = f'[engine.vllm]\nurl = "{model.url}"\n[completion]\ndeadline_ms = 60000\n'
+        settings = f"{patient_model(model.url)}[completion]\ndeadline_ms = 600000\n"
         async with open_editor_here(None, tmp_path / "data", settings) as editor:
             await editor.wait_for_status(lambda value: value.engine.rung == "vllm" and value.engine.model == MODEL)
             editor.open(URI, TEXT)

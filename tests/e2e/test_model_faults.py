@@ -7,11 +7,13 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from tests.e2e.editor import PROFILES, WAIT_SECONDS, Editor, open_editor, plain
+from tests.e2e.editor import PROFILES, Editor, open_editor, plain
+from tests.patience import WAIT_SECONDS
 from tests.server.engine.fault_server import DONE, FaultServer, answers, chat_event, event, fault_server, hangs_after
 from tests.server.engine.test_faults import FAULTS
 
@@ -40,6 +42,15 @@ class Desk:
         self.server.forget()
         self.server.closed.clear()
         self.server.started.clear()
+
+    async def suggestion(self) -> Any:
+        """Let the server be well, ask until it answers in time, and return the suggestion."""
+        self.use(answers(event("width", finish="stop"), DONE))
+        async with asyncio.timeout(WAIT_SECONDS):
+            while not (items := (await self.editor.complete(self.document(), 1, 11).result).items):
+                self.server.forget()
+        (item,) = items
+        return item
 
     def messages(self) -> list[str]:
         """What the editor was told to show to the user."""
@@ -74,8 +85,7 @@ async def test_a_fault_is_a_suggestion_less_and_no_message(fault: str, desk: Des
     log = desk.log.read_text()
     assert "Traceback" not in log
     assert " ERROR " not in log
-    desk.use(answers(event("width", finish="stop"), DONE))
-    assert await desk.editor.completed(desk.document(), 1, 11) == "width"
+    assert (await desk.suggestion()).insert_text == "width"
 
 
 async def test_an_explanation_is_shown_from_its_first_words_and_stops_when_it_is_cancelled(desk: Desk) -> None:
@@ -91,11 +101,7 @@ async def test_an_explanation_is_shown_from_its_first_words_and_stops_when_it_is
 
 
 async def test_one_id_names_a_request_in_the_log_at_the_model_server_and_in_why(desk: Desk) -> None:
-    desk.use(answers(event("width", finish="stop"), DONE))
-    answer = desk.editor.complete(desk.document(), 1, 11)
-    async with asyncio.timeout(WAIT_SECONDS):
-        (item,) = (await answer.result).items
-    identifier = item.command.arguments[0]
+    identifier = (await desk.suggestion()).command.arguments[0]
     (headers,) = desk.server.headers
     assert headers["X-Request-Id"] == identifier
     why = plain(await desk.editor.request("hearth/why", {"id": identifier}))

@@ -10,8 +10,9 @@ import pytest_asyncio
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from tests.e2e.editor import PROFILES, WAIT_SECONDS, Answer, Editor, open_editor
+from tests.e2e.editor import PROFILES, Answer, Editor, open_editor
 from tests.e2e.model_server import MODEL, ModelServer, running_model_server
+from tests.patience import WAIT_SECONDS, patient_model
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -40,9 +41,9 @@ async def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         config = folder / "hearth.toml"
         config.write_text(
             "[engine]\nfailures = 1\nretry_seconds = 0.2\nretry_max_seconds = 0.2\n"
-            f'[engine.vllm]\nurl = "{model.url}"\n'
-            "first_token_seconds = 30.0\nbetween_tokens_seconds = 30.0\ntotal_seconds = 60.0\n"
-            "[completion]\ndeadline_ms = 60000\nadaptive_debounce = false\nalternatives = 0\n"
+            f"{patient_model(model.url)}"
+            ""
+            "[completion]\ndeadline_ms = 600000\ndebounce_ms = 1000\nadaptive_debounce = false\nalternatives = 0\n"
         )
         async with open_editor(
             None, folder / "data", "--config", str(config), capabilities=PROFILES[request.param]()
@@ -93,7 +94,7 @@ async def test_cancel_closes_the_connection_to_the_model(desk: Desk) -> None:
     call.write("width")
     await desk.editor.wait_for(lambda: answer.parts)
     desk.editor.cancel(answer)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(WAIT_SECONDS):
         await call.closed.wait()
     assert await outcome(answer) == []
 
@@ -104,7 +105,7 @@ async def test_a_request_elsewhere_in_a_document_ends_the_one_before(desk: Desk)
     first_call = await desk.model.next_call()
     second = desk.editor.complete(uri, 1, 4)
     second_call = await desk.model.next_call()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(WAIT_SECONDS):
         await first_call.closed.wait()
     second_call.write("# height", None)
     assert await outcome(first) == []
@@ -142,7 +143,7 @@ async def test_nothing_is_sent_for_text_that_has_changed(desk: Desk) -> None:
     call.write("width")
     await desk.editor.wait_for(lambda: answer.parts)
     desk.editor.insert(uri, 1, 11, "x")
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(WAIT_SECONDS):
         await call.closed.wait()
     parts = len(answer.parts)
     call.write(" * height", None)
@@ -159,7 +160,7 @@ async def test_closing_a_document_ends_its_suggestion(desk: Desk) -> None:
     answer = desk.editor.complete(uri, 1, 11)
     call = await desk.model.next_call()
     desk.editor.close(uri)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(WAIT_SECONDS):
         await call.closed.wait()
     assert await outcome(answer) == []
 
@@ -169,7 +170,7 @@ async def test_what_stands_after_the_cursor_is_never_shown_not_even_for_a_moment
     call = await desk.model.next_call()
     for token in ("wid", "th", ")"):
         call.write(token)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WAIT_SECONDS):
         # The line is complete at the bracket that is there already, so that the rest is not waited for.
         await call.closed.wait()
     assert await outcome(answer) == ["width"]

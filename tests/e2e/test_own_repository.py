@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.editor import WAIT_SECONDS, open_editor, plain
+from tests.e2e.editor import open_editor, plain
+from tests.patience import WAIT_SECONDS
 
 HERE = Path(__file__).parents[2]
 

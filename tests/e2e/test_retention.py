@@ -11,6 +11,7 @@ import pytest
 from server.completion.retention import LOOKS
 from tests.e2e.editor import Editor, open_editor_here
 from tests.e2e.model_server import MODEL, ModelServer, running_model_server
+from tests.patience import PATIENT, WAIT_SECONDS, patient_model
 from tests.server.completion.test_service import until
 from tests.server.counting import Counting
 
@@ -22,7 +23,7 @@ async def suggested(editor: Editor, model: ModelServer, line: int, column: int, 
     """Let the model suggest ``text``, and return the suggestion's id."""
     answer = editor.complete(URI, line, column, automatic=False)
     (await model.next_call()).write(text, None)
-    (item,) = (await asyncio.wait_for(answer.result, 30)).items
+    (item,) = (await asyncio.wait_for(answer.result, WAIT_SECONDS)).items
     assert item.insert_text == text
     return str(item.command.arguments[0])
 
@@ -37,7 +38,7 @@ async def test_what_was_taken_counts_by_what_still_stands_there(
         for name in ("watched_characters", "retained_characters", "unwatched")
     )
     async with running_model_server() as model:
-        settings = f'[engine.vllm]\nurl = "{model.url}"\n'
+        settings = patient_model(model.url) + PATIENT
         async with open_editor_here(None, tmp_path / "data", settings, name="Neovim") as editor:
             await editor.wait_for_status(lambda value: value.engine.rung == "vllm" and value.engine.model == MODEL)
             editor.open(URI, TEXT)

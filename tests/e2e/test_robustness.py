@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import Repository
-from tests.e2e.editor import HEARTH, WAIT_SECONDS
+from tests.e2e.editor import HEARTH
+from tests.patience import WAIT_SECONDS
 
 
 def framed(message: Any) -> bytes:

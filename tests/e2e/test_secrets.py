@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks.secrets.planted import plant
 from tests.e2e.editor import PROFILES, open_editor
 from tests.e2e.model_server import MODEL, running_model_server
+from tests.patience import patient_model
 
 SEED = int.from_bytes(os.urandom(4))
 
@@ -21,8 +22,8 @@ async def test_a_secret_in_an_open_file_reaches_neither_the_model_nor_a_log_nor_
     data, config = tmp_path / "data", tmp_path / "hearth.toml"
     async with running_model_server() as model:
         config.write_text(
-            f'[engine.vllm]\nurl = "{model.url}"\n[log]\nlevel = "debug"\n'
-            "[completion]\ndeadline_ms = 60000\nadaptive_debounce = false\n"
+            f'{patient_model(model.url)}[log]\nlevel = "debug"\n'
+            "[completion]\ndeadline_ms = 600000\nadaptive_debounce = false\n"
         )
         async with open_editor(
             None, data, "--config", str(config), capabilities=next(iter(PROFILES.values()))()

@@ -14,7 +14,8 @@ import pytest_asyncio
 from lsprotocol import types
 
 from tests.conftest import Repository
-from tests.e2e.editor import PROFILES, WAIT_SECONDS, Editor, open_editor, plain
+from tests.e2e.editor import PROFILES, Editor, open_editor, plain
+from tests.patience import PATIENT, WAIT_SECONDS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -106,7 +107,7 @@ async def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     repository = make_shop(folder / "shop")
     config = folder / "hearth.toml"
     # How sure the engine is of itself is measured elsewhere; here it shall speak.
-    config.write_text("[engine.embedded]\nthreshold = 0.01\n")
+    config.write_text(f"[engine.embedded]\nthreshold = 0.01\n{PATIENT}")
     async with open_editor(
         repository.path, folder / "data", "--config", str(config), capabilities=PROFILES[request.param]()
     ) as editor:

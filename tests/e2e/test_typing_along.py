@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest_asyncio
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from tests.e2e.editor import WAIT_SECONDS, Answer, Editor, open_editor_here, plain
+from server.completion.running import TYPING_GRACE_SECONDS
+from tests.e2e.editor import Answer, Editor, open_editor_here, plain
 from tests.e2e.model_server import MODEL, ModelServer, running_model_server
+from tests.patience import WAIT_SECONDS, patient_model
 from tests.server.counting import total
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -52,11 +55,20 @@ class Writer:
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def room(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Editor, ModelServer]]:
     folder: Path = tmp_path_factory.mktemp("typing")
+    with pytest.MonkeyPatch.context() as patched:
+        # However slowly the keys come, each is reported in time.
+        patched.setattr("server.completion.running.TYPING_GRACE_SECONDS", WAIT_SECONDS)
+        async with keyboard(folder) as room:
+            yield room
+
+
+@asynccontextmanager
+async def keyboard(folder: Path) -> AsyncIterator[tuple[Editor, ModelServer]]:
     async with running_model_server() as model:
         settings = (
-            f'[engine.vllm]\nurl = "{model.url}"\n'
-            "first_token_seconds = 30.0\nbetween_tokens_seconds = 30.0\ntotal_seconds = 60.0\n"
-            "[completion]\ndeadline_ms = 60000\ndebounce_ms = 5000\nadaptive_debounce = false\nalternatives = 0\n"
+            f"{patient_model(model.url)}"
+            ""
+            "[completion]\ndeadline_ms = 600000\ndebounce_ms = 5000\nadaptive_debounce = false\nalternatives = 0\n"
         )
         async with open_editor_here(None, folder / "data", settings) as editor:
             await editor.wait_for_status(lambda value: value.engine.rung == "vllm" and value.engine.model == MODEL)
@@ -117,7 +129,7 @@ async def test_a_key_before_the_first_token_that_it_does_not_say_asks_again(writ
     assert "area = h" in again.prompt
     again.write("eight", None)
     assert await outcome(second) == "eight"
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(WAIT_SECONDS):
         await call.closed.wait()
 
 
@@ -128,24 +140,28 @@ async def test_another_key_closes_the_models_request(writer: Writer) -> None:
     call.write("width")
     await writer.editor.wait_for(lambda: first.parts)
     second = writer.type("x")
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(WAIT_SECONDS):
         await call.closed.wait()
     (await writer.model.next_call()).write(" + y", None)
     assert await outcome(second) == " + y"
 
 
-async def test_a_key_that_fits_is_waited_for_only_a_moment(writer: Writer) -> None:
+async def test_a_key_that_fits_is_waited_for_only_a_moment(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.completion.running.TYPING_GRACE_SECONDS", TYPING_GRACE_SECONDS)
     writer.open("area = \n", 0, 7)
     first = writer.ask()
     call = await writer.model.next_call()
     call.write("width")
     await writer.editor.wait_for(lambda: first.parts)
     writer.editor.insert(writer.uri, 0, 7, "w")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WAIT_SECONDS):
         await call.closed.wait()
 
 
-async def test_cancelling_before_the_key_is_reported_still_goes_on(writer: Writer) -> None:
+async def test_cancelling_before_the_key_is_reported_still_goes_on(
+    writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.completion.running.CANCEL_GRACE_SECONDS", WAIT_SECONDS)
     writer.open("area = \n", 0, 7)
     first = writer.ask()
     call = await writer.model.next_call()
@@ -231,13 +247,14 @@ async def test_what_is_there_already_is_not_waited_for(writer: Writer) -> None:
     writer.ask()
     call = await writer.model.next_call()
     second = writer.type("w", automatic=True)
-    async with asyncio.timeout(3):
-        call.write("width * 2")
-        await writer.editor.wait_for(lambda: second.texts()[-1:] == ["idth * 2"])
-        call.write("", None)
-        assert await outcome(second) == "idth * 2"
-        assert await outcome(writer.type("idth", automatic=True)) == " * 2"
+    call.write("width * 2")
+    await writer.editor.wait_for(lambda: second.texts()[-1:] == ["idth * 2"])
+    call.write("", None)
+    assert await outcome(second) == "idth * 2"
+    third = writer.type("idth", automatic=True)
+    assert await outcome(third) == " * 2"
     assert writer.model.calls.empty()
+    assert "debounce" not in (await why(writer, second))["stages"] | (await why(writer, third))["stages"]
 
 
 async def test_what_was_taken_is_counted_in_the_editors_units(writer: Writer) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.conftest import Repository
 from tests.editors.team import make_team
+from tests.patience import PATIENT
 from tests.server.gateway.team import HEARTH
 
 LIMIT_SECONDS = 200
@@ -65,11 +66,6 @@ def report(carts: list[Cart]) -> list[str]:
         lines.append(f"{cart.owner}: {total.amount} {total.currency}")
     return lines
 '''
-PATIENT = """[completion]
-deadline_ms = 60000
-[context]
-deadline_ms = 10000
-"""
 REPORTS = ("report", "invoice", "reminder", "statement", "receipt", "estimate")
 ODD = "from shop.cart import Cart\n\n\ndef odd(carts: list[Cart]) -> None:\n\tfor cart in carts:"
 AUDIT = """from shop.cart import Cart

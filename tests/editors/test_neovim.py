@@ -11,6 +11,7 @@ import pytest
 from tests.e2e.model_server import ModelServer
 from tests.editors.neovim_child import PLUGIN, Case, cases, run_case
 from tests.editors.shop import LIMIT_SECONDS, Shop, Way, alone, team
+from tests.patience import patient_model
 
 pytestmark = pytest.mark.real
 
@@ -36,7 +37,7 @@ def test_team_server(neovim: Path, way: Way, tmp_path: Path, case: Case) -> None
 async def test_model_server(
     neovim: Path, shop: Shop, writing_model: ModelServer, tmp_path: Path, *, case: Case, where: str
 ) -> None:
-    settings = f'[engine.vllm]\nurl = "{writing_model.url}"\n'
+    settings = patient_model(writing_model.url)
 
     def run() -> None:
         if where == "alone":

@@ -19,6 +19,7 @@ from tests.e2e.model_server import ModelServer
 from tests.editors.neovim_child import PLUGIN, environment
 from tests.editors.shop import Shop, Way, alone, team
 from tests.editors.terminal import COLUMNS, Terminal
+from tests.patience import patient_model
 
 pytestmark = pytest.mark.real
 
@@ -97,7 +98,7 @@ def editor(neovim: Path, terminal: Terminal, tmp_path: Path) -> Neovim:
 async def test_text_grows_and_is_taken_by_word_line_and_whole(
     editor: Neovim, shop: Shop, writing_model: ModelServer, tmp_path: Path, where: str
 ) -> None:
-    settings = f'[engine.vllm]\nurl = "{writing_model.url}"\n'
+    settings = patient_model(writing_model.url)
     with ExitStack() as stack:
         way = (
             alone(shop, tmp_path, settings) if where == "alone" else stack.enter_context(team(shop, tmp_path, settings))

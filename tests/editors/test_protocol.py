@@ -22,6 +22,7 @@ from tests.conftest import Repository
 from tests.e2e.editor import HEARTH, Editor, open_editor_here, plain
 from tests.e2e.model_server import running_model_server
 from tests.editors.notation import Shape, below, luals, read, seen, typescript
+from tests.patience import PATIENT, patient_model
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "protocol.md").read_text()
@@ -175,9 +176,7 @@ async def answers(repository: Repository) -> dict[str, list[Any]]:
     uri = (repository.path / "cart.py").as_uri()
     text = "from money import convert\n\ntotal = convert("
     async with running_model_server() as model:
-        settings = (
-            f'[engine.vllm]\nurl = "{model.url}"\n[completion]\ndeadline_ms = 60000\n[context]\ndeadline_ms = 10000\n'
-        )
+        settings = f"{patient_model(model.url)}{PATIENT}"
         async with open_editor_here(repository.path, repository.path.parent / "data", settings) as editor:
             await editor.wait_for_status(lambda value: value.engine.rung == "vllm" and value.engine.model)
             await refuses_what_is_not_documented(editor)

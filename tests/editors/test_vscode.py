@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.model_server import ModelServer, running_model_server
-from tests.editors.shop import PATIENT
 from tests.editors.vscode_shop import AUDIT, WINDOWS, Shop, asked, grew, make_shop, write_on
 from tests.editors.vscode_workbench import Tools, Workbench, install, workbench
+from tests.patience import PATIENT, patient_model
 
 pytestmark = pytest.mark.real
 
@@ -36,7 +36,7 @@ async def opened(
 ) -> AsyncIterator[Workbench]:
     """Show a file in VS Code, with the cursor at its end and the server ready."""
     config = scratch / "hearth.toml"
-    engine = f'[engine.vllm]\nurl = "{model.url}"\n' if model is not None else ""
+    engine = patient_model(model.url) if model is not None else ""
     config.write_text(engine + PATIENT)
     async with workbench(tools, scratch, shop.repository.path, name, shop.settings(config), dark=dark) as bench:
         await bench.wait_for_status("Hearth: model" if model is not None else "Hearth: index only$")

@@ -12,10 +12,10 @@ import pytest
 
 from tests.conftest import Repository
 from tests.e2e.model_server import ModelServer, running_model_server
-from tests.editors.shop import PATIENT
 from tests.editors.team import HOST, Team, make_team, proxy_to
 from tests.editors.vscode_shop import Shop, asked, grew, make_shop
 from tests.editors.vscode_workbench import Tools, Workbench, install, workbench
+from tests.patience import PATIENT, WAIT_SECONDS, patient_model
 from tests.server.gateway.browser import browsing
 from tests.server.gateway.team import HEARTH
 
@@ -60,7 +60,7 @@ def shop(tmp_path: Path) -> Shop:
 
 async def test_a_day_with_the_team_server(tools: Tools, shop: Shop, tmp_path: Path) -> None:
     async with running_model_server() as model:
-        team = make_team(tmp_path, shop.data, f'[engine.vllm]\nurl = "{model.url}"\n{PATIENT}')
+        team = make_team(tmp_path, shop.data, f"{patient_model(model.url)}{PATIENT}")
         async with proxy_to(team.port) as proxy:
             machine = {
                 "hearth.server.path": "/nowhere/hearth",
@@ -152,7 +152,7 @@ async def reasons_and_the_menu_are_shown(bench: Workbench) -> None:
 
 async def explanation_grows(bench: Workbench, model: ModelServer) -> None:
     await bench.call("command", "Hearth: Explain")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(WAIT_SECONDS):
         chat = await model.chats.get()
     lengths = []
     for part in ("It goes over carts", " and takes their owners", " one by one [1]."):
@@ -170,7 +170,7 @@ async def citation_opens_what_is_in_no_folder(bench: Workbench, model: ModelServ
     await bench.show("today.py")
     await bench.press("Control+End")
     await bench.call("command", "Hearth: Explain")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(WAIT_SECONDS):
         chat = await model.chats.get()
     chat.write("It looks up a rate [1] [2] [3] [4].", None)
     await bench.call("waitForPanel", "#sources li", "rates rates/daily.py:4")

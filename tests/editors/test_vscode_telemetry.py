@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.e2e.model_server import running_model_server
-from tests.editors.shop import PATIENT
 from tests.editors.vscode_shop import Shop, asked, make_shop
 from tests.editors.vscode_workbench import install, workbench
+from tests.patience import PATIENT, WAIT_SECONDS, patient_model
 from tests.server.gateway.team import HEARTH
 
 pytestmark = pytest.mark.real
@@ -36,7 +36,7 @@ async def test_the_server_learns_what_the_setting_says(tmp_path: Path, telemetry
     user = {"hearth.telemetry": telemetry}
     async with running_model_server() as model:
         patient = PATIENT.replace("[completion]", "[completion]\nspeculate = false")
-        config.write_text(f'[engine.vllm]\nurl = "{model.url}"\n{patient}')
+        config.write_text(f"{patient_model(model.url)}{patient}")
         opened = workbench(install(), tmp_path, shop.repository.path, "shop/audit.py", shop.settings(config), user=user)
         async with opened as bench:
             await bench.wait_for_status("Hearth: model")
@@ -80,7 +80,7 @@ def listen(shop: Shop) -> Path:
 
 async def messages_up_to(heard: Path, method: str) -> list[dict[str, Any]]:
     """Wait until the editor has sent this, and return all that it sent so far."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(WAIT_SECONDS):
         while True:
             messages = parse(await asyncio.to_thread(heard.read_bytes))
             if any(message.get("method") == method for message in messages):

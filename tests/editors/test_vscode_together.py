@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.model_server import ModelServer, running_model_server
-from tests.editors.shop import PATIENT
 from tests.editors.vscode_shop import asked, make_shop
 from tests.editors.vscode_workbench import Workbench, install, workbench
+from tests.patience import PATIENT, patient_model
 
 pytestmark = pytest.mark.real
 
@@ -29,7 +29,7 @@ async def test_keys_do_what_they_do_without_it(tmp_path: Path) -> None:
     async with running_model_server() as model:
         # What comes after a suggestion that was taken is asked for when the user goes on.
         patient = PATIENT.replace("[completion]", "[completion]\nspeculate = false")
-        config.write_text(f'[engine.vllm]\nurl = "{model.url}"\n{patient}')
+        config.write_text(f"{patient_model(model.url)}{patient}")
         async with workbench(
             install(),
             tmp_path,

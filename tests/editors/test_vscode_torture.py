@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.model_server import running_model_server
-from tests.editors.shop import PATIENT
 from tests.editors.torture import TORTURE, Torture
 from tests.editors.vscode_shop import make_shop, write_on
 from tests.editors.vscode_workbench import Workbench, install, workbench
+from tests.patience import PATIENT, patient_model
 
 pytestmark = pytest.mark.real
 
@@ -21,7 +21,7 @@ async def test_hard_texts_are_taken_and_undone_byte_for_byte(tmp_path: Path) -> 
     shop.repository.write({case.file: case.text for case in TORTURE})
     config = tmp_path / "hearth.toml"
     async with running_model_server() as model:
-        config.write_text(f'[engine.vllm]\nurl = "{model.url}"\n{PATIENT}')
+        config.write_text(f"{patient_model(model.url)}{PATIENT}")
         async with workbench(
             install(), tmp_path, shop.repository.path, "shop/audit.py", shop.settings(config)
         ) as bench:

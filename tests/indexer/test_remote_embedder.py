@@ -27,6 +27,7 @@ from indexer.errors import EmbedderRefused, EmbedderUnavailable
 from indexer.types import IndexJob, Scope
 from indexer.worker import run_job
 from tests.conftest import Repository
+from tests.patience import WAIT_SECONDS
 
 CART = "def total(prices):\n    return sum(prices)\n\n\ndef average(prices):\n    return total(prices) / len(prices)\n"
 
@@ -148,7 +149,7 @@ def test_a_search_does_not_wait_for_a_server_that_answers_byte_by_byte(
         try:
             with pytest.raises(EmbedderUnavailable, match="did not answer in time"):
                 make_embedder(slow, tmp_path, query_seconds=0.5).embed_query("total of prices")
-            assert hung_up.wait(20.0)
+            assert hung_up.wait(WAIT_SECONDS)
         finally:
             hung_up.set()
             running.shutdown()

@@ -11,10 +11,10 @@ from ssl import SSLContext
 import aiohttp
 
 from tests.editors.installed import install
+from tests.patience import WAIT_SECONDS
 
 HERE = Path(__file__).parent
 DOCS = HERE.parent.parent / "docs" / "operations"
-WAIT_SECONDS = 60.0
 
 
 def install_services() -> Path:

@@ -19,6 +19,7 @@ from server.accounts.tokens import EDITOR_SCOPES
 from server.gateway import audit
 from tests.e2e.model_server import ModelServer, running_model_server
 from tests.operations.services import DOCS, install_services, running
+from tests.patience import PATIENT, WAIT_SECONDS, patient_model
 from tests.server.gateway.team import TeamServer, issue, remote, team_server
 
 pytestmark = pytest.mark.real
@@ -66,9 +67,9 @@ async def complete(url: str, trusted: SSLContext, token: str, model: ModelServer
         call = await model.next_call()
         call.write("return ", "round_price")
         # What is written reaches the editor before there is more.
-        await asyncio.wait_for(seen.wait(), 20)
+        await asyncio.wait_for(seen.wait(), WAIT_SECONDS)
         call.write("(sum(prices))", None)
-        streamed = await asyncio.wait_for(asking, 20)
+        streamed = await asyncio.wait_for(asking, WAIT_SECONDS)
         return [item["insertText"] for item in streamed.result["items"]]
 
 
@@ -80,7 +81,7 @@ async def test_editors_stream_through_it_and_nobody_passes_for_this_machine(
         accounts.add_to_group("backend", repositories=["shop"])
         _, token = accounts.add_token("ana", EDITOR_SCOPES)
     async with running_model_server() as model:
-        settings = f'{PROXIED}[engine.vllm]\nurl = "{model.url}"\n'
+        settings = PROXIED + patient_model(model.url) + PATIENT
         async with team_server(data, settings) as team, proxied(tmp_path, team, unused_port) as (url, trusted):
             assert await complete(url, trusted, token, model) == ["return round_price(sum(prices))"]
             async with aiohttp.ClientSession(url) as client:

@@ -21,7 +21,8 @@ from server.accounts import Accounts, TokenScope
 from server.accounts.tokens import EDITOR_SCOPES
 from tests.e2e.model_server import MODEL, ModelServer
 from tests.operations.monitoring import filled_in, queries
-from tests.operations.services import DOCS, HERE, WAIT_SECONDS, install_services, running
+from tests.operations.services import DOCS, HERE, install_services, running
+from tests.patience import WAIT_SECONDS, patient_model
 from tests.server.gateway.team import TeamServer, issue, remote, team_server
 
 pytestmark = pytest.mark.real
@@ -63,7 +64,7 @@ async def test_every_query_has_an_answer_while_hearth_works(
     model = ModelServer(counts=True)
     await model.start()
     settings = (
-        f'[engine.vllm]\nurl = "{model.url}"\n[engine.vllm.teams]\nbackend = "{MODEL}"\n'
+        f'{patient_model(model.url)}[engine.vllm.teams]\nbackend = "{MODEL}"\n'
         "[engine]\nfailures = 1\nretry_seconds = 1\n[repositories]\nattempts = 1\n"
         f'[server.tls]\ncertificate = "{tmp_path / "cert.pem"}"\nkey = "{tmp_path / "key.pem"}"\n'
     )

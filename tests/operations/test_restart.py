@@ -9,7 +9,7 @@ import aiohttp
 
 from indexer.queue import Queue, Repository
 from tests.conftest import Repository as Clone
-from tests.operations.services import WAIT_SECONDS
+from tests.patience import WAIT_SECONDS
 from tests.server.gateway.team import TeamServer, team_server
 
 

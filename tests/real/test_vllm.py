@@ -28,6 +28,7 @@ from server.engine.vllm import VllmEngine
 from server.prompt import ModelPrompts
 from server.types import Caller, ChatMessage, CompletionRequest, ExplainRequest, Prompt
 from tests.conftest import Repository
+from tests.patience import WAIT_SECONDS
 from tests.real.vllm_process import Vllm, tiny_model, vllm_python
 from tests.server.counting import Counting
 
@@ -117,7 +118,7 @@ async def engine(vllm: Vllm) -> AsyncIterator[VllmEngine]:
 
 async def logged(vllm: Vllm, position: int, text: str, times: int) -> None:
     """Wait until vLLM has logged a text so often from a byte of its log on."""
-    deadline = time.perf_counter() + 30
+    deadline = time.perf_counter() + WAIT_SECONDS
     while vllm.log_from(position).count(text) < times:
         assert time.perf_counter() < deadline, f"vLLM has not logged {text!r} {times} times within 30 s"
         await asyncio.sleep(0.002)
@@ -353,7 +354,7 @@ async def test_embedded_engine_stands_in_while_vllm_is_dead_and_vllm_comes_back(
         asking = asyncio.create_task(
             editor.complete(uri, 1, 0, automatic=False, on_part=lambda _seconds, _value: started.set())
         )
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(WAIT_SECONDS):
             await started.wait()
         vllm.kill()
         try:

@@ -80,6 +80,8 @@ class VllmEngine:
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         self._config = config
+        # A machine that may take long to connect may as well take long to say how it is.
+        self._health_seconds = max(_HEALTH_SECONDS, config.connect_seconds)
         self._explain_config = explain
         self._write_prompt = write_prompt
         self._write_explanation = write_explanation
@@ -262,7 +264,7 @@ class VllmEngine:
         try:
             self._require_key()
             # vLLM answers /v1/models even when its engine has died; only /health tells. Other servers may lack it.
-            status, _ = await self._completions.get_json("/health", timeout_seconds=_HEALTH_SECONDS)
+            status, _ = await self._completions.get_json("/health", timeout_seconds=self._health_seconds)
             if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 return EngineHealth(
                     available=False, detail=f"The model server at {self._completions.server} says it is not well"
@@ -312,7 +314,7 @@ class VllmEngine:
         return models[0]
 
     async def _models(self, client: ModelServerClient) -> list[str]:
-        status, document = await client.get_json("/v1/models", timeout_seconds=_HEALTH_SECONDS)
+        status, document = await client.get_json("/v1/models", timeout_seconds=self._health_seconds)
         if status != HTTPStatus.OK:
             raise from_status(status, json.dumps(document).encode(), {}, server=client.server, secret=self._api_key)
         entries = document.get("data") if isinstance(document, dict) else None

@@ -20,11 +20,11 @@ from indexer.queue import Queue, Repository
 from indexer.queue.spool import read, spool_directory
 from indexer.worker.catchup import collect_spools
 from tests.conftest import Repository as Clone
+from tests.patience import WAIT_SECONDS
 
 MakeRepository = Callable[..., Clone]
 
 COMMAND = (sys.executable, "-P", "-m", "indexer.hook")
-WAIT_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)

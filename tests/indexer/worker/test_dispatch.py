@@ -28,11 +28,11 @@ from indexer.types import IndexJob, Scope
 from indexer.worker import run_job
 from indexer.worker.dispatch import Dispatcher, JobEvent, JobStage
 from tests.conftest import Repository as Clone
+from tests.patience import WAIT_SECONDS
 
 MakeRepository = Callable[..., Clone]
 
 COMMAND = (sys.executable, "-P", "-m", "indexer.hook")
-WAIT_SECONDS = 60.0
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from server.accounts.schema import SCHEMA
 from server.accounts.store import FILE_NAME
 from server.accounts.tokens import is_well_formed, new_secret
 from server.errors import AccountsError
+from tests.patience import WAIT_SECONDS
 from tests.server.gateway.team import HEARTH
 
 EDITOR = {TokenScope.COMPLETE}
@@ -109,7 +110,7 @@ def test_what_every_request_asks_waits_for_nobody_who_writes(tmp_path: Path, acc
         writing = pool.submit(accounts.add_user, "ben")
         asked = pool.submit(ask_everything, accounts, secret, token.id)
         # As long as the other process takes; the writer of this one waits for it all the time.
-        assert asked.result(timeout=4.0) == (False, token, token, {"backend"}, set())
+        assert asked.result(timeout=WAIT_SECONDS) == (False, token, token, {"backend"}, set())
         assert not writing.done()
         other.execute("ROLLBACK")
         writing.result()
@@ -141,7 +142,7 @@ def test_the_version_differs_after_each_change_of_this_process_and_soon_after_on
     assert between != before
     with Accounts(tmp_path) as others:
         others.add_user("ben")
-    deadline = time.monotonic() + 5.0
+    deadline = time.monotonic() + WAIT_SECONDS
     while accounts.reader.version() == between:
         assert time.monotonic() < deadline
 

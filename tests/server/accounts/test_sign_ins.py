@@ -13,6 +13,7 @@ import pytest
 
 from indexer.errors import NewerData
 from server.accounts.sign_ins import FILE_NAME, LONGEST_SECONDS, SCHEMA, SignIns
+from tests.patience import WAIT_SECONDS
 
 NOW = 1_800_000_000.0
 UNVERSIONED = """
@@ -74,7 +75,7 @@ def test_finding_a_sign_in_waits_for_nobody_who_writes(tmp_path: Path) -> None:
         secret = sign_ins.begin("token", NOW)
         other.execute("BEGIN IMMEDIATE")
         writing = pool.submit(sign_ins.begin, "other", NOW)
-        assert pool.submit(sign_ins.find, secret, NOW).result(timeout=4.0) == "token"
+        assert pool.submit(sign_ins.find, secret, NOW).result(timeout=WAIT_SECONDS) == "token"
         assert not writing.done()
         other.execute("ROLLBACK")
         writing.result()

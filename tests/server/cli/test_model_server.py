@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import WAIT_SECONDS, patient_model
 from tests.server.cli.conftest import CART, Hearth
 from tests.server.engine.fault_server import DONE, FaultServer, answers, chat_event, event, fault_server, refuses
 from tests.server.prompt.tokenizers import like_qwen
@@ -29,7 +30,7 @@ def server() -> Iterator[FaultServer]:
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
-    assert up.wait(10)
+    assert up.wait(WAIT_SECONDS)
     assert running is not None
     yield running
     loop.call_soon_threadsafe(stop.set)
@@ -40,7 +41,7 @@ def server() -> Iterator[FaultServer]:
 @pytest.fixture
 def config(server: FaultServer, tmp_path: Path) -> Path:
     file = tmp_path / "hearth.toml"
-    file.write_text(f'[engine.vllm]\nurl = "{server.url}"\napi_key_env = ""\n')
+    file.write_text(f'{patient_model(server.url)}api_key_env = ""\n')
     return file
 
 

@@ -8,8 +8,10 @@ from functools import partial
 import pytest
 
 from server.completion import CompletionService, SuggestionUpdate
+from server.completion.running import TYPING_GRACE_SECONDS
 from server.config import CompletionConfig
 from server.types import CompletionRequest
+from tests.patience import WAIT_SECONDS
 from tests.server.completion.test_service import SNIPPET, FixedGatherer, PacedEngine, request, until
 from tests.server.counting import total
 
@@ -20,14 +22,14 @@ async def suggest(service: CompletionService, engine: PacedEngine, text: str, be
     """Let the user see a suggestion in ``before``."""
     engine.queue.put_nowait(text)
     engine.queue.put_nowait(None)
-    async with asyncio.timeout(10), service.stream(request(before), document="a") as updates:
+    async with asyncio.timeout(WAIT_SECONDS), service.stream(request(before), document="a") as updates:
         final = [update async for update in updates][-1]
     assert final.text == text
     return final
 
 
 async def asked_again(service: CompletionService, asked: CompletionRequest) -> SuggestionUpdate:
-    async with asyncio.timeout(3), service.stream(asked, document="a", automatic=True) as updates:
+    async with asyncio.timeout(WAIT_SECONDS), service.stream(asked, document="a", automatic=True) as updates:
         return [update async for update in updates][-1]
 
 
@@ -85,35 +87,37 @@ async def test_it_ends_when_the_user_goes_elsewhere_and_its_tokens_have_a_name()
     engine.queue.put_nowait(" * 2")
     await until(engine.queue.empty)
     service.changed("a", lambda: "x = width\nz\n")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT_SECONDS):
         await engine.closed.wait()
     await until(lambda: wasted() > before)
     assert wasted() == before + 1
     service.close()
 
 
-async def test_it_ends_by_itself_when_nobody_asks() -> None:
+async def test_it_ends_by_itself_when_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.completion.running.TYPING_GRACE_SECONDS", 0.05)
     engine = PacedEngine()
     service = CompletionService(FixedGatherer(), engine, SLOW)
     final = await suggest(service, engine, "width")
     engine.closed.clear()
     service.accepted(final.id)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT_SECONDS):
         await engine.closed.wait()
     assert engine.opened == 2
     service.close()
 
 
-async def test_nothing_is_begun_while_too_much_is_wasted() -> None:
+async def test_nothing_is_begun_while_too_much_is_wasted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.completion.running.TYPING_GRACE_SECONDS", TYPING_GRACE_SECONDS)
     engine = PacedEngine()
     service = CompletionService(FixedGatherer(), engine, SLOW)
     final = await suggest(service, engine, "width")
     engine.closed.clear()
+    engine.queue.put_nowait(" * 2")
     service.accepted(final.id)
     await until(lambda: engine.opened == 2)
-    engine.queue.put_nowait(" * 2")
     # Nobody asks: one token of two was in vain.
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT_SECONDS):
         await engine.closed.wait()
     final = await suggest(service, engine, "height", "y = ")
     assert engine.opened == 3

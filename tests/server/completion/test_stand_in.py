@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 from server.completion import CompletionService, SuggestionUpdate
 from server.config import CompletionConfig
 from server.types import Completion, CompletionRequest
+from tests.patience import WAIT_SECONDS
 from tests.server.completion.test_service import FixedGatherer, PacedEngine, request, until
 
 SURE = 0.9
@@ -38,7 +39,7 @@ async def asking(
     propose: Proposer, engine: PacedEngine, config: CompletionConfig | None = None
 ) -> AsyncIterator[AsyncIterator[SuggestionUpdate]]:
     service = CompletionService(FixedGatherer(), engine, config, propose=propose)
-    async with asyncio.timeout(10), service.stream(request(), document="a") as updates:
+    async with asyncio.timeout(WAIT_SECONDS), service.stream(request(), document="a") as updates:
         yield updates
     service.close()
 
@@ -93,18 +94,20 @@ async def test_it_stays_when_the_model_says_nothing() -> None:
         assert await rest(updates) == [("embedded", "width")]
 
 
-async def test_a_quicker_model_is_not_interrupted() -> None:
+async def test_a_quicker_model_is_not_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.completion.stand_in.AFTER_SECONDS", WAIT_SECONDS)
     propose = Proposer("width")
     async with asking(propose, PacedEngine("height", None)) as updates:
         assert {engine for engine, _ in await rest(updates)} == {"vllm"}
     assert propose.asked == 0
 
 
-async def test_a_model_that_usually_is_quick_has_none() -> None:
+async def test_a_model_that_usually_is_quick_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.completion.service.QUICK_SECONDS", WAIT_SECONDS)
     propose, engine = Proposer("width"), PacedEngine("height", None)
     service = CompletionService(FixedGatherer(), engine, propose=propose)
     await service.complete(request())
-    async with asyncio.timeout(10), service.stream(request("y = ")) as updates:
+    async with asyncio.timeout(WAIT_SECONDS), service.stream(request("y = ")) as updates:
         next_update = asyncio.ensure_future(anext(updates))
         await asyncio.sleep(0.1)
         assert propose.asked == 0
@@ -140,7 +143,7 @@ async def test_it_can_be_turned_off() -> None:
 async def test_what_the_user_types_of_it_is_not_shown_again() -> None:
     engine, propose = PacedEngine(), Proposer("width")
     service = CompletionService(FixedGatherer(), engine, propose=propose)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT_SECONDS):
         async with service.stream(request(), document="a") as updates:
             assert (await anext(updates)).text == "width"
         service.changed("a", lambda: "x = wi\n")
@@ -157,7 +160,7 @@ async def test_what_the_user_types_of_it_is_not_shown_again() -> None:
 async def test_a_model_that_does_not_say_what_was_typed_is_asked_again_behind_it() -> None:
     engine = PacedEngine()
     service = CompletionService(FixedGatherer(), engine, propose=Proposer("width"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT_SECONDS):
         async with service.stream(request(), document="a") as updates:
             assert (await anext(updates)).text == "width"
         service.changed("a", lambda: "x = wi\n")

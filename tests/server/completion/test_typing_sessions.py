@@ -13,6 +13,7 @@ import pytest
 from server.completion import CompletionService, SuggestionUpdate
 from server.config import CompletionConfig
 from server.types import CompletionRequest, Delta
+from tests.patience import WAIT_SECONDS
 from tests.server.completion.test_service import FixedGatherer, PacedEngine
 
 TARGET = "def area(width, height):\n    size = width * height\n    label = 'm2'\n    return label, size\n"
@@ -79,7 +80,7 @@ async def ask(service: CompletionService, text: str, patience: int) -> Suggestio
     """Return the final answer, or ``None`` when the next key comes after ``patience`` updates."""
     request = CompletionRequest(path="a.py", language="python", prefix=text, suffix="")
     shown = ""
-    async with asyncio.timeout(10), service.stream(request, document="a") as updates:
+    async with asyncio.timeout(WAIT_SECONDS), service.stream(request, document="a") as updates:
         async for update in updates:
             if update.final:
                 return update

@@ -12,6 +12,7 @@ from indexer.types import Hit, Scope
 from server.config import ContextConfig
 from server.context import ContextGatherer, RecentEdit
 from server.types import CompletionRequest, OpenFile, SnippetReason
+from tests.patience import WAIT_SECONDS
 
 HEAD = "from shop.pricing import Discount, round_price\n\n\ndef refund(order, discount: Discount):\n    "
 
@@ -186,7 +187,7 @@ class _SlowSearch:
         return getattr(self._index, name)
 
     def search(self, query: str, scope: Scope, k: int) -> list[Hit]:
-        self.released.wait(30)
+        self.released.wait(WAIT_SECONDS)
         return self._index.search(query, scope, k)
 
 

@@ -14,6 +14,7 @@ from server.completion.gathering import Gathering
 from server.config import ContextConfig
 from server.context import ContextGatherer
 from server.types import CompletionRequest, OpenFile, Snippet, SnippetReason
+from tests.patience import WAIT_SECONDS
 
 HEAD = "from shop.pricing import Discount\n\n\ndef refund(order, discount: Discount):\n    "
 
@@ -40,7 +41,7 @@ class CountedSearch:
 
     def search(self, query: str, scope: Scope, k: int) -> list[Hit]:
         self.searches += 1
-        self.may_search.wait(30)
+        self.may_search.wait(WAIT_SECONDS)
         return self._index.search(query, scope, k)
 
 
@@ -62,7 +63,7 @@ def is_round_price_as_imported(snippet: Snippet) -> bool:
 
 
 def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + WAIT_SECONDS
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.005)

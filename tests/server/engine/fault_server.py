@@ -67,9 +67,13 @@ class FaultServer:
         self.started.set()
         try:
             return await self.behaviour(self, request)
-        except (asyncio.CancelledError, ConnectionResetError):
+        except asyncio.CancelledError:
             self.closed.set()
             raise
+        except ConnectionResetError:
+            # Who has gone gets no answer; an error would be logged with all that stands on the stack.
+            self.closed.set()
+            return web.Response()
 
     def forget(self) -> None:
         """Drop what was noted of the requests so far."""

@@ -23,6 +23,7 @@ from server.engine.embedded.fit import balanced, fit_rest, imbalance, repeats
 from server.engine.embedded.ranker import Ranker
 from server.engine.embedded.substitution import Substitution
 from server.types import Completion, CompletionRequest, Engine, ExplainRequest, OpenFile
+from tests.patience import WAIT_SECONDS
 
 CURSOR = "▮"
 
@@ -363,7 +364,7 @@ async def test_it_is_silent_when_unsure(engine: EmbeddedEngine) -> None:
 
 async def test_leaving_a_stream_early_is_clean(engine: EmbeddedEngine) -> None:
     request = at("import logging\n\nfrom shop.errors import StoreError\n\n▮\n")
-    async with asyncio.timeout(5), engine.complete(request) as deltas:
+    async with asyncio.timeout(WAIT_SECONDS), engine.complete(request) as deltas:
         async for _ in deltas:
             break
 

@@ -19,6 +19,7 @@ from server.config import EngineConfig, ExplainConfig, VllmConfig
 from server.engine.ladder import Ladder
 from server.engine.vllm import VllmEngine
 from server.types import ChatMessage, CompletionRequest, Prompt, Rung
+from tests.patience import MODEL_LIMITS, WAIT_SECONDS
 from tests.server.counting import Counting
 from tests.server.engine.fault_server import (
     DONE,
@@ -37,9 +38,7 @@ TIMES = 1_000
 AT_ONCE = 50
 _MORE_ROUNDS = 2
 
-PATIENT = VllmConfig(
-    model=MODEL, connect_seconds=10.0, first_token_seconds=10.0, between_tokens_seconds=10.0, connections=AT_ONCE
-)
+PATIENT = VllmConfig(model=MODEL, connections=AT_ONCE, **MODEL_LIMITS)
 HASTY = evolve(PATIENT, first_token_seconds=0.1, between_tokens_seconds=0.1, total_seconds=0.3)
 REQUEST = CompletionRequest(path="a.py", language="python", prefix="x = ", suffix="\n")
 
@@ -114,16 +113,17 @@ async def test_a_thousand_of_each(fault: str, server: FaultServer, caplog: pytes
                 assert before.startswith(text)
             # An answer between lets the breaker go on letting all of them through.
             server.behaviour = WELL
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(WAIT_SECONDS):
                 while await ask() != "well":
                     pass
         assert not [record.getMessage() for record in caplog.records if record.name.startswith("server.")]
-        caplog.clear()
         server.forget()
         await engine.close()
         # The server's own handlers end as the loop turns.
         if handlers := asyncio.all_tasks() - {asyncio.current_task()}:
-            await asyncio.wait(handlers, timeout=10)
+            await asyncio.wait(handlers, timeout=WAIT_SECONDS)
+        # What they logged holds on to what they held.
+        caplog.clear()
         return Resources.now()
 
     warm = await ask_many(TIMES // 4)

@@ -13,6 +13,7 @@ from server.engine.ladder import Ladder, LadderStream
 from server.engine.vllm import VllmEngine
 from server.errors import EngineError
 from server.types import ChatMessage, CompletionRequest, ExplainRequest, Prompt, Rung
+from tests.patience import MODEL_LIMITS, WAIT_SECONDS
 from tests.server.counting import Counting
 from tests.server.engine.fault_server import (
     DONE,
@@ -42,8 +43,8 @@ async def write_explanation(request: ExplainRequest) -> tuple[ChatMessage, ...]:
     return (ChatMessage("user", request.text),)
 
 
-def engine_for(server: FaultServer) -> VllmEngine:
-    config = VllmConfig(url=server.url, model=MODEL, first_token_seconds=1.0)
+def engine_for(server: FaultServer, **limits: float) -> VllmEngine:
+    config = VllmConfig(url=server.url, model=MODEL, **{**MODEL_LIMITS, **limits})
     return VllmEngine(
         config,
         ExplainConfig(),
@@ -59,13 +60,13 @@ def says(text: str) -> Behaviour:
 class Rig:
     """Two servers, a ladder over both, and every change of rung it announced."""
 
-    def __init__(self, best: FaultServer, second: FaultServer) -> None:
+    def __init__(self, best: FaultServer, second: FaultServer, **limits: float) -> None:
         self.best, self.second = best, second
         self.asked = Counting("hearth_engine_requests_total")
         self.failures = Counting("hearth_engine_failures_total")
         self.steps = Counting("hearth_ladder_steps_total")
         self.changes: asyncio.Queue[tuple[Rung, str]] = asyncio.Queue()
-        self.ladder = Ladder([(Rung.VLLM, engine_for(best)), (Rung.EMBEDDED, engine_for(second))], CONFIG)
+        self.ladder = Ladder([(Rung.VLLM, engine_for(best, **limits)), (Rung.EMBEDDED, engine_for(second))], CONFIG)
         self.ladder.changed.connect(lambda rung, detail: self.changes.put_nowait((rung, detail)))
         best.behaviour, second.behaviour = says("best"), says("second")
 
@@ -74,7 +75,7 @@ class Rig:
             return "".join([delta.text async for delta in stream]), stream
 
     async def change(self) -> tuple[Rung, str]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT_SECONDS):
             return await self.changes.get()
 
 
@@ -92,13 +93,20 @@ async def test_the_best_engine_answers(rig: Rig) -> None:
     assert not rig.second.requests
 
 
-@pytest.mark.parametrize(
-    "failure", [refuses(500), refuses(401), refuses(503), closes_after(), hangs_after(), answers(b"data: {\n\n")]
-)
+@pytest.mark.parametrize("failure", [refuses(500), refuses(401), refuses(503), closes_after(), answers(b"data: {\n\n")])
 async def test_the_next_engine_answers_when_the_best_fails_before_its_first_token(rig: Rig, failure: Behaviour) -> None:
     rig.best.behaviour = failure
     text, stream = await rig.ask()
     assert (text, stream.rung, stream.broken_off) == ("second", Rung.EMBEDDED, False)
+
+
+async def test_the_next_engine_answers_when_the_best_says_nothing_in_time() -> None:
+    async with fault_server() as best, fault_server() as second:
+        rig = Rig(best, second, first_token_seconds=0.2)
+        best.behaviour = hangs_after()
+        text, stream = await rig.ask()
+        assert (text, stream.rung, stream.broken_off) == ("second", Rung.EMBEDDED, False)
+        await rig.ladder.close()
 
 
 async def test_silence_is_an_answer(rig: Rig) -> None:
@@ -159,9 +167,9 @@ async def test_of_many_requests_at_once_a_single_one_tries_an_engine_that_failed
     asked = len(rig.best.requests)
     asking = [asyncio.create_task(rig.ask()) for _ in range(50)]
     await trying.wait()
-    done, waiting = await asyncio.wait(asking, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+    done, waiting = await asyncio.wait(asking, timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
     while len(waiting) > 1:
-        done, waiting = await asyncio.wait(waiting, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        done, waiting = await asyncio.wait(waiting, timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         assert done
     assert len(rig.best.requests) - asked == 1
     released.set()
@@ -227,7 +235,7 @@ async def test_leaving_the_stream_reaches_the_engine(rig: Rig) -> None:
     rig.best.behaviour = repeats(event("word "), 0.005)
     async with rig.ladder.complete(REQUEST) as stream:
         await anext(stream)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(WAIT_SECONDS):
         await rig.best.closed.wait()
 
 
@@ -238,7 +246,7 @@ async def test_a_cancel_before_the_first_token_reaches_the_engine_and_counts_as_
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(WAIT_SECONDS):
         await rig.best.closed.wait()
     assert rig.asked.added() == {("vllm", "complete", "cancelled"): 1}
     assert rig.ladder.rung is Rung.VLLM

@@ -10,6 +10,7 @@ from indexer.api import Index
 from indexer.types import Scope
 from server.explain import Explainer, ExplainTarget
 from server.types import CompletionRequest, Delta, EngineHealth, ExplainRequest, FactKind, OpenFile
+from tests.patience import WAIT_SECONDS
 from tests.server.indexed import SHOP
 
 
@@ -168,7 +169,7 @@ async def test_leaving_the_stream_closes_the_engines(shop: Index) -> None:
 
     started = asyncio.Event()
     task = asyncio.create_task(explain())
-    await asyncio.wait_for(started.wait(), 10)
+    await asyncio.wait_for(started.wait(), WAIT_SECONDS)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

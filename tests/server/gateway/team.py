@@ -15,9 +15,9 @@ from typing import Any
 import trustme
 
 from benchmarks.editor import VSCODE_CAPABILITIES, Editor, connect_editor
+from tests.patience import WAIT_SECONDS
 
 HEARTH = [sys.executable, "-P", "-m", "server.cli"]
-WAIT_SECONDS = 30.0
 
 
 @dataclass

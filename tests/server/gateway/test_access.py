@@ -27,6 +27,7 @@ from server.gateway.api import Administration, Api, BenchmarkApi, DeviceRoutes, 
 from server.gateway.limits import RateLimits
 from server.gateway.news import News
 from tests.e2e.model_server import MODEL, ModelServer
+from tests.patience import PATIENT, WAIT_SECONDS, patient_model
 from tests.server.gateway.described import DESCRIPTION, check_described
 from tests.server.gateway.team import TeamServer, remote, team_editor, team_server
 
@@ -304,15 +305,15 @@ async def test_who_was_shown_what_is_written_down_without_a_word_of_code(data: P
     model = ModelServer()
     await model.start()
     try:
-        settings = f'[engine.vllm]\nurl = "{model.url}"\n[context]\ndeadline_ms = 10000\n'
+        settings = patient_model(model.url) + PATIENT
         async with team_server(data, settings) as team, team_editor(team, token=company.token()) as editor:
             uri = (remote("shop") / "shop/more.py").as_uri()
             editor.open(uri, "python", "from shop.pricing import round_price\n\n\ndef f(price):\n    ")
             asking = asyncio.create_task(editor.complete(uri, 4, 4, automatic=False))
-            call = await asyncio.wait_for(model.calls.get(), 20)
+            call = await asyncio.wait_for(model.calls.get(), WAIT_SECONDS)
             assert "def round_price" in call.prompt
             call.write("return ", "round_price(price)", None)
-            await asyncio.wait_for(asking, 20)
+            await asyncio.wait_for(asking, WAIT_SECONDS)
     finally:
         await model.stop()
     written = list(audit.read(data))
@@ -345,7 +346,7 @@ async def names(editor: Editor) -> set[str]:
 
 async def closing(editor: Editor) -> str:
     """Wait until the server closes the connection, and return how it says that."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WAIT_SECONDS):
         with pytest.raises(ServerGone) as gone:
-            await editor.wait_for_notification("never", timeout_s=20)
+            await editor.wait_for_notification("never", timeout_s=WAIT_SECONDS)
     return str(gone.value)

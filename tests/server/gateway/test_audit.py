@@ -12,6 +12,7 @@ import pytest
 from server.config import AuditConfig
 from server.gateway import audit
 from server.gateway.audit import Audit
+from tests.patience import WAIT_SECONDS
 
 
 def test_events_are_read_back_in_order_across_files_that_only_their_owner_may_read(tmp_path: Path) -> None:
@@ -51,7 +52,7 @@ def test_a_disk_that_takes_nothing_stops_nobody_and_the_loss_is_counted(
     (tmp_path / "audit").write_text("a file where the directory should be")
     log = Audit(tmp_path, AuditConfig())
     log.note("completion", user="ana")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + WAIT_SECONDS
     while "cannot be written" not in caplog.text:
         assert time.monotonic() < deadline
         time.sleep(0.01)

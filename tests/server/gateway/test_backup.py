@@ -19,7 +19,8 @@ from server.accounts import Accounts, TokenScope
 from server.cli.data_files import PARTS
 from server.config import AuditConfig
 from server.gateway import audit
-from tests.server.gateway.team import HEARTH, WAIT_SECONDS, TeamServer, team_editor, team_server
+from tests.patience import WAIT_SECONDS
+from tests.server.gateway.team import HEARTH, TeamServer, team_editor, team_server
 
 SCOPES = {TokenScope.SEARCH, TokenScope.COMPLETE, TokenScope.ADMIN}
 

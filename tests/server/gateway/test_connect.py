@@ -15,6 +15,7 @@ from server.accounts import Accounts, TokenScope
 from server.lsp.bridge.clones import describe, remote
 from server.lsp.bridge.shadow import Shadow
 from tests.conftest import Repository
+from tests.patience import WAIT_SECONDS
 from tests.server.gateway.team import HEARTH, team_server
 
 TEXT = "from shop.pricing import Discount\n\n\ndef total(prices):\n    return\n"
@@ -56,7 +57,7 @@ async def test_an_editor_notices_nothing_of_a_restart_but_the_status(data: Path,
             assert "reduction in percent" in await hovered(editor, uri, 0, 27)
             assert await team.stop() == 0
         lost = await editor.wait_for_notification(
-            "hearth/status", lambda value: url in value["engine"]["detail"], timeout_s=20
+            "hearth/status", lambda value: url in value["engine"]["detail"], timeout_s=WAIT_SECONDS
         )
         assert lost["engine"]["rung"] == "quiet"
         assert lost["connected"] is False
@@ -90,7 +91,7 @@ async def test_the_server_learns_which_repositories_the_folders_are_now(
 
 async def until_found(editor: Editor, accept: Callable[[str], bool]) -> None:
     """Search until the server says the right thing: it is told of a change in the background."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(WAIT_SECONDS):
         while True:
             if accept(await found_at(editor)):
                 return
@@ -106,10 +107,10 @@ async def found_at(editor: Editor) -> str:
 async def test_a_server_that_is_not_there_yet_is_waited_for(data: Path, clone: Path, unused_port: int) -> None:
     async with connected(f"http://127.0.0.1:{unused_port}") as editor:
         beginning = asyncio.create_task(editor.initialize(clone, VSCODE_CAPABILITIES))
-        told = await editor.wait_for_notification("window/showMessage", timeout_s=20)
+        told = await editor.wait_for_notification("window/showMessage", timeout_s=WAIT_SECONDS)
         assert told["message"].endswith("cannot be reached: Connection refused")
         async with team_server(data, "", "--port", str(unused_port)):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(WAIT_SECONDS):
                 await beginning
             hits = (await editor.request("hearth/search", {"query": "format price"}))["hits"]
             assert hits
@@ -131,7 +132,7 @@ async def test_who_is_not_let_in_is_told_why_and_comes_in_with_another_token(
         file.write_text("hearth_mistyped\n")
         await told(editor, "not a whole token")
         file.write_text(f"{secret}\n")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(WAIT_SECONDS):
             await beginning
         assert len(messages(editor)) == 2
         with Accounts(data) as accounts:
@@ -166,7 +167,7 @@ async def test_what_is_too_large_is_left_out_and_the_rest_goes_on(data: Path, cl
         uri = (clone / "a.py").as_uri()
         editor.open(uri, "python", TEXT)
         editor.open((clone / "large.py").as_uri(), "python", "value = 1\n" * 50_000)
-        shown = await editor.wait_for_notification("window/showMessage", timeout_s=20)
+        shown = await editor.wait_for_notification("window/showMessage", timeout_s=WAIT_SECONDS)
         assert "large.py" in shown["message"]
         await until_hover(editor, uri, (0, 27), "reduction in percent")
 
@@ -215,16 +216,20 @@ def opened(uri: str, text: str) -> dict[str, Any]:
 
 
 async def told(editor: Editor, why: str) -> None:
-    await editor.wait_for_notification("window/showMessage", lambda value: why in value["message"], timeout_s=30)
+    await editor.wait_for_notification(
+        "window/showMessage", lambda value: why in value["message"], timeout_s=WAIT_SECONDS
+    )
 
 
 async def told_status(editor: Editor) -> Any:
-    return await editor.wait_for_notification("hearth/status", lambda value: "connected" in value, timeout_s=30)
+    return await editor.wait_for_notification(
+        "hearth/status", lambda value: "connected" in value, timeout_s=WAIT_SECONDS
+    )
 
 
 async def until_connected(editor: Editor) -> None:
     """Ask until there is a session again: meanwhile every request is answered with an error."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(WAIT_SECONDS):
         while True:
             try:
                 await editor.request("hearth/status", {})
@@ -240,7 +245,7 @@ def messages(editor: Editor) -> list[str]:
 
 async def until_hover(editor: Editor, uri: str, place: tuple[int, int], text: str) -> None:
     """Ask until the session is there again: meanwhile every request is answered with an error."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(WAIT_SECONDS):
         while True:
             try:
                 if text in await hovered(editor, uri, *place):

@@ -21,6 +21,7 @@ from server.accounts import Accounts, Token, TokenKind, TokenScope
 from server.errors import LimitReached
 from server.gateway import audit
 from server.gateway.device import LIFETIME_SECONDS, Answer, DeviceSignIns
+from tests.patience import WAIT_SECONDS
 from tests.server.gateway.browser import Browser, browsing
 from tests.server.gateway.described import check_described
 from tests.server.gateway.team import HEARTH, TeamServer, remote, team_server
@@ -69,7 +70,7 @@ class Command:
 
     async def line(self) -> str:
         assert self.process.stderr is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(WAIT_SECONDS):
             return (await self.process.stderr.readline()).decode()
 
     async def end(self) -> tuple[int, str]:
@@ -173,13 +174,13 @@ async def test_an_editor_that_waits_for_a_sign_in_comes_back_by_itself(company: 
         open_editor([*HEARTH, "connect", team.url]) as editor,
     ):
         beginning = asyncio.create_task(editor.initialize(remote("shop"), VSCODE_CAPABILITIES))
-        told = await editor.wait_for_notification("window/showMessage", timeout_s=20)
+        told = await editor.wait_for_notification("window/showMessage", timeout_s=WAIT_SECONDS)
         assert "hearth sign-in" in told["message"]
         async with command("sign-in", team.url) as signing_in:
             path = page_of(await signing_in.line(), team)
             assert await decide(ana, path.partition("=")[2]) == 200
             assert (await signing_in.end())[0] == 0
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(WAIT_SECONDS):
             await beginning
         assert (await editor.request("hearth/search", {"query": "price"}))["hits"]
 

@@ -10,6 +10,7 @@ from server.accounts import Accounts, TokenScope
 from server.config import HistoryConfig
 from server.history import FILE_NAME, History, Latency, Span, Split, latency, usage
 from tests.e2e.model_server import MODEL, running_model_server
+from tests.patience import WAIT_SECONDS, patient_model
 from tests.server.gateway.team import TeamServer, remote, team_editor, team_server
 
 ORDERS = (remote("shop") / "shop/orders.py").as_uri()
@@ -34,7 +35,7 @@ async def until_counted(data: Path, count: int) -> Latency:
         with History(data, HistoryConfig()) as history:
             return latency(history, "completion", "total", Span.HOUR, split=Split.TEAM)
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(WAIT_SECONDS):
         while True:
             found = await asyncio.to_thread(look)
             if sum(group.all.count for group in found.groups) >= count:
@@ -66,7 +67,7 @@ async def test_what_two_teams_use_in_two_editors_is_told_apart(data: Path) -> No
         tokens = {user: accounts.add_token(user, {TokenScope.COMPLETE})[1] for user in ("ana", "ben")}
     read: dict[str, int] = {}
     async with running_model_server(counts=True) as model:
-        settings = f'[engine.vllm]\nurl = "{model.url}"\n[completion]\nspeculate = false\n{SECONDLY}'
+        settings = f"{patient_model(model.url)}[completion]\nspeculate = false\ndeadline_ms = 600000\n{SECONDLY}"
         async with team_server(data, settings) as team:
             for user, name in (("ana", "Neovim"), ("ben", "Zed"), ("ben", "Zed")):
                 async with team_editor(team, token=tokens[user], name=name) as editor:
@@ -75,7 +76,7 @@ async def test_what_two_teams_use_in_two_editors_is_told_apart(data: Path) -> No
                     call = await model.next_call()
                     read[user] = read.get(user, 0) + len(call.prompt)
                     call.write("return ", "sum", "(prices)", None)
-                    (item,) = (await asyncio.wait_for(asking, 20)).result["items"]
+                    (item,) = (await asyncio.wait_for(asking, WAIT_SECONDS)).result["items"]
                     editor.notify("hearth/didShowCompletion", {"id": item["command"]["arguments"][0]})
                     if user == "ben":
                         editor.notify("hearth/didAcceptCompletion", {"id": item["command"]["arguments"][0]})

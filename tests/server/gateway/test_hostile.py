@@ -23,6 +23,7 @@ from server.gateway import audit
 from server.gateway.application import make_application
 from server.gateway.flood import PerMinute
 from server.gateway.responses import SECURITY_HEADERS
+from tests.patience import WAIT_SECONDS
 from tests.server.gateway.browser import browsing
 from tests.server.gateway.team import TeamServer, remote, team_editor, team_server
 from tests.server.gateway.test_pages import SEALED
@@ -49,7 +50,7 @@ async def raw_answer(team: TeamServer, request: bytes) -> bytes:
     address = urlsplit(team.url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     writer.write(request)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(WAIT_SECONDS):
         answer = await reader.read()
     writer.close()
     return answer
@@ -161,7 +162,7 @@ async def test_a_form_that_arrives_after_its_sender_was_shut_out_changes_nothing
             await root.get("/")
             accounts.revoke_token(token.id)
             writer.write(body[-1:])
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(WAIT_SECONDS):
                 answer = await reader.read()
             writer.close()
         assert answer.startswith(b"HTTP/1.1 303")
@@ -205,7 +206,7 @@ async def test_a_body_that_arrives_after_its_sender_was_shut_out_changes_nothing
             accounts.revoke_token(token.id)
             for path, reader, writer, rest in streams:
                 writer.write(rest)
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(WAIT_SECONDS):
                     refusal = await reader.read()
                 writer.close()
                 assert refusal.startswith(b"HTTP/1.1 401"), path
@@ -352,7 +353,7 @@ async def test_a_body_that_is_not_what_its_head_says_is_refused_without_a_word_o
         async with client.get("/healthz") as answer:
             assert answer.status == 200
         writer.write(b"abcd")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(WAIT_SECONDS):
             told = await reader.read()
         writer.close()
     assert told.startswith(b"HTTP/1.1 400")

@@ -19,7 +19,8 @@ from server.accounts.tokens import EDITOR_SCOPES
 from server.cli.logs import start_service_log
 from server.config import LogConfig
 from server.correlation import REQUEST_ID, SESSION
-from tests.server.gateway.team import HEARTH, WAIT_SECONDS, TeamServer, team_editor
+from tests.patience import WAIT_SECONDS
+from tests.server.gateway.team import HEARTH, TeamServer, team_editor
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ from server.gateway.audit import Audit
 from server.gateway.limits import RateLimits
 from server.types import CompletionRequest, Delta, EngineHealth, ExplainRequest, Rung
 from tests.conftest import Repository
+from tests.patience import WAIT_SECONDS
 from tests.server.indexed import build_index
 
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon")
@@ -124,7 +125,7 @@ class Talk:
         self.count += 1
         message = {"jsonrpc": "2.0", "id": self.count, "method": method, "params": parameters}
         await self.session.receive(json.dumps(message))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(WAIT_SECONDS):
             while True:
                 for heard in self.ear.heard:
                     if heard.get("id") == self.count and "method" not in heard:

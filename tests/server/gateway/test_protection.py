@@ -22,6 +22,7 @@ from benchmarks.editor import VSCODE_CAPABILITIES, ServerGone, connect_editor, o
 from server.accounts import Accounts, TokenScope
 from tests.conftest import Repository
 from tests.e2e.model_server import ModelServer
+from tests.patience import PATIENT, WAIT_SECONDS, patient_model
 from tests.server.gateway.team import HEARTH, TeamServer, issue, remote, team_editor, team_server
 from tests.server.indexed import build_index
 
@@ -37,7 +38,7 @@ async def raw(team: TeamServer) -> AsyncIterator[aiohttp.ClientWebSocketResponse
 
 
 async def answered(socket: aiohttp.ClientWebSocketResponse, identifier: int) -> Any:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WAIT_SECONDS):
         while True:
             message = json.loads((await socket.receive()).data)
             if message.get("id") == identifier and "method" not in message:
@@ -124,11 +125,11 @@ async def test_an_editor_that_does_not_read_is_cut_off_and_slows_nobody(tmp_path
             for number in range(200):
                 await socket.send_str(request(100 + number, "hearth/file", {"repository": "large", "path": "large.py"}))
             for _ in range(20):
-                found = await asyncio.wait_for(other.request("hearth/search", {"query": "compute value"}), 10)
+                found = await asyncio.wait_for(other.request("hearth/search", {"query": "compute value"}), WAIT_SECONDS)
                 assert found["hits"]
             await until_metric(team, 'hearth_sessions_ended_total{reason="unread"} 1.0')
             transport.resume_reading()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(WAIT_SECONDS):
                 count = 0
                 while (message := await socket.receive()).type is aiohttp.WSMsgType.TEXT:
                     count += 1
@@ -145,7 +146,7 @@ async def test_a_flood_of_connections_is_bounded_and_passes(data: Path) -> None:
         for _, writer in streams:
             writer.write(b"GET /healthz HTTP/1.1\r\nHost: loca")
         # Those that found room are hung up on when the head of their request does not come to its end.
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT_SECONDS):
             for reader, _ in streams:
                 with suppress(ConnectionError):
                     assert b"200 OK" not in await reader.read()
@@ -160,18 +161,18 @@ async def test_a_stop_lets_a_suggestion_end_and_sends_editors_away(data: Path) -
     model = ModelServer()
     await model.start()
     try:
-        async with team_server(data, f'[engine.vllm]\nurl = "{model.url}"\n') as team, team_editor(team) as editor:
+        async with team_server(data, patient_model(model.url) + PATIENT) as team, team_editor(team) as editor:
             editor.open(ORDERS, "python", DRAFT)
             asking = asyncio.create_task(editor.complete(ORDERS, 4, 4, automatic=False))
-            call = await asyncio.wait_for(model.calls.get(), 20)
+            call = await asyncio.wait_for(model.calls.get(), WAIT_SECONDS)
             call.write("return ")
             team.process.send_signal(signal.SIGTERM)
             await until_refused(team)
             call.write("round_price(sum(prices))", None)
-            streamed = await asyncio.wait_for(asking, 20)
+            streamed = await asyncio.wait_for(asking, WAIT_SECONDS)
             assert streamed.result["items"][0]["insertText"] == "return round_price(sum(prices))"
             with pytest.raises(ServerGone, match="1012 service restart"):
-                await editor.wait_for_notification("never", timeout_s=20)
+                await editor.wait_for_notification("never", timeout_s=WAIT_SECONDS)
             assert await team.stop() == 0
     finally:
         await model.stop()
@@ -181,14 +182,14 @@ async def test_a_stop_does_not_wait_for_ever(data: Path) -> None:
     model = ModelServer()
     await model.start()
     try:
-        settings = f'[engine.vllm]\nurl = "{model.url}"\n[server]\ndrain_seconds = 0.3\n'
+        settings = f"{patient_model(model.url)}{PATIENT}[server]\ndrain_seconds = 0.3\n"
         async with team_server(data, settings) as team, team_editor(team) as editor:
             editor.open(ORDERS, "python", DRAFT)
             asking = asyncio.create_task(editor.complete(ORDERS, 4, 4, automatic=False))
-            call = await asyncio.wait_for(model.calls.get(), 20)
+            call = await asyncio.wait_for(model.calls.get(), WAIT_SECONDS)
             call.write("return ")
             assert await team.stop() == 0
-            await asyncio.wait_for(call.closed.wait(), 20)
+            await asyncio.wait_for(call.closed.wait(), WAIT_SECONDS)
             with pytest.raises(Exception, match=r"1012|ended|cancel"):
                 await asking
     finally:
@@ -226,7 +227,7 @@ async def test_a_new_certificate_counts_without_a_restart_and_a_wrong_one_does_n
         stranger.cert_pem.write_to_path(str(ca))
         async with open_editor([*HEARTH, "connect", url, *options]) as editor:
             beginning = asyncio.create_task(editor.initialize(remote("shop"), VSCODE_CAPABILITIES))
-            shown = await editor.wait_for_notification("window/showMessage", timeout_s=20)
+            shown = await editor.wait_for_notification("window/showMessage", timeout_s=WAIT_SECONDS)
             assert "--ca" in shown["message"]
             with pytest.raises(Exception, match="not trusted"):
                 await beginning
@@ -238,7 +239,7 @@ async def served(port: int | None) -> str:
 
 
 async def until_served_another(port: int | None, before: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WAIT_SECONDS):
         while True:
             if await served(port) != before:
                 return
@@ -248,7 +249,7 @@ async def until_served_another(port: int | None, before: str) -> None:
 async def until_refused(team: TeamServer) -> None:
     """Wait until the server takes no more connections."""
     address = urlsplit(team.url)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WAIT_SECONDS):
         while True:
             try:
                 _, writer = await asyncio.open_connection(address.hostname, address.port)
@@ -259,7 +260,7 @@ async def until_refused(team: TeamServer) -> None:
 
 
 async def until_metric(team: TeamServer, line: str) -> None:
-    async with asyncio.timeout(20), aiohttp.ClientSession() as client:
+    async with asyncio.timeout(WAIT_SECONDS), aiohttp.ClientSession() as client:
         while True:
             async with client.get(f"{team.url}/metrics") as answer:
                 if line in (await answer.text()).splitlines():

@@ -20,6 +20,7 @@ import trustme
 
 from server.accounts import Accounts, TokenKind, TokenScope
 from server.gateway import audit
+from tests.patience import WAIT_SECONDS
 from tests.server.gateway.browser import Browser, Page, browsing
 from tests.server.gateway.chromium_pages import Chromium, chromium
 from tests.server.gateway.team import HEARTH, TeamServer, issue, team_server
@@ -482,7 +483,7 @@ async def status_of(asked: Awaitable[Page]) -> int:
 
 async def until(ask: Callable[[], Awaitable[object]], wanted: object) -> None:
     """Ask until the answer is what is wanted."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(WAIT_SECONDS):
         while True:
             if await ask() == wanted:
                 return

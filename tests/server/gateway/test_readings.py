@@ -16,6 +16,7 @@ from server.errors import HistoryError
 from server.gateway.figures import Wanted
 from server.gateway.readings import MAX_WAITING, Readings
 from server.history import STAGE_NAMES, History, Price, Prices, Span, Split
+from tests.patience import WAIT_SECONDS
 
 WANTED = [
     Wanted(span, Split.NOTHING, work, stage)
@@ -34,7 +35,7 @@ class SlowHistory(History):
 
     def counts(self, *arguments: object) -> list[object]:  # type: ignore[override]  # It has nothing to tell.
         self.reads += 1
-        assert self.go_on.wait(30)
+        assert self.go_on.wait(WAIT_SECONDS)
         if self.fails:
             raise HistoryError("the disk is gone")
         return []

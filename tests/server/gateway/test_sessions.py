@@ -13,6 +13,7 @@ import pytest_asyncio
 
 from benchmarks.editor import ServerAnsweredError
 from tests.e2e.model_server import ModelServer
+from tests.patience import PATIENT, WAIT_SECONDS, patient_model
 from tests.server.gateway.team import TeamServer, remote, team_editor, team_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -36,9 +37,7 @@ async def team(
 ) -> AsyncIterator[TeamServer]:
     data = Path(shutil.copytree(indexed, tmp_path_factory.mktemp("sessions") / "data"))
     # However busy the machine is, context comes in time.
-    settings = (
-        f'[engine.vllm]\nurl = "{model.url}"\n[completion]\ndeadline_ms = 60000\n[context]\ndeadline_ms = 10000\n'
-    )
+    settings = f"{patient_model(model.url)}{PATIENT}"
     async with team_server(data, settings) as running:
         yield running
 
@@ -47,10 +46,10 @@ async def test_a_suggestion_grows_in_the_editor_and_knows_the_repository(team: T
     async with team_editor(team) as editor:
         editor.open(ORDERS, "python", DRAFT)
         asking = asyncio.create_task(editor.complete(ORDERS, *STREAMING, automatic=False))
-        call = await asyncio.wait_for(model.calls.get(), 20)
+        call = await asyncio.wait_for(model.calls.get(), WAIT_SECONDS)
         assert "def round_price" in call.prompt, "nothing was read from the index"
         call.write("return ", "round_price", "(sum(prices))", None)
-        streamed = await asyncio.wait_for(asking, 20)
+        streamed = await asyncio.wait_for(asking, WAIT_SECONDS)
         assert streamed.result["items"][0]["insertText"] == "return round_price(sum(prices))"
         texts = [part["items"][0]["insertText"] for _, part in streamed.parts]
         assert texts
@@ -61,10 +60,10 @@ async def test_a_cancel_closes_the_connection_to_the_model(team: TeamServer, mod
     async with team_editor(team) as editor:
         editor.open(ORDERS, "python", DRAFT)
         asking = asyncio.create_task(editor.complete(ORDERS, *STREAMING, automatic=False))
-        call = await asyncio.wait_for(model.calls.get(), 20)
+        call = await asyncio.wait_for(model.calls.get(), WAIT_SECONDS)
         call.write("return ")
         asking.cancel()
-        await asyncio.wait_for(call.closed.wait(), 20)
+        await asyncio.wait_for(call.closed.wait(), WAIT_SECONDS)
         with pytest.raises(asyncio.CancelledError):
             await asking
 
@@ -75,16 +74,16 @@ async def test_an_editor_that_leaves_in_the_middle_ends_its_work_and_no_other(
     async with team_editor(team) as staying:
         staying.open(ORDERS, "python", DRAFT)
         kept = asyncio.create_task(staying.complete(ORDERS, *STREAMING, automatic=False))
-        call = await asyncio.wait_for(model.calls.get(), 20)
+        call = await asyncio.wait_for(model.calls.get(), WAIT_SECONDS)
         async with team_editor(team) as leaving:
             leaving.open(ORDERS, "python", DRAFT.replace("total", "sum_of"))
             lost = asyncio.create_task(leaving.complete(ORDERS, *STREAMING, automatic=False))
-            other = await asyncio.wait_for(model.calls.get(), 20)
-        await asyncio.wait_for(other.closed.wait(), 20)
+            other = await asyncio.wait_for(model.calls.get(), WAIT_SECONDS)
+        await asyncio.wait_for(other.closed.wait(), WAIT_SECONDS)
         with pytest.raises((ServerAnsweredError, ConnectionError)):
             await lost
         call.write("return 0", None)
-        assert (await asyncio.wait_for(kept, 20)).result["items"][0]["insertText"] == "return 0"
+        assert (await asyncio.wait_for(kept, WAIT_SECONDS)).result["items"][0]["insertText"] == "return 0"
         assert not call.closed.is_set()
 
 
@@ -92,9 +91,9 @@ async def test_each_session_has_its_own_reasons(team: TeamServer, model: ModelSe
     async with team_editor(team) as one, team_editor(team) as other:
         one.open(ORDERS, "python", DRAFT)
         asking = asyncio.create_task(one.complete(ORDERS, *STREAMING, automatic=False))
-        call = await asyncio.wait_for(model.calls.get(), 20)
+        call = await asyncio.wait_for(model.calls.get(), WAIT_SECONDS)
         call.write("return 0", None)
-        [item] = (await asyncio.wait_for(asking, 20)).result["items"]
+        [item] = (await asyncio.wait_for(asking, WAIT_SECONDS)).result["items"]
         identifier, *_ = item["command"]["arguments"]
         why = await one.request("hearth/why", {"id": identifier})
         assert "shop" in {snippet["repository"] for snippet in why["snippets"]}

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 import trustme
 
+from tests.patience import WAIT_SECONDS
 from tests.server.gateway.team import TeamServer, issue, team_server
 
 ROOM = 10
@@ -33,7 +34,7 @@ async def connections(
 
 async def hung_up(reader: asyncio.StreamReader) -> bytes:
     """Return what came until the server closed the connection."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(WAIT_SECONDS):
         with suppress(ConnectionError):
             return await reader.read()
         return b""
@@ -95,7 +96,7 @@ async def test_who_gives_up_a_handshake_leaves_room_for_others(encrypted: Encryp
             async with connections(team, ROOM) as streams:
                 for _, writer in streams:
                     writer.write(beginning)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(WAIT_SECONDS):
                 while True:
                     with suppress(aiohttp.ClientError):
                         if await status() == 200:

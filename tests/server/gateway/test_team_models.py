@@ -14,6 +14,7 @@ from benchmarks.editor import Editor
 from server.accounts import Accounts, TokenScope
 from server.gateway import audit
 from tests.e2e.model_server import MODEL, Call, ModelServer
+from tests.patience import PATIENT, WAIT_SECONDS, patient_model
 from tests.server.gateway.team import remote, team_editor, team_server
 
 URI = (remote("shop") / "shop/more.py").as_uri()
@@ -56,9 +57,9 @@ def tokens(data: Path) -> dict[str, str]:
 
 async def asked(calls: asyncio.Queue[Call], asking: asyncio.Task[object]) -> str:
     """Answer one call, and return the model that it was to."""
-    call = await asyncio.wait_for(calls.get(), 20)
+    call = await asyncio.wait_for(calls.get(), WAIT_SECONDS)
     call.write("return", " price", None)
-    await asyncio.wait_for(asking, 20)
+    await asyncio.wait_for(asking, WAIT_SECONDS)
     return call.model
 
 
@@ -82,7 +83,7 @@ async def test_a_team_has_its_own_models_for_completions_and_for_explanations(da
         running(*chats) as other,
     ):
         chat = other if separate else model
-        settings = f'[engine.vllm]\nurl = "{model.url}"\n' + (f'chat_url = "{chat.url}"\n' if separate else "") + TEAMS
+        settings = patient_model(model.url) + (f'chat_url = "{chat.url}"\n' if separate else "") + TEAMS + PATIENT
         async with team_server(data, settings) as team:
             for user, expected in EXPECTED.items():
                 async with team_editor(team, token=secrets[user]) as editor:
@@ -100,7 +101,7 @@ async def test_a_team_has_its_own_models_for_completions_and_for_explanations(da
 async def test_a_chat_model_that_is_not_there_is_said_and_the_default_one_explains(data: Path) -> None:
     secrets = tokens(data)
     async with running("payments-lora") as model:
-        settings = f'[engine.vllm]\nurl = "{model.url}"\n' + TEAMS
+        settings = patient_model(model.url) + TEAMS + PATIENT
         async with team_server(data, settings) as team, team_editor(team, token=secrets["ben"]) as editor:
             editor.open(URI, "python", TEXT)
             assert await explains(editor, model) == MODEL

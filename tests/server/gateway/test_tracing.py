@@ -28,6 +28,7 @@ from server.tracing import Finished
 from server.tracing import Span as Stretch
 from server.tracing.otlp import OtlpTraces
 from tests.e2e.model_server import ModelServer, running_model_server
+from tests.patience import PATIENT, patient_model
 from tests.server.gateway.team import TeamServer, remote, team_editor, team_server
 
 FILE = (remote("shop") / "shop/orders.py").as_uri()
@@ -103,7 +104,7 @@ async def test_a_request_is_one_trace_with_its_stages_and_nothing_of_the_company
         queue.register(Registered("shop", str(indexed.parent / "shop")))
     with receiving() as receiver:
         async with running_model_server() as model:
-            settings = f'[engine.vllm]\nurl = "{model.url}"\n[tracing]\nendpoint = "{receiver.url}"\n'
+            settings = f'{patient_model(model.url)}{PATIENT}[tracing]\nendpoint = "{receiver.url}"\n'
             async with team_server(data, settings) as team:
                 await work(team, model)
                 with Queue(data) as queue:
@@ -139,7 +140,7 @@ async def test_a_request_is_one_trace_with_its_stages_and_nothing_of_the_company
 async def test_a_collector_that_is_away_costs_nothing_but_the_traces(data: Path, unused_port: int) -> None:
     async with running_model_server() as model:
         endpoint = f"http://127.0.0.1:{unused_port}/v1/traces"
-        settings = f'[engine.vllm]\nurl = "{model.url}"\n[tracing]\nendpoint = "{endpoint}"\n'
+        settings = f'{patient_model(model.url)}{PATIENT}[tracing]\nendpoint = "{endpoint}"\n'
         async with team_server(data, settings) as team:
             await work(team, model)
             assert await team.stop() == 0

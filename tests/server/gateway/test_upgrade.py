@@ -10,7 +10,8 @@ import aiohttp
 
 from server.accounts import Accounts, TokenScope
 from tests.indexer.older import make_index_1
-from tests.server.gateway.team import HEARTH, WAIT_SECONDS, team_server
+from tests.patience import WAIT_SECONDS
+from tests.server.gateway.team import HEARTH, team_server
 
 
 async def test_it_indexes_anew_and_everybody_keeps_their_account(data: Path) -> None:

@@ -23,6 +23,7 @@ from server.history import FILE_NAME, History, Price, Prices, Recorder, Span, Sp
 from server.history.measures import Amounts, Series
 from server.history.store import DAY, HOUR, MINUTE, Period
 from server.types import Caller
+from tests.patience import WAIT_SECONDS
 
 NOON = 1_800_014_400.0
 """A full hour, a while from now."""
@@ -294,5 +295,5 @@ async def test_reading_and_writing_at_the_same_time_lose_nothing(
     worker.work(0.1)
     reading = [asyncio.to_thread(usage, history, Span.MONTH, Split.TEAM, NOON) for _ in range(8)]
     writing = [asyncio.to_thread(recorder.write)]
-    await asyncio.wait_for(asyncio.gather(*reading, *writing), 30)
+    await asyncio.wait_for(asyncio.gather(*reading, *writing), WAIT_SECONDS)
     assert shown(history, worker) == [1]

@@ -16,6 +16,7 @@ from server.errors import ConfigError
 from server.lsp.server import create_server
 from server.lsp.services import Assemble, Services, StartOptions
 from server.lsp.stdio import serve
+from tests.patience import WAIT_SECONDS
 
 INITIALIZE = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"processId": None, "capabilities": {}}}
 INITIALIZED = {"jsonrpc": "2.0", "method": "initialized", "params": {}}
@@ -41,7 +42,7 @@ async def converse(assemble: Assemble, data: bytes) -> tuple[int, list[Any]]:
     serving = asyncio.create_task(serve(server, os.fdopen(their_input, "rb", 0), os.fdopen(their_output, "wb", 0)))
     with os.fdopen(our_output, "wb", 0) as stream:
         stream.write(data)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WAIT_SECONDS):
         status = await serving
     with os.fdopen(our_input, "rb") as stream:
         written = stream.read()

@@ -17,9 +17,9 @@ from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 from yarl import URL
 
+from tests.patience import WAIT_SECONDS
 from tests.server.oidc.provider import CLIENT_ID, CLIENT_SECRET
 
-WAIT_SECONDS = 60.0
 _HOP = {"connection", "content-length", "content-encoding", "transfer-encoding", "host", "accept-encoding"}
 Claims = dict[str, Any]
 

@@ -15,6 +15,7 @@ from server.errors import EngineRefused
 from server.prompt import FormatRegistry, ModelPrompts
 from server.prompt.loading import TokenizerMissing, find_tokenizer
 from server.types import CompletionRequest, ExplainRequest, ServedModel, TokenCount
+from tests.patience import WAIT_SECONDS
 from tests.server.prompt.tokenizers import CODE, like_qwen, like_starcoder
 
 REQUEST = CompletionRequest(path="a.py", language="python", prefix="def f(x):\n    return ", suffix="\n", max_tokens=32)
@@ -53,7 +54,7 @@ async def test_no_prompt_waits_for_a_tokenizer() -> None:
     released = threading.Event()
 
     def read(_setting: str, _root: str) -> tuple[Tokenizer, str]:
-        assert released.wait(30)
+        assert released.wait(WAIT_SECONDS)
         return like_qwen(), "a slow disk"
 
     made = ModelPrompts(FormatRegistry.built_in(), HearthConfig(), read_tokenizer=read)
