@@ -6,8 +6,10 @@ meanwhile, never by how long it took.
 
 from __future__ import annotations
 
+from typing import Any
+
 WAIT_SECONDS = 120.0
-MODEL_LIMITS = {
+MODEL_LIMITS: dict[str, Any] = {
     "connect_seconds": 60.0,
     "first_token_seconds": 600.0,
     "explain_first_token_seconds": 600.0,

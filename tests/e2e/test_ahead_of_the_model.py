@@ -12,7 +12,7 @@ from lsprotocol import types
 from tests.e2e.editor import Answer, open_editor_here
 from tests.e2e.model_server import MODEL, running_model_server
 from tests.e2e.test_typing_along import Writer, outcome, why
-from tests.patience import patient_model
+from tests.patience import WAIT_SECONDS, patient_model
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -20,8 +20,11 @@ KNOWN = "".join(f"area_{name} = compute_area(width, height)\n" for name in "abcd
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def writer(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Writer]:
-    """A user of a server whose model has not answered anybody yet."""
+async def writer(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Writer]:
+    """A user of a server whose model has not answered anybody yet, and who asks in time, however long that takes."""
+    monkeypatch.setattr("server.completion.running.TYPING_GRACE_SECONDS", WAIT_SECONDS)
     async with running_model_server() as model:
         settings = (
             f"{patient_model(model.url)}"

@@ -95,7 +95,7 @@ async def test_it_ends_when_the_user_goes_elsewhere_and_its_tokens_have_a_name()
 
 
 async def test_it_ends_by_itself_when_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.completion.running.TYPING_GRACE_SECONDS", 0.05)
+    monkeypatch.setattr("server.completion.running.TYPING_GRACE_SECONDS", TYPING_GRACE_SECONDS)
     engine = PacedEngine()
     service = CompletionService(FixedGatherer(), engine, SLOW)
     final = await suggest(service, engine, "width")

@@ -43,7 +43,7 @@ async def write_explanation(request: ExplainRequest) -> tuple[ChatMessage, ...]:
     return (ChatMessage("user", request.text),)
 
 
-def engine_for(server: FaultServer, **limits: float) -> VllmEngine:
+def engine_for(server: FaultServer, **limits: Any) -> VllmEngine:
     config = VllmConfig(url=server.url, model=MODEL, **{**MODEL_LIMITS, **limits})
     return VllmEngine(
         config,
@@ -60,7 +60,7 @@ def says(text: str) -> Behaviour:
 class Rig:
     """Two servers, a ladder over both, and every change of rung it announced."""
 
-    def __init__(self, best: FaultServer, second: FaultServer, **limits: float) -> None:
+    def __init__(self, best: FaultServer, second: FaultServer, **limits: Any) -> None:
         self.best, self.second = best, second
         self.asked = Counting("hearth_engine_requests_total")
         self.failures = Counting("hearth_engine_failures_total")

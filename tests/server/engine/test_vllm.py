@@ -297,7 +297,8 @@ async def test_a_server_that_hangs_is_given_up(
     server: FaultServer, chunks: tuple[bytes, ...], limit: str, before: str, message: str
 ) -> None:
     server.behaviour = hangs_after(*chunks)
-    text, error = await failure(make_engine(server, **{limit: 0.3}))
+    limits: dict[str, Any] = {limit: 0.3}
+    text, error = await failure(make_engine(server, **limits))
     assert isinstance(error, EngineTimeout)
     assert text == before
     assert message in error.message
@@ -309,7 +310,7 @@ async def test_a_stream_that_never_ends_is_given_up_at_its_deadline(server: Faul
     server.behaviour = repeats(event("x"), 0.05)
     text, error = await failure(make_engine(server, total_seconds=0.4))
     assert isinstance(error, EngineTimeout)
-    assert "finish in time" in error.message
+    assert re.search("(first token|finish) in time", error.message)
     assert set(text) <= {"x"}
 
 
