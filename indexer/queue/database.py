@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from indexer.private import make_private
 from indexer.schema import Schema
 from indexer.store.database import require_directory, translated
 
@@ -73,6 +74,7 @@ class QueueDatabase:
         self._lock = threading.Lock()
         with self._translated():
             data.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(data / DATABASE)
             self._connection = sqlite3.connect(
                 data / DATABASE, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )

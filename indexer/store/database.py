@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from indexer.errors import DataDirectoryError, DiskFull, IndexBusy, IndexCorrupt, IndexerError
+from indexer.private import make_private
 from indexer.schema import Schema
 
 DATABASE = "hearth.sqlite"
@@ -186,6 +187,7 @@ def connect_writer(data: Path) -> sqlite3.Connection:
     """
     path = data / DATABASE
     with translated(data):
+        make_private(path)
         connection = sqlite3.connect(path, timeout=_BUSY_MS / 1000, isolation_level=None)
         try:
             connection.execute("PRAGMA journal_mode = WAL")

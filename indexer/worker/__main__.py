@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from indexer.errors import IndexerError
+from indexer.private import make_all_private
 from indexer.terminal import OneLine
 from indexer.types import Progress
 from indexer.worker.events import DONE, Request, decode_request, encode_event
@@ -27,6 +28,7 @@ _LOG_BYTES = 2_000_000
 
 def main() -> int:
     """Serve requests until there are no more; returns the exit code of the process."""
+    make_all_private()
     signal.signal(signal.SIGTERM, _interrupt)
     requests = _Requests()
     threading.Thread(target=requests.read, daemon=True).start()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+
+from indexer.private import make_private
 
 
 def open_private(path: Path) -> sqlite3.Connection:
@@ -16,10 +17,7 @@ def open_private(path: Path) -> sqlite3.Connection:
         OSError: It cannot be made.
         sqlite3.Error: It cannot be opened.
     """
-    # Made before SQLite makes it for everybody to read; its journals get the same permissions. One that is there is not
-    # opened: closing it again would take away the locks of every other connection of this process.
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    make_private(path)
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
 
 

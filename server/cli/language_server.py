@@ -14,6 +14,7 @@ import attrs
 
 from indexer import worker
 from indexer.errors import IndexerError
+from indexer.private import make_all_private
 from indexer.types import IndexJob, IndexReport, Progress
 from server.cli.assembly import assemble
 from server.cli.logs import start_service_log
@@ -35,6 +36,7 @@ def serve(config: HearthConfig, *, log_file: Path | None, auto_index: bool) -> i
         log_file: Where to log; None means what the configuration says.
         auto_index: Whether repositories of the workspace are indexed without being asked.
     """
+    make_all_private()
     _start_log(config, log_file)
     # Looking through all modules, words and grammars again at every full collection would stop the server for 60 ms.
     services = services_factory(config, auto_index=auto_index, keep_out_of_collections=gc.freeze)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import attrs
 
 from indexer.errors import IndexCorrupt, IndexerError
+from indexer.private import make_all_private
 from indexer.queue import Queue
 from indexer.queue.registration import configured_repositories
 from indexer.worker import upgrade_index
@@ -71,6 +72,7 @@ def serve_team(config: HearthConfig, *, host: str | None = None, port: int | Non
         EngineUnavailable: The model servers that it should launch cannot be started.
     """
     allowed_formats(config)
+    make_all_private()
     chosen = attrs.evolve(
         config.server,
         host=config.server.host if host is None else host,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -121,6 +122,37 @@ async def test_nothing_is_restored_over_a_server_that_runs(data: Path, token: st
         assert "Stop it first" in said["error"]["advice"]
         assert await found(team, token) == ["shop"]
     assert (await hearth("restore", tmp_path / "backup", "--data", data, "--replace"))[0] == 0
+
+
+async def test_everything_that_a_server_leaves_is_its_users_alone(indexed: Path, tmp_path: Path) -> None:
+    data, shop = tmp_path / "new" / "data", indexed.parent / "shop"
+    before = os.umask(0)
+    try:
+        assert (await hearth("repo", "add", shop, "--data", data))[0] == 0
+        with Accounts(data) as accounts:
+            accounts.add_user("ana", ["backend"])
+            accounts.add_to_group("backend", repositories=["shop"])
+            token = accounts.add_token("ana", SCOPES)[1]
+        async with team_server(data) as team, team_editor(team, token=token):
+            # From the index, which the server's own worker made.
+            assert await found(team, token) == ["shop"]
+            async with aiohttp.ClientSession(team.url) as client:
+                await client.post("/sign-in", data={"token": token}, headers={"Sec-Fetch-Site": "same-origin"})
+            open_to_others = await asyncio.to_thread(lambda: list(permitted(data)))
+    finally:
+        os.umask(before)
+    assert open_to_others == []
+    assert {"hearth.sqlite", "queue.sqlite", "accounts.sqlite", "audit", "lexical"} <= {
+        entry.name for entry in data.iterdir()
+    }
+
+
+def permitted(data: Path) -> Iterator[str]:
+    """Tell what others than the owner may look into, write or read, and its permissions."""
+    for path in (data, *data.rglob("*")):
+        with suppress(FileNotFoundError):
+            if (mode := path.lstat().st_mode) & 0o077 and not path.is_symlink():
+                yield f"{path.relative_to(data)} {mode:o}"
 
 
 async def test_everything_that_a_server_leaves_is_known_to_backups(data: Path, token: str) -> None:
