@@ -33,6 +33,7 @@ class CodeActions:
                 "start": {"line": start.line, "character": start.character},
                 "end": {"line": end.line, "character": end.character},
             },
+            "show": True,
         }
         command = types.Command(title=_TITLE, command=EXPLAIN_COMMAND, arguments=[argument])
         return [types.CodeAction(title=_TITLE, kind=EXPLAIN_KIND, command=command)]

@@ -13,21 +13,19 @@ from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
-from lsprotocol import types
-
 from indexer.errors import IndexBusy, IndexerError
 from indexer.types import IndexJob, IndexReport, Progress
 from server.lsp.git_head import Head, WorkTree, find_work_tree, read_head
 from server.lsp.local_workspace import LocalWorkspace
 from server.lsp.session import HearthLanguageServer
 from server.lsp.status import Status
+from server.lsp.work_done import WorkDone
 
 log = logging.getLogger(__name__)
 
 REINDEX_COMMAND = "hearth.reindex"
 POLL_SECONDS = 2.0
 _REPORT_SECONDS = 0.1
-_CREATE_SECONDS = 2.0
 
 
 class Indexing:
@@ -148,42 +146,21 @@ class _ProgressDisplay:
     """The editor's progress bar of one run; it appears only when there is something to do."""
 
     def __init__(self, server: HearthLanguageServer, token: str, name: str) -> None:
-        self._server = server
-        self._token = token
-        self._name = name
-        self._open = False
+        self._bar = WorkDone(server, token, f"Hearth: indexing {name}")
         self._last = 0.0
-        window = server.client_capabilities.window
-        self._supported = window is not None and bool(window.work_done_progress)
 
     async def show(self, event: Progress) -> None:
-        if not self._supported or (not self._open and (event.stage != "blobs" or event.total == 0)):
+        bar = self._bar
+        if not bar.supported or (not bar.is_open and (event.stage != "blobs" or event.total == 0)):
             return
-        if not self._open:
-            await self._create()
+        if not bar.is_open:
+            await bar.begin(percentage=0)
         now = time.monotonic()
-        if self._supported and (now - self._last >= _REPORT_SECONDS or event.done == event.total):
+        if now - self._last >= _REPORT_SECONDS or event.done == event.total:
             self._last = now
             share = min(100, 100 * event.done // event.total) if event.total else None
             count = f" {event.done}/{event.total}" if event.total else ""
-            value = types.WorkDoneProgressReport(message=f"{event.stage}{count}", percentage=share)
-            self._server.send_progress(self._token, value)
+            bar.report(f"{event.stage}{count}", share)
 
     def end(self) -> None:
-        if self._open:
-            self._open = False
-            self._server.send_progress(self._token, types.WorkDoneProgressEnd())
-
-    async def _create(self) -> None:
-        try:
-            async with asyncio.timeout(_CREATE_SECONDS):
-                await self._server.window_work_done_progress_create_async(
-                    types.WorkDoneProgressCreateParams(self._token)
-                )
-        except Exception as error:  # noqa: BLE001  # Whatever the client answers, indexing goes on without a bar.
-            log.info("the client shows no progress: %s", error)
-            self._supported = False
-            return
-        self._open = True
-        begin = types.WorkDoneProgressBegin(title=f"Hearth: indexing {self._name}", cancellable=False, percentage=0)
-        self._server.send_progress(self._token, begin)
+        self._bar.end()

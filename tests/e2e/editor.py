@@ -224,7 +224,8 @@ async def open_editor_here(
 
 def _make_editor() -> Editor:
     client = LanguageClient(protocol_cls=_Protocol, converter_factory=default_converter)
-    features = {name: value for name, value in DEFAULT_CLIENT_FEATURES.items() if name != types.PROGRESS}
+    own = {types.PROGRESS, types.WINDOW_SHOW_DOCUMENT, types.WINDOW_SHOW_MESSAGE}
+    features = {name: value for name, value in DEFAULT_CLIENT_FEATURES.items() if name not in own}
     register_lsp_features(client, features)
     editor = Editor(client, types.ServerCapabilities())
 
@@ -236,6 +237,18 @@ def _make_editor() -> Editor:
 
     listen(types.PROGRESS)
     listen("hearth/status")
+
+    async def show_message(params: types.ShowMessageParams) -> None:
+        client.messages.append(params)
+        await editor.arrived(types.WINDOW_SHOW_MESSAGE, params)
+
+    async def show_document(params: types.ShowDocumentParams) -> types.ShowDocumentResult:
+        client.shown_documents.append(params)
+        await editor.arrived(types.WINDOW_SHOW_DOCUMENT, params)
+        return types.ShowDocumentResult(success=True)
+
+    client.feature(types.WINDOW_SHOW_MESSAGE)(show_message)
+    client.feature(types.WINDOW_SHOW_DOCUMENT)(show_document)
     return editor
 
 

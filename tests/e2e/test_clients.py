@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from lsprotocol import types
 
+from server.lsp.documents import file_path
 from server.lsp.positions import PositionEncoding
 from tests.e2e.clients import CLIENTS, capabilities_of
 from tests.e2e.editor import Editor, open_editor_here, plain
@@ -74,7 +76,9 @@ async def test_hover_comes_in_a_format_that_it_shows(client: str, editor: Editor
     assert ("`" in hover.contents.value) == ("markdown" in formats)
 
 
-async def test_explanation_is_a_code_action_whose_command_answers(editor: Editor, tmp_path: Path) -> None:
+async def test_explanation_is_a_code_action_that_shows_a_document_or_a_message(
+    client: str, editor: Editor, tmp_path: Path
+) -> None:
     place = types.TextDocumentIdentifier((tmp_path / "orders.py").as_uri())
     span = types.Range(types.Position(0, 0), types.Position(1, 0))
     params = types.CodeActionParams(place, span, types.CodeActionContext(diagnostics=[]))
@@ -84,3 +88,43 @@ async def test_explanation_is_a_code_action_whose_command_answers(editor: Editor
         types.WORKSPACE_EXECUTE_COMMAND, types.ExecuteCommandParams(command["command"], command["arguments"])
     )
     assert "compute_the_total_of" in plain(answer)["markdown"]
+    documents, messages = editor.client.shown_documents, editor.client.messages
+    await editor.wait_for(lambda: documents or messages)
+    if client == "zed":
+        assert "compute_the_total_of" in messages[0].message
+        return
+    file = file_path(documents[0].uri)
+    assert file is not None
+    assert file.read_text().startswith(plain(answer)["markdown"].rstrip())
+    assert file.parent.stat().st_mode & 0o077 == 0
+
+
+async def test_shown_documents_go_with_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    async with open_editor_here(tmp_path, tmp_path / "data", capabilities=capabilities_of("helix")) as editor:
+        uri = (tmp_path / "orders.py").as_uri()
+        editor.open(uri, ORDERS)
+        for _ in range(25):
+            await editor.request(types.WORKSPACE_EXECUTE_COMMAND, shown_explanation(uri))
+        await editor.wait_for(lambda: len(editor.client.shown_documents) == 25)
+        files = [file_path(shown.uri) or tmp_path for shown in editor.client.shown_documents]
+        assert sum(file.is_file() for file in files) == 20
+    assert not files[-1].parent.exists()
+
+
+async def test_where_no_document_can_be_written_the_text_is_a_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    async with open_editor_here(tmp_path, tmp_path / "data", capabilities=capabilities_of("helix")) as editor:
+        uri = (tmp_path / "orders.py").as_uri()
+        editor.open(uri, ORDERS)
+        await editor.request(types.WORKSPACE_EXECUTE_COMMAND, shown_explanation(uri))
+        await editor.wait_for(lambda: editor.client.messages)
+        assert "compute_the_total_of" in editor.client.messages[0].message
+
+
+def shown_explanation(uri: str) -> types.ExecuteCommandParams:
+    """Return what asks the server to explain the first line and to show that."""
+    span = {"start": {"line": 0, "character": 0}, "end": {"line": 1, "character": 0}}
+    return types.ExecuteCommandParams("hearth.explain", [{"uri": uri, "range": span, "show": True}])

@@ -48,6 +48,21 @@ async def test_a_day_with_helix(helix: Path, way: Way, terminal: Terminal, tmp_p
     await terminal.wait_for(r"def total_in_euro\(self\) -> Money")
     terminal.type("Escape")
     await terminal.wait_until_gone("def total_in_euro")
+    await explanation_is_shown_and_leads_to_its_sources(terminal)
     terminal.type(":", f"write! {tmp_path}/saved.py", "Enter")
     await terminal.wait_for("written")
     assert (tmp_path / "saved.py").read_text().endswith("        total = cart.total_in_euro()\n")
+
+
+async def explanation_is_shown_and_leads_to_its_sources(terminal: Terminal) -> None:
+    terminal.type("Space", "a")
+    await terminal.wait_for(r"Explain this code \(Hearth\)")
+    terminal.type("Enter")
+    await terminal.wait_for(r"explanation-1\.md")
+    await terminal.wait_for(r"`Cart\.total_in_euro` \(method\) from `shop/cart\.py`")
+    terminal.type("/", r"cart.py:", "Enter", "h")
+    terminal.type("g", "f")
+    await terminal.wait_for(r"What a customer wants to buy")
+    await terminal.wait_for(r"^ NOR +shop/cart\.py ")
+    terminal.type(":", "open shop/audit.py", "Enter")
+    await terminal.wait_for(r"total = cart\.total_in_euro\(\)$")

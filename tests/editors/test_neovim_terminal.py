@@ -270,6 +270,10 @@ async def test_built_in_completion_alone(editor: Neovim, way: Way) -> None:
     terminal.type("Tab")
     await terminal.wait_for(r"total = cart\.total_in_euro\(\)$")
     assert (await editor.saved("taken.py")).endswith("        total = cart.total_in_euro()\n")
-    # Explaining is a code action here; the answer of its command is not shown.
+    # Explaining is a code action here, and what it shows is a document.
     editor.command("lua vim.lsp.buf.code_action()")
     await terminal.wait_for(r"Explain this code \(Hearth\)")
+    terminal.type("1", "Enter")
+    await terminal.wait_for(r"^\*\*`audit`\*\* is a function in `shop/audit\.py`")
+    terminal.type("/cart.py:", "Enter", "gF")
+    await terminal.wait_for(r"What a customer wants to buy\.\"\"\"")

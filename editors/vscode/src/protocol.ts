@@ -63,6 +63,8 @@ export interface ExplainArguments {
   uri: string;
   range: Range;
   question?: string;
+  /** Whether the server shows it, where the client takes no parts. */
+  show?: boolean;
 }
 
 export interface ExplanationPart {

@@ -16,6 +16,7 @@ import aiohttp
 from server.lsp.bridge import clones
 from server.lsp.bridge.link import Link, Refused, Socket, Unreachable
 from server.lsp.bridge.shadow import CHANGE_FOLDERS, Shadow
+from server.lsp.document_files import DocumentFiles, from_data_uri
 from server.lsp.framing import FramedOutlet, read_message
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class Bridge:
         self._reader = reader
         self._outlet = outlet
         self._shadow = Shadow()
+        self._documents = DocumentFiles()
         self._begun = asyncio.Event()
         self._answered = False
         """Whether the editor has the answer to ``initialize``, and later ones are for nobody."""
@@ -72,6 +74,7 @@ class Bridge:
         finally:
             connecting.cancel()
             await asyncio.gather(connecting, return_exceptions=True)
+            await asyncio.to_thread(self._documents.close)
         return 0 if self._orderly else 1
 
     def _from_editor(self, body: bytes) -> bool:
@@ -172,7 +175,7 @@ class Bridge:
                     greeting = None
                     self._resume(outgoing)
                 else:
-                    self._from_server(message.data)
+                    await self._from_server(message.data)
         finally:
             self._live = None
             for task in tasks:
@@ -226,7 +229,7 @@ class Bridge:
             outgoing.put_nowait(body)
         self._live = outgoing
 
-    def _from_server(self, body: bytes) -> None:
+    async def _from_server(self, body: bytes) -> None:
         """Pass one message on to the editor."""
         message = json.loads(body)
         method, identifier = message.get("method"), message.get("id")
@@ -236,9 +239,24 @@ class Bridge:
                 self._shadow.note_capabilities(message.get("result"))
         elif identifier is not None:
             self._asked.add(identifier)
+            if method == "window/showDocument":
+                body = await asyncio.to_thread(self._with_file, message, body)
         elif method == "hearth/status":
             self._index = message["params"]["index"]
         self._outlet.write(body)
+
+    def _with_file(self, message: Any, body: bytes) -> bytes:
+        """Put a document that the server sent along into a file of this machine."""
+        parameters = message.get("params")
+        text = from_data_uri(parameters.get("uri")) if isinstance(parameters, dict) else None
+        if text is None:
+            return body
+        try:
+            uri = self._documents.publish(text)
+        except OSError as error:
+            log.warning("a document cannot be written: %s", error)
+            return body
+        return json.dumps({**message, "params": {**parameters, "uri": uri}}).encode()
 
     def _is_answer(self, body: bytes, identifier: str) -> bool:
         message = json.loads(body)

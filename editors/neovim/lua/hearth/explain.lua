@@ -48,14 +48,14 @@ local function list_citations(job, citations)
     local title = each.title ~= "" and ("`%s` "):format(each.title) or ""
     table.insert(
       lines,
-      ("- [%d] %s%s:%d-%d %s@%s"):format(
+      ("- [%d] %s%s:%d-%d %s%s"):format(
         each.number,
         title,
         each.path,
         each.startLine,
         each.endLine,
         each.repository,
-        each.commit:sub(1, 12)
+        each.commit ~= "" and "@" .. each.commit:sub(1, 12) or ""
       )
     )
     job.rows[api.nvim_buf_line_count(bufnr) + #lines - 1] = each.number
@@ -151,7 +151,7 @@ local function map_keys(bufnr)
 end
 
 --- Explain a place of a document that the server knows.
----@param argument {uri: string, range: lsp.Range, question?: string}
+---@param argument {uri: string, range: lsp.Range, question?: string, show?: boolean}
 function M.run(argument)
   M.stop()
   local source = vim.uri_to_bufnr(argument.uri)
