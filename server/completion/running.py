@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -126,6 +126,7 @@ class Run:
         self._stages = StageTimes(metrics.STAGE_SECONDS, task.request.caller, trace)
         self._times = DeltaTimes(partial(self._stages.note, "per_token"))
         self._news = asyncio.Event()
+        self._grown = asyncio.Event()
         self._interest = _Interest()
         self._loop = asyncio.get_running_loop()
         self._started = time.perf_counter()
@@ -175,6 +176,12 @@ class Run:
         """Wait until there is something newer than ``version``."""
         while self.version == version:
             await self._news.wait()
+
+    async def pause(self, seconds: float) -> None:
+        """Let it write for so long, or until what it says will not grow any more."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._grown.wait()
 
     def follow(self) -> None:
         """Keep it running for a request."""
@@ -295,30 +302,30 @@ class Run:
     async def _read(self, deltas: AsyncIterator[Delta], asked: float) -> bool:
         """Take in what the engine writes, until it ends or says all that is wanted; false if it took too long."""
         deadline = self._started + self._config.deadline_ms / 1000
-        while not self.said.complete:
-            try:
-                async with asyncio.timeout(max(0.0, deadline - time.perf_counter())):
-                    delta = await anext(deltas, None)
-            except TimeoutError:
-                log.info("a completion ended at its deadline")
-                return False
-            if delta is None:
-                break
-            self._times.arrived(delta)
-            if not self._raw:
-                self._begin(delta, asked)
-            self._raw += delta.text
-            self.usage.tokens += delta.tokens
-            if self._raw:
-                self.making.tokens_per_character = self.usage.tokens / len(self._raw)
-            self.said = limit(self._raw, self._cursor, final=False)
-            self._times.handled()
-            self._tell()
-            if self._awaited is not None and not self.followed and not self._may_say(self._awaited):
-                self.cancel()
-            # Whoever follows sees each delta, also when an engine has many at once.
-            await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(max(0.0, deadline - time.perf_counter())):
+                while not self.said.complete and (delta := await anext(deltas, None)) is not None:
+                    self._take_in(delta, asked)
+                    # Others have their turn, also when an engine has many at once.
+                    await asyncio.sleep(0)
+        except TimeoutError:
+            log.info("a completion ended at its deadline")
+            return False
         return True
+
+    def _take_in(self, delta: Delta, asked: float) -> None:
+        self._times.arrived(delta)
+        if not self._raw:
+            self._begin(delta, asked)
+        self._raw += delta.text
+        self.usage.tokens += delta.tokens
+        if self._raw:
+            self.making.tokens_per_character = self.usage.tokens / len(self._raw)
+        self.said = limit(self._raw, self._cursor, final=False)
+        self._times.handled()
+        self._tell()
+        if self._awaited is not None and not self.followed and not self._may_say(self._awaited):
+            self.cancel()
 
     def _begin(self, delta: Delta, asked: float) -> None:
         self._no_stand_in()
@@ -353,6 +360,8 @@ class Run:
 
     def _tell(self) -> None:
         self.version += 1
+        if self.settled:
+            self._grown.set()
         news, self._news = self._news, asyncio.Event()
         news.set()
 

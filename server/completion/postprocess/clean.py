@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from server.completion.postprocess.cursor import Cursor
 from server.completion.postprocess.draft import Draft
@@ -29,7 +28,7 @@ def unify_line_ends(draft: Draft, cursor: Cursor) -> Draft:
     text = draft.text
     if not draft.settled and text.endswith("\r"):
         text = text[:-1]
-    return replace(draft, text=text.replace("\r\n", "\n").replace("\r", "\n"))
+    return draft.with_text(text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def fit_indentation(draft: Draft, cursor: Cursor) -> Draft:
@@ -45,23 +44,23 @@ def fit_indentation(draft: Draft, cursor: Cursor) -> Draft:
         blank = _LEADING.match(lines[number])
         indent = blank.group() if blank else ""
         lines[number] = _convert(indent, unit, tabs=cursor.tabs) + lines[number][len(indent) :]
-    return replace(draft, text="\n".join(lines))
+    return draft.with_text("\n".join(lines))
 
 
 def trim_blanks(draft: Draft, cursor: Cursor) -> Draft:
     """Drop blanks at the end, and suggestions that are nothing else."""
     text = draft.text
     if not text.strip():
-        return replace(draft, text="")
+        return draft.with_text("")
     if draft.settled and cursor.rest:
         # A space before what follows on the line is part of the suggestion.
-        return replace(draft, text=text.rstrip("\n"))
-    return replace(draft, text=text.rstrip())
+        return draft.with_text(text.rstrip("\n"))
+    return draft.with_text(text.rstrip())
 
 
 def restore_line_ends(draft: Draft, cursor: Cursor) -> Draft:
     """Give lines the end that the file uses."""
-    return draft if cursor.eol == "\n" else replace(draft, text=draft.text.replace("\n", cursor.eol))
+    return draft if cursor.eol == "\n" else draft.with_text(draft.text.replace("\n", cursor.eol))
 
 
 def _unit_of(lines: list[str], first: int, cursor: Cursor) -> int:

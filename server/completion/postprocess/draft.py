@@ -33,7 +33,11 @@ class Draft:
 
     def hold(self, end: int) -> Draft:
         """Show no more than up to ``end`` for now."""
-        return replace(self, text=self.text[:end])
+        return self.with_text(self.text[:end])
+
+    def with_text(self, text: str) -> Draft:
+        """Say ``text`` instead; most steps leave it as it is, at each token."""
+        return self if text == self.text else replace(self, text=text)
 
     def withdraw(self) -> Draft:
         """Propose nothing."""

@@ -13,7 +13,10 @@ from server.completion.postprocess.draft import Draft
 from server.completion.postprocess.syntax import LineEnd
 
 _CLOSERS = (")", "]", "}", "end", "fi", "done", "esac")
-_BRACKETS = (")", "]", "}")
+_PAIRS = {")": "(", "]": "[", "}": "{"}
+_ANY_BRACKET = re.compile(r"[()\[\]{}]")
+_TEXT_OR_COMMENT = re.compile(r"""["'`/#\\]""")
+"""What may begin a string, a comment or a pattern, in which a bracket is none."""
 _OPENERS = (":", "{", "(", "[", "=>", "->")
 _OPENING_WORDS = frozenset({"do", "then", "else", "begin"})
 _FIRST_WORD = re.compile(r"\s*(\w*)(\W?)")
@@ -90,7 +93,7 @@ class _Block:
                     break
                 return draft.cut(kept)
             end = start + len(line)
-            here = self._at(end, settled=not last or draft.settled)
+            here = self._at(end, line, settled=not last or draft.settled)
             if here is not None and here.closed >= start:
                 return self._at_closed(here.closed, end, kept, settled=not last or draft.settled)
             kept, blanks = end, 0
@@ -100,9 +103,9 @@ class _Block:
             above = here
         return draft if draft.settled else draft.hold(kept)
 
-    def _at(self, end: int, *, settled: bool) -> LineEnd | None:
-        """How it stands at ``end``; the last line is only read while it may close something."""
-        if self._syntax is None or (not settled and not any(bracket in self._draft.text for bracket in _BRACKETS)):
+    def _at(self, end: int, line: str, *, settled: bool) -> LineEnd | None:
+        """How it stands at ``end``; a line that is being written is only read once it may close what is open above."""
+        if self._syntax is None or (not settled and not _may_close(line)):
             return None
         return self._syntax.at(self._draft.text, end)
 
@@ -190,6 +193,21 @@ def _begins_clause(line: str) -> bool:
 def _belongs_to_above(line: str) -> bool:
     word = _FIRST_WORD.match(line)
     return word is None or word.group(1) in _GOES_ON or (not word.group(1) and word.group(2) not in _BEGINNERS)
+
+
+def _may_close(line: str) -> bool:
+    """Whether a line may close what was opened above it; parsing at each token would cost most of a stream."""
+    if not any(bracket in line for bracket in _PAIRS):
+        return False
+    if _TEXT_OR_COMMENT.search(line):
+        return True
+    opened: list[str] = []
+    for character in _ANY_BRACKET.findall(line):
+        if character not in _PAIRS:
+            opened.append(character)
+        elif not opened or opened.pop() != _PAIRS[character]:
+            return True
+    return False
 
 
 def _may_go_on(line: str) -> bool:

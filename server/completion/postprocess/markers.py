@@ -70,6 +70,7 @@ GLM models; not those that code may well have as text, such as ``<filename>``: t
 LONGEST_MARKER = max(map(len, MARKERS))
 
 _ANY = re.compile("|".join(map(re.escape, MARKERS)))
+_MAY_BEGIN = re.compile(f"[{re.escape(''.join(sorted({marker[0] for marker in MARKERS})))}]")
 _BEGINNINGS: dict[str, tuple[str, ...]] = {}
 for _marker in MARKERS:
     for _length in range(1, len(_marker)):
@@ -83,7 +84,8 @@ def first_marker(text: str, meant: Callable[[str], bool]) -> int:
 
 def begun_marker(text: str, meant: Callable[[str], bool]) -> int:
     """Return the length of the longest end of ``text`` that may become a special token which is not ``meant``."""
-    for length in range(min(len(text), LONGEST_MARKER - 1), 0, -1):
+    begins = _MAY_BEGIN.search(text, max(0, len(text) - LONGEST_MARKER + 1))
+    for length in range(len(text) - begins.start() if begins is not None else 0, 0, -1):
         if not all(map(meant, _BEGINNINGS.get(text[-length:], ()))):
             return length
     return 0

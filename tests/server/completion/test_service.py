@@ -120,11 +120,23 @@ def stages(service: CompletionService, update: SuggestionUpdate) -> dict[str, fl
 
 
 async def test_text_grows_and_ends_with_a_final_update() -> None:
-    service = CompletionService(FixedGatherer(), PacedEngine("comp", "ute(", "a)", None))
+    engine = PacedEngine()
+    service = CompletionService(FixedGatherer(), engine)
+    seen = []
+    async with service.stream(request()) as updates:
+        for token in ("comp", "ute(", "a)", None):
+            engine.queue.put_nowait(token)
+            seen.append(await anext(updates))
+    assert [update.text for update in seen] == ["comp", "compute(", "compute(a)", "compute(a)"]
+    assert [update.final for update in seen] == [False, False, False, True]
+    assert len({update.id for update in seen}) == 1
+    service.close()
+
+
+async def test_what_is_written_all_at_once_is_told_at_once() -> None:
+    service = CompletionService(FixedGatherer(), PacedEngine("comp", "ute(", "a", ")", None))
     updates = await collect(service)
-    assert [update.text for update in updates] == ["comp", "compute(", "compute(a)", "compute(a)"]
-    assert [update.final for update in updates] == [False, False, False, True]
-    assert len({update.id for update in updates}) == 1
+    assert [(update.text, update.final) for update in updates] == [("comp", False), ("compute(a)", True)]
     service.close()
 
 
