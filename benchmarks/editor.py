@@ -23,6 +23,8 @@ import aiohttp
 OnPart = Callable[[float, Any], None]
 
 _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+_END_SECONDS = 30.0
+"""How long a session may take to end before its process is killed: a busy machine may stand still for a while."""
 
 
 class ServerGone(RuntimeError):
@@ -194,7 +196,7 @@ class Editor:
     async def close(self) -> None:
         """Shut the session down politely, then make sure it is gone."""
         with suppress(ServerGone, ServerAnsweredError, TimeoutError):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(_END_SECONDS):
                 await self.request("shutdown", None)
                 self.notify("exit", None)
         await self._wire.close()
@@ -274,7 +276,7 @@ class ProcessWire:
     async def close(self) -> None:
         """Wait for the process, and kill it if it does not end by itself."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(_END_SECONDS):
                 await self._process.wait()
         if self._process.returncode is None:
             self._process.kill()
@@ -330,7 +332,7 @@ class SocketWire:
     async def close(self) -> None:
         """Send what waits and close."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(_END_SECONDS):
                 await self._outgoing.join()
         self._sending.cancel()
         await asyncio.gather(self._sending, return_exceptions=True)

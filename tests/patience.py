@@ -29,5 +29,9 @@ deadline_ms = 10000
 
 def patient_model(url: str) -> str:
     """Return a section of a ``hearth.toml`` for a model server that is given all the time it needs."""
-    limits = "".join(f"{name} = {seconds}\n" for name, seconds in MODEL_LIMITS.items())
-    return f'[engine.vllm]\nurl = "{url}"\n{limits}'
+    return f'[engine.vllm]\nurl = "{url}"\n{model_limits()}'
+
+
+def model_limits() -> str:
+    """Return ``MODEL_LIMITS`` as lines of that section."""
+    return "".join(f"{name} = {seconds}\n" for name, seconds in MODEL_LIMITS.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.editors.shop import Shop, Way, alone, make_shop, team
 from tests.editors.terminal import Terminal
 
 MODEL_WRITES = "cart.total_in_euro() + cart.other() + cart.rest() + cart.last()"
+QUICK_WORDS, SLOW_SECONDS = 4, 4.0
 
 
 @pytest.fixture(scope="session")
@@ -48,21 +50,37 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
     terminal.stop()
 
 
-@pytest.fixture
-async def writing_model() -> AsyncIterator[ModelServer]:
-    """A model that knows how ``total = `` goes on, and writes a word of it each fifth of a second."""
+class WritingModel:
+    """Knows how ``total = `` goes on, and writes some words of it each fifth of a second, and the rest slowly.
 
-    async def write(model: ModelServer) -> None:
+    Where an editor stands still for many seconds while it writes, there still is more to come.
+    """
+
+    def __init__(self, server: ModelServer) -> None:
+        self.url = server.url
+        self.hurry = asyncio.Event()
+        """Set when nothing need come slowly any more."""
+        self._server = server
+
+    async def write(self) -> None:
         while True:
-            call = await model.calls.get()
+            call = await self._server.calls.get()
             typed = call.prompt.rpartition("total = ")[2].partition("<|")[0]
             rest = MODEL_WRITES.removeprefix(typed) if MODEL_WRITES.startswith(typed) else ""
-            for word in re.findall(r"\W*\w+|\W+$", rest):
+            for number, word in enumerate(re.findall(r"\W*\w+|\W+$", rest)):
+                if number > QUICK_WORDS:
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self.hurry.wait(), SLOW_SECONDS)
                 call.write(word)
                 await asyncio.sleep(0.2)
             call.write(None)
 
-    async with running_model_server() as model:
-        writing = asyncio.create_task(write(model))
+
+@pytest.fixture
+async def writing_model() -> AsyncIterator[WritingModel]:
+    """A model that writes word by word."""
+    async with running_model_server() as server:
+        model = WritingModel(server)
+        writing = asyncio.create_task(model.write())
         yield model
         writing.cancel()

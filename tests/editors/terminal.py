@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from tests.patience import WAIT_SECONDS
+
 COLUMNS = 100
 
 
@@ -28,7 +30,7 @@ class Terminal:
 
     def _tmux(self, *arguments: str) -> str:
         command = [str(self._program), "-S", str(self._socket), "-f", os.devnull, *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=WAIT_SECONDS).stdout
 
     def start(
         self, command: list[str], variables: Mapping[str, str], folder: Path, lines: int = 16, columns: int = COLUMNS
@@ -64,7 +66,7 @@ class Terminal:
     async def _watch(self, pattern: str, *, is_there: bool, colours: bool = False) -> str:
         wanted = re.compile(pattern, re.MULTILINE)
         try:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(WAIT_SECONDS):
                 while True:
                     screen = await asyncio.to_thread(self.screen, colours=colours)
                     if (wanted.search(screen) is not None) == is_there:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.model_server import ModelServer
+from tests.editors.conftest import WritingModel
 from tests.editors.neovim_child import PLUGIN, Case, cases, run_case
 from tests.editors.shop import LIMIT_SECONDS, Shop, Way, alone, team
 from tests.patience import patient_model
@@ -35,7 +35,7 @@ def test_team_server(neovim: Path, way: Way, tmp_path: Path, case: Case) -> None
 @pytest.mark.parametrize("case", cases("model"))
 @pytest.mark.parametrize("where", ["alone", "team"])
 async def test_model_server(
-    neovim: Path, shop: Shop, writing_model: ModelServer, tmp_path: Path, *, case: Case, where: str
+    neovim: Path, shop: Shop, writing_model: WritingModel, tmp_path: Path, *, case: Case, where: str
 ) -> None:
     settings = patient_model(writing_model.url)
 

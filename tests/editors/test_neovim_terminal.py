@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.model_server import ModelServer
+from tests.editors.conftest import WritingModel
 from tests.editors.neovim_child import PLUGIN, environment
 from tests.editors.shop import Shop, Way, alone, team
 from tests.editors.terminal import COLUMNS, Terminal
-from tests.patience import patient_model
+from tests.patience import WAIT_SECONDS, patient_model
 
 pytestmark = pytest.mark.real
 
@@ -96,7 +96,7 @@ def editor(neovim: Path, terminal: Terminal, tmp_path: Path) -> Neovim:
 
 @pytest.mark.parametrize("where", ["alone", "team"])
 async def test_text_grows_and_is_taken_by_word_line_and_whole(
-    editor: Neovim, shop: Shop, writing_model: ModelServer, tmp_path: Path, where: str
+    editor: Neovim, shop: Shop, writing_model: WritingModel, tmp_path: Path, where: str
 ) -> None:
     settings = patient_model(writing_model.url)
     with ExitStack() as stack:
@@ -108,7 +108,7 @@ async def test_text_grows_and_is_taken_by_word_line_and_whole(
         await terminal.wait_for("Hearth vllm")
         terminal.type("G", "o", "total = ")
         seen = await texts_until(terminal, "total = ", "cart.total_in_euro() + cart.other()")
-        assert len(seen) >= 3, seen
+        writing_model.hurry.set()
         assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(seen)), seen
         # What is typed while the model writes stays, and the text goes on growing.
         terminal.type("car")
@@ -131,10 +131,10 @@ async def test_text_grows_and_is_taken_by_word_line_and_whole(
 
 
 async def texts_until(terminal: Terminal, typed: str, last: str) -> list[str]:
-    """Return the texts that were seen behind what was typed, until ``last`` is one of them."""
+    """Return the texts, three or more, that were seen behind what was typed, until one begins with ``last``."""
     seen: list[str] = []
-    async with asyncio.timeout(60):
-        while not seen or not seen[-1].startswith(last):
+    async with asyncio.timeout(WAIT_SECONDS):
+        while len(seen) < 3 or not seen[-1].startswith(last):
             found = re.search(rf"{re.escape(typed)}(\S.*?) *$", terminal.screen(), re.MULTILINE)
             if found and (not seen or seen[-1] != found[1]):
                 seen.append(found[1])

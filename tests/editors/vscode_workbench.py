@@ -27,7 +27,7 @@ EXTENSION = HERE.parent.parent / "editors" / "vscode"
 SCREENSHOTS = Path(os.environ.get("HEARTH_SCREENSHOTS") or CACHE / "vscode-screenshots")
 
 _INSTALL_SECONDS = 900
-_ANSWER_SECONDS = 150
+_ANSWER_SECONDS = 300
 _MAX_LINE = 16 * 1024 * 1024
 
 

@@ -132,6 +132,8 @@ async def keep_working(team: TeamServer, model: ModelServer, token: str, ca: Pat
         while True:
             async with connect_editor(team.url, token=token, ssl=trusted) as editor:
                 await editor.initialize(remote("shop"), VSCODE_CAPABILITIES)
+                while (await editor.request("hearth/status", {}))["engine"]["rung"] != "vllm":  # noqa: ASYNC110 -- another process
+                    await asyncio.sleep(0.1)
                 await take_suggestions(editor)
                 await type_along(editor)
                 await give_up(editor)

@@ -23,6 +23,7 @@ from server.config import HearthConfig, check, with_launched_servers
 from server.types import Caller, CompletionRequest, ExplainRequest, Rung
 from tests.cache import CACHE, filling
 from tests.conftest import Repository
+from tests.patience import WAIT_SECONDS, model_limits
 from tests.real.test_vllm import AREA, AREA_PREFIX, AREA_SUFFIX, EXAMPLES, QWEN, SEED
 from tests.real.vllm_process import HERE, tiny_model, vllm_python
 
@@ -32,7 +33,7 @@ AREA_PROMPT = next(prompt for prompt, completion in EXAMPLES.items() if completi
 TEAM_AREA = "amount"
 """A text that the model can say, and that its adapter says where the model itself says ``AREA``."""
 
-_START_S = 300.0
+_START_S = 600.0
 _LOOK_S = 5.0
 _CHAT_TEMPLATE = "{{ messages[-1].content }}"
 
@@ -106,10 +107,10 @@ def servers(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Iterator[S
     configuration = directory / "hearth.toml"
     shared = f'model = "{model}"\nmemory_gib = 1\nmax_model_len = 2048\nmax_num_seqs = 8\n'
     configuration.write_text(
-        f'[engine]\nlaunch = true\n[engine.vllm]\nformat = "qwen2.5-coder"\nexplain_temperature = 0.0\n'
+        f'[engine]\nlaunch = true\n[engine.vllm]\n{model_limits()}format = "qwen2.5-coder"\nexplain_temperature = 0.0\n'
         f'[engine.vllm.teams]\npayments = "payments-lora"\nsearch = "nowhere"\n'
         f'[engine.vllm.chat_teams]\npayments = "payments-lora"\n[explain]\nmax_tokens = 16\n'
-        f'[engine.launcher]\npython = "{python}"\nrestart_seconds = 0.1\n'
+        f'[engine.launcher]\npython = "{python}"\nprobe_failures = 10\nrestart_seconds = 0.1\n'
         f"[engine.launcher.completion]\n{shared}"
         f'name = "qwen2.5-coder-tiny"\n'
         f'extra_arguments = ["--dtype", "float32", "--chat-template", "{_CHAT_TEMPLATE}"]\n'
@@ -127,7 +128,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Iterator[S
         yield found
     finally:
         up.send_signal(signal.SIGINT)
-        up.wait(60)
+        up.wait(WAIT_SECONDS)
 
 
 def test_a_completion_from_the_server_that_comes_back_after_a_kill(
@@ -164,7 +165,7 @@ async def test_the_adapter_of_a_team_answers_that_team_only(servers: Servers, te
         caller=Caller(team=team),
     )
     async with (
-        asyncio.timeout(60),
+        asyncio.timeout(WAIT_SECONDS),
         running(configuration_of(servers), only=Rung.VLLM) as program,
         program.ladder.complete(request) as deltas,
     ):
@@ -176,7 +177,7 @@ async def test_the_adapter_of_a_team_explains_to_that_team_only(servers: Servers
     servers.wait_until_ready("completion")
     request = ExplainRequest("geometry.py", "python", AREA_PREFIX, 1, 2)
     texts = {}
-    async with asyncio.timeout(60), running(configuration_of(servers), only=Rung.VLLM) as program:
+    async with asyncio.timeout(WAIT_SECONDS), running(configuration_of(servers), only=Rung.VLLM) as program:
         for team in ("payments", "search", ""):
             async with program.ladder.explain(replace(request, caller=Caller(team=team))) as deltas:
                 texts[team] = "".join([delta.text async for delta in deltas])

@@ -21,6 +21,7 @@ from indexer.store.lock import writer_process
 from indexer.types import Scope, SkipReason
 from indexer.worker.dispatch import Dispatcher
 from tests.conftest import Repository
+from tests.patience import WAIT_SECONDS
 
 pytestmark = pytest.mark.real
 
@@ -94,7 +95,7 @@ async def test_a_gigabyte_is_pushed_and_only_its_code_is_indexed(tmp_path: Path)
 
 
 async def until_found(data: Path, query: str) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(WAIT_SECONDS):
         while True:
             with Index.open(data) as index:
                 if any(query in hit.text for hit in index.search(query, Scope(), 3)):

@@ -28,7 +28,7 @@ from server.engine.vllm import VllmEngine
 from server.prompt import ModelPrompts
 from server.types import Caller, ChatMessage, CompletionRequest, ExplainRequest, Prompt
 from tests.conftest import Repository
-from tests.patience import WAIT_SECONDS
+from tests.patience import MODEL_LIMITS, PATIENT, WAIT_SECONDS, patient_model
 from tests.real.vllm_process import Vllm, tiny_model, vllm_python
 from tests.server.counting import Counting
 
@@ -105,9 +105,7 @@ async def engine(vllm: Vllm) -> AsyncIterator[VllmEngine]:
         url=vllm.url,
         model="qwen2.5-coder-tiny",
         explain_temperature=0.0,
-        first_token_seconds=60.0,
-        explain_first_token_seconds=60.0,
-        between_tokens_seconds=60.0,
+        **MODEL_LIMITS,
     )
     engine = VllmEngine(
         config, ExplainConfig(max_tokens=1024), write_prompt=write_prompt, write_explanation=write_explanation
@@ -120,7 +118,7 @@ async def logged(vllm: Vllm, position: int, text: str, times: int) -> None:
     """Wait until vLLM has logged a text so often from a byte of its log on."""
     deadline = time.perf_counter() + WAIT_SECONDS
     while vllm.log_from(position).count(text) < times:
-        assert time.perf_counter() < deadline, f"vLLM has not logged {text!r} {times} times within 30 s"
+        assert time.perf_counter() < deadline, f"vLLM has not logged {text!r} {times} times in time"
         await asyncio.sleep(0.002)
 
 
@@ -136,15 +134,18 @@ async def editing(
     """An editor with this repository open and indexed, and its language server in front of vLLM."""
     configuration = tmp_path / "hearth.toml"
     configuration.write_text(
-        f'[engine.vllm]\nurl = "{vllm.url}"\nmodel = "qwen2.5-coder-tiny"\nformat = "{fim_format}"\n'
-        "[completion]\nmax_tokens = 200\n"
+        "[engine]\nretry_seconds = 0.5\nretry_max_seconds = 2.0\n"
+        f'{patient_model(vllm.url)}model = "qwen2.5-coder-tiny"\nformat = "{fim_format}"\n'
         # The test machines are slow and shared; what is tested here is what context does, not how fast it is found.
-        '[context]\ndeadline_ms = 1000\n[log]\nlevel = "debug"\n'
+        + PATIENT.replace("[completion]", "[completion]\nmax_tokens = 200")
+        + '[log]\nlevel = "debug"\n'
     )
     command = [HEARTH, "lsp", "--data", str(tmp_path / "data"), "--config", str(configuration)]
     async with open_editor(command) as editor:
         await editor.initialize(repository.path, VSCODE_CAPABILITIES)
-        await editor.wait_for_notification("hearth/status", lambda value: value["index"]["state"] == "ready", 60)
+        await editor.wait_for_notification(
+            "hearth/status", lambda value: value["index"]["state"] == "ready", WAIT_SECONDS
+        )
         yield editor
 
 
@@ -179,7 +180,7 @@ async def test_exact_completion_in_each_marker_order(
 
 @pytest.mark.parametrize("fim_format", ["qwen2.5-coder", "seed-coder"])
 async def test_token_ids_are_those_of_vllm_and_answered_as_the_text_is(fim_format: str, vllm: Vllm) -> None:
-    settings = VllmConfig(url=vllm.url, model="qwen2.5-coder-tiny", format=fim_format, first_token_seconds=60.0)
+    settings = VllmConfig(url=vllm.url, model="qwen2.5-coder-tiny", format=fim_format, **MODEL_LIMITS)
     config = HearthConfig(engine=EngineConfig(vllm=settings))
     prompts = ModelPrompts(allowed_formats(config), config)
     engine = make_vllm(config, prompts)
@@ -207,12 +208,15 @@ async def test_completion_grows_while_vllm_generates_it(
 ) -> None:
     repository = make_repository({"primes.py": PRIMES_PREFIX}, name="shop")
     async with editing(repository, vllm, tmp_path) as editor:
-        answer = await complete_at(editor, repository.path / "primes.py", PRIMES_PREFIX, "")
-    growing = texts(answer)
-    # How many parts depends on how often a busy machine lets both sides run; one would mean that nothing streams.
+        # How many parts depends on how often a busy machine lets both sides run; always one would mean that nothing
+        # streams.
+        for _ in range(10):
+            growing = texts(await complete_at(editor, repository.path / "primes.py", PRIMES_PREFIX, ""))
+            assert PRIMES.startswith(growing[-1])
+            assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(growing))
+            if len(set(growing)) >= 2:
+                break
     assert len(set(growing)) >= 2
-    assert PRIMES.startswith(growing[-1])
-    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(growing))
 
 
 @pytest.mark.parametrize(("files", "expected"), [
@@ -252,12 +256,12 @@ async def test_cancel_in_the_editor_aborts_the_generation_in_vllm(
                 # The text is short: on a busy machine it may have been whole before the cancel came.
                 if ended_by_themselves(vllm) != ended:
                     break
-                assert time.perf_counter() < cancelled + 10, "vLLM has neither aborted nor ended 10 s after the cancel"
+                assert time.perf_counter() < cancelled + WAIT_SECONDS, "vLLM has neither aborted nor ended"
                 await asyncio.sleep(0.005)
             if found is not None:
                 aborted.append((round((time.perf_counter() - cancelled) * 1000), found[1]))
                 while vllm.metric("vllm:num_requests_running") > 0:  # told with the engine's next step
-                    assert time.perf_counter() < cancelled + 10, "vLLM still generates 10 s after the cancel"
+                    assert time.perf_counter() < cancelled + WAIT_SECONDS, "vLLM still generates"
                     await asyncio.sleep(0.005)
                 assert ended_by_themselves(vllm) == ended
             if len(aborted) == 10:
@@ -283,7 +287,10 @@ async def test_the_tokens_of_prompts_are_those_that_vllm_counts(vllm: Vllm, engi
     by_task = {labels[1]: count for labels, count in tokens.added().items()}
     assert by_task.keys() == {"complete", "explain"}
     assert all(by_task.values())
-    assert await vllm_counted() - before == sum(by_task.values())
+    # vLLM counts with its next step, which may come after the answer.
+    async with asyncio.timeout(WAIT_SECONDS):
+        while await vllm_counted() - before != sum(by_task.values()):  # noqa: ASYNC110 -- another process counts
+            await asyncio.sleep(0.05)
 
 
 async def test_tenants_share_nothing_of_what_vllm_keeps_of_prompts(vllm: Vllm, engine: VllmEngine) -> None:
@@ -365,12 +372,12 @@ async def test_embedded_engine_stands_in_while_vllm_is_dead_and_vllm_comes_back(
         answer = await complete_at(editor, repository.path / "orders.py", prefix, "\n    order.notify()\n")
         assert final(answer) == "order.total + price"
         # A single failure leaves the ladder where it is; a few more make it look away from vLLM.
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(WAIT_SECONDS):
             while (await editor.request("hearth/status", {}))["engine"]["rung"] != "embedded":
                 await complete_at(editor, repository.path / "orders.py", prefix, "\n    order.notify()\n")
 
         await asyncio.to_thread(vllm.start)
-        await editor.wait_for_notification("hearth/status", lambda value: _came_back(value, editor), 60)
+        await editor.wait_for_notification("hearth/status", lambda value: _came_back(value, editor), WAIT_SECONDS)
         geometry = repository.path / "geometry.py"
         assert final(await complete_at(editor, geometry, AREA_PREFIX, AREA_SUFFIX)) == AREA
 

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cache import CACHE, filling
+from tests.patience import WAIT_SECONDS
 
 HERE = Path(__file__).parent
-_START_S = 240.0
+_START_S = 600.0
 _CHAT_TEMPLATE = "{% for message in messages %}{{ message.content }}{% endfor %}"
 
 
@@ -117,7 +118,7 @@ class Vllm:
 
     def metric(self, name: str, **labels: str) -> float:
         """Return the sum of a metric's samples that have these labels."""
-        with urllib.request.urlopen(f"{self.url}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=WAIT_SECONDS) as answer:
             text = answer.read().decode()
         total = 0.0
         for line in text.splitlines():

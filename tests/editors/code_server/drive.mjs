@@ -4,7 +4,7 @@
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
-const LONGEST_WAIT_MS = 40_000;
+const LONGEST_WAIT_MS = 90_000;
 const GHOST = ".monaco-editor .ghost-text-decoration, .monaco-editor .ghost-text-decoration-preview, .monaco-editor .ghost-text, .monaco-editor .suggest-preview-text";
 
 let browser;

@@ -18,13 +18,14 @@ from indexer.queue import Queue
 from indexer.queue import Repository as Registered
 from indexer.store.lock import writer_process
 from tests.conftest import Repository
+from tests.patience import WAIT_SECONDS
 from tests.server.gateway.team import TeamServer, team_editor, team_server
 
 KILLS = 4
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(WAIT_SECONDS):
         while not await condition():  # noqa: ASYNC110 -- the condition is another process's
             await asyncio.sleep(0.05)
 
@@ -56,10 +57,11 @@ async def test_what_was_accepted_survives_kills_of_server_and_worker(tmp_path: P
             shop.commit(files(generation), "Go on")
             await push(team)
 
-            async def indexing() -> bool:
-                return bool(writer_process(data))
+            async def indexing_or_over() -> bool:
+                with Queue(data) as queue:
+                    return bool(writer_process(data)) or not queue.jobs()
 
-            await until(indexing)
+            await until(indexing_or_over)
             await asyncio.sleep(chance.random() * 0.3)
             worker = writer_process(data)
             if generation % 2 and worker:

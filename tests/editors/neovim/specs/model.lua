@@ -1,4 +1,4 @@
---- The plugin, a real server, and a model server that writes a word each fifth of a second.
+--- The plugin, a real server, and a model server that writes word by word.
 local real = require("real")
 
 for _, name in ipairs({ "shop/audit.py", "shop/window.ts" }) do
