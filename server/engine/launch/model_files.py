@@ -16,6 +16,8 @@ _MAX_TOKENS = 1 << 24
 _CONTEXT = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "model_max_length")
 _SCALED_ALREADY = {"default", "llama3", "yarn", "longrope", "su"}
 """Ways to stretch positions that leave the length in ``config.json`` as it counts for vLLM."""
+_DESCRIPTIONS = ("config.json", "params.json", "adapter_config.json")
+"""Without one of them vLLM takes a directory for no model, or for no adapter."""
 _FULL_ATTENTION = "full_attention"
 _OTHER_ATTENTION = ("kv_lora_rank", "layers_block_type", "sliding_window_pattern", "attn_layer_period")
 """What says that layers keep less of a prompt than a key and a value for each head, as `layer_types` may."""
@@ -53,8 +55,9 @@ def read_model_files(model: str) -> ModelFiles:
 
 
 def is_here(model: str) -> bool:
-    """Whether a model or adapter is on this machine: a directory, or files of its name in the hub's cache."""
-    return _directory(model) is not None
+    """Whether a model or adapter is on this machine: in a directory, or in the hub's cache under its name."""
+    directory = _directory(model)
+    return directory is not None and any((directory / name).is_file() for name in _DESCRIPTIONS)
 
 
 def _directory(model: str) -> Path | None:

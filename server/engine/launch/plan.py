@@ -145,7 +145,7 @@ def make_plan(config: HearthConfig, facts: Facts) -> Plan:
 
 def _absence(name: str) -> str:
     if Path(name).is_absolute():
-        return f"there is no directory {name}"
+        return f"there is no model in {name}: the directory does not exist, or has no config.json"
     return (
         f"{name} is not on this machine, and nothing is downloaded; fetch it first (`hf download {name}`), or set "
         "`offline = false` in [engine.launcher]"

@@ -23,6 +23,10 @@ from server.errors import EngineError, EngineUnavailable
 
 _TAIL_BYTES = 200_000
 _CAUSE = re.compile(r"(?:^|\s)((?:\w+\.)*\w*(?:Error|Exception): .+|error: .+|.*No module named .+)$")
+_EXPLAINED = re.compile(r"validation error for \w+$")
+"""Ends a line whose reason stands in the next ones."""
+_REASON = re.compile(r"^\s*(?:Value|Assertion) error, (.+)$")
+_REASON_LINES = 3
 _MAX_CAUSE = 300
 
 
@@ -99,7 +103,7 @@ def make_private_directory(directory: Path) -> None:
         EngineUnavailable: It belongs to somebody else, or cannot be made.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make(directory)
         found = directory.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
             raise EngineUnavailable(
@@ -123,9 +127,13 @@ def first_error(log: Path, start: int) -> str:
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
-    for line in text.splitlines():
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
         if found := _CAUSE.search(line):
             cause = found.group(1).strip()
+            if _EXPLAINED.search(cause):
+                reasons = map(_REASON.search, lines[number + 1 : number + 1 + _REASON_LINES])
+                cause = next((reason.group(1).strip() for reason in reasons if reason), cause)
             return cause if len(cause) <= _MAX_CAUSE else f"{cause[: _MAX_CAUSE - 1]}…"
     return ""
 
@@ -147,7 +155,13 @@ def _prepare(instance: Instance) -> None:
                 probe.connect(str(instance.uds))
                 raise _in_use(instance)
         instance.uds.unlink(missing_ok=True)
-    instance.log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make(instance.log.parent)
+
+
+def _make(directory: Path) -> None:
+    """Make a directory in the data directory, which may be new as well and is for its owner alone, too."""
+    directory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    directory.mkdir(exist_ok=True, mode=0o700)
 
 
 def _in_use(instance: Instance) -> EngineUnavailable:

@@ -9,6 +9,7 @@ import fcntl
 import json
 import logging
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -28,6 +29,8 @@ _STATE = "engine.json"
 _POLL_SECONDS = 0.25
 _HEALTH_SECONDS = 5.0
 _LOCK_TRIES = 5
+_SHELL_SIGNALS = 128
+_KILLED = ", perhaps for want of memory"
 
 
 class State(enum.StrEnum):
@@ -190,8 +193,12 @@ class Supervisor:
                 return f"it did not answer {failures} times in a row"
 
     async def _why_ended(self, server: ServerProcess, ended: asyncio.Task[int]) -> str:
+        status = ended.result()
+        if number := _signal(status):
+            # What it had written of errors before has nothing to do with that.
+            return f"it was ended from outside, by signal {number}" + (_KILLED if number == signal.SIGKILL else "")
         cause = await asyncio.to_thread(server.cause)
-        return f"it ended with status {ended.result()}" + (f": {cause}" if cause else "")
+        return f"it ended with status {status}" + (f": {cause}" if cause else "")
 
     async def _set(
         self, role: Role, state: State, *, pid: int = 0, starts: int | None = None, detail: str = ""
@@ -239,6 +246,12 @@ def find_running(directory: Path) -> Running | None:
     finally:
         os.close(descriptor)
     return None
+
+
+def _signal(status: int) -> int:
+    """Return the number of the signal that ended a server, or the guard beside it; 0 when none did."""
+    number = -status if status < 0 else status - _SHELL_SIGNALS
+    return number if number in set(signal.Signals) else 0
 
 
 def _acquire(directory: Path) -> int:

@@ -68,11 +68,16 @@ def test_a_model_that_may_not_be_used_is_not_started(hearth: Hearth, configurati
 
 
 def test_plan_names_what_is_not_on_the_machine(hearth: Hearth, configuration: Path, tmp_path: Path) -> None:
-    configuration.write_text(configuration.read_text() + f'lora = {{ a = "{tmp_path}", b = "/models/b" }}\n')
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "adapter_config.json").write_text("{}")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    lora = f'{{ a = "{tmp_path}/a", b = "/models/b", c = "{empty}" }}'
+    configuration.write_text(configuration.read_text() + f"lora = {lora}\n")
     problems = hearth("engine", "plan", "--json", "--config", configuration).json()["problems"]
     assert problems[1:] == [
-        "completion: there is no directory /models/Qwen2.5-Coder-7B",
-        "completion: there is no directory /models/b",
+        f"completion: there is no model in {name}: the directory does not exist, or has no config.json"
+        for name in ("/models/Qwen2.5-Coder-7B", "/models/b", empty)
     ]
     text = configuration.read_text().replace("/models/Qwen2.5-Coder-7B", "acme/no-such-coder")
     configuration.write_text(text)
@@ -80,4 +85,7 @@ def test_plan_names_what_is_not_on_the_machine(hearth: Hearth, configuration: Pa
     assert problems[1].startswith("completion: acme/no-such-coder is not on this machine")
     configuration.write_text(text.replace('device = "cpu"', 'device = "cpu"\noffline = false'))
     problems = hearth("engine", "plan", "--json", "--config", configuration).json()["problems"]
-    assert problems[1:] == ["completion: there is no directory /models/b"]
+    assert [problem.partition(":")[2].split(":")[0] for problem in problems[1:]] == [
+        " there is no model in /models/b",
+        f" there is no model in {empty}",
+    ]

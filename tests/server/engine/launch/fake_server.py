@@ -1,6 +1,7 @@
 """Stands in for vLLM where its faults are wanted at will. Run by path; ``control`` is a directory of switches.
 
-Files in ``control``: ``fail`` ends it at the start, ``hang`` leaves ``/health`` unanswered, ``deaf`` ignores SIGTERM.
+Files in ``control``: ``fail`` ends it at the start, ``hang`` leaves ``/health`` unanswered, ``deaf`` ignores SIGTERM,
+``complains`` writes of an error and goes on.
 It starts a child, as vLLM does, and appends both process ids to ``pids``.
 """
 
@@ -36,6 +37,9 @@ def main() -> None:
         print("(EngineCore pid=1) ERROR 01-01 [core.py:1] ValueError: no such model", file=sys.stderr)
         print("RuntimeError: engine failed, see above", file=sys.stderr)
         sys.exit(3)
+
+    if (control / "complains").exists():
+        print("ValueError: a request", file=sys.stderr, flush=True)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from server.config import LauncherConfig, Role
 from server.engine.launch.plan import Flag, Instance, Plan
+from server.engine.launch.process import first_error
 from server.engine.launch.supervisor import ServerStatus, State, Supervisor, find_running
 from server.errors import EngineUnavailable
 
@@ -106,6 +107,13 @@ async def test_a_server_becomes_ready_and_ends_with_everything_it_started(tmp_pa
     assert find_running(tmp_path / "engine") is None
 
 
+async def test_a_new_data_directory_is_for_its_owner_alone(tmp_path: Path) -> None:
+    data = tmp_path / "new" / "data"
+    async with Supervisor(make_plan(data), QUICK) as supervisor:
+        await until(supervisor, state_is(State.WAITING))
+    assert {path.name: path.stat().st_mode & 0o777 for path in (data, data / "logs")} == {"data": 0o700, "logs": 0o700}
+
+
 async def test_a_server_that_cannot_start_is_tried_again_ever_more_slowly(tmp_path: Path, control: Path) -> None:
     (control / "fail").touch()
     details: list[str] = []
@@ -120,12 +128,19 @@ async def test_a_server_that_cannot_start_is_tried_again_ever_more_slowly(tmp_pa
 
 
 async def test_a_server_that_is_killed_comes_back(tmp_path: Path, control: Path) -> None:
-    async with Supervisor(make_plan(tmp_path), QUICK) as supervisor:
+    (control / "complains").touch()
+    details: list[str] = []
+    plan = make_plan(tmp_path)
+    async with Supervisor(plan, QUICK, on_change=lambda status: details.append(status.detail)) as supervisor:
         first = await until(supervisor, state_is(State.READY))
         os.kill(first.pid, signal.SIGKILL)
         second = await until(supervisor, state_is(State.READY, starts=2))
         assert second.pid != first.pid
         assert not any(alive(pid) for pid in pids(control)[:2])
+    # What it complained of while it was well is not why.
+    assert "ValueError: a request" in plan.instances[0].log.read_text()
+    (said,) = filter(None, details)
+    assert said.startswith("it was ended from outside, by signal 9, perhaps for want of memory; it is started again")
 
 
 async def test_a_server_that_hangs_is_started_again(tmp_path: Path, control: Path) -> None:
@@ -206,6 +221,15 @@ async def test_a_socket_in_use_is_not_taken_and_a_stale_one_is(tmp_path: Path, c
             assert "Another program listens" in status.detail
             listener.close()
             await until(supervisor, state_is(State.READY))
+
+
+def test_the_reason_of_an_error_is_looked_for_in_the_next_lines(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text(
+        "INFO starting\npydantic_core._pydantic_core.ValidationError: 1 validation error for ModelConfig\n"
+        "  Value error, Invalid directory specified: '/models/a'.\nPlease verify the following\n"
+    )
+    assert first_error(log, 0) == "Invalid directory specified: '/models/a'."
 
 
 async def test_the_log_is_kept_within_bounds(tmp_path: Path, control: Path) -> None:
