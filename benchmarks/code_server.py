@@ -87,7 +87,7 @@ async def code_server(
             *entry, *places, "--bind-addr", f"127.0.0.1:{port}", *quiet, env=environment, stdout=log, stderr=log
         )
     try:
-        await _listening(port, server)
+        await _listening(port, server, scratch / "code-server.log")
         yield f"http://127.0.0.1:{port}"
     finally:
         await end(server)
@@ -134,11 +134,12 @@ def _free_port() -> int:
         return port
 
 
-async def _listening(port: int, server: asyncio.subprocess.Process) -> None:
+async def _listening(port: int, server: asyncio.subprocess.Process, log: Path) -> None:
     async with asyncio.timeout(_START_SECONDS):
         while True:
             if server.returncode is not None:
-                raise RuntimeError(f"code-server ended with status {server.returncode}")
+                said = await asyncio.to_thread(log.read_text)
+                raise RuntimeError(f"code-server ended with status {server.returncode}: {said[-2000:]}")
             with suppress(ConnectionError):
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
                 writer.close()

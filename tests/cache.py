@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_UNUSED_SECONDS = 24 * 3600
 
 CACHE = Path(os.environ.get("HEARTH_CI_CACHE") or Path.home() / ".cache" / "hearth-ci")
 
@@ -18,3 +21,13 @@ def filling(name: str) -> Iterator[None]:
     with (CACHE / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def keep(file: Path, pattern: str) -> Path:
+    """Note that a file of the cache is used, and remove those like it that nobody used for a day; return it."""
+    os.utime(file)
+    for other in file.parent.glob(pattern):
+        with suppress(FileNotFoundError):
+            if time.time() - other.stat().st_mtime > _UNUSED_SECONDS:
+                other.unlink()
+    return file

@@ -29,8 +29,10 @@ def test_every_setting_that_is_read_exists() -> None:
 
 def test_settings_that_name_programs_and_places_cannot_come_from_a_repository() -> None:
     restricted = MANIFEST["capabilities"]["untrustedWorkspaces"]["restrictedConfigurations"]
-    assert set(restricted) == {name for name, value in SETTINGS.items() if value["scope"] == "machine"}
-    assert set(restricted) == {
+    of_machine = {name for name, value in SETTINGS.items() if value["scope"] == "machine"}
+    # What leaves the editor is for a folder to say only once it is trusted.
+    assert set(restricted) == of_machine | {"hearth.exclude", "hearth.telemetry"}
+    assert of_machine == {
         "hearth.server.url",
         "hearth.server.certificateAuthority",
         "hearth.server.path",

@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -19,7 +20,7 @@ from typing import Any
 import pytest
 
 from benchmarks.code_server import code_server, end, node_of, own_folders, page_url
-from tests.cache import CACHE, filling
+from tests.cache import CACHE, filling, keep
 
 HERE = Path(__file__).parent
 CODE_SERVER = HERE / "code_server"
@@ -112,7 +113,7 @@ def _package_extension() -> Path:
         _run([str(EXTENSION / "check.sh")], "the extension cannot be built")
         _run(["npm", "run", "--silent", "package"], "the extension cannot be packaged", folder=EXTENSION)
         _put(target, (EXTENSION / "hearth.vsix").read_bytes())
-    return target
+    return keep(target, "hearth-*.vsix")
 
 
 def _put(target: Path, content: bytes) -> None:
@@ -231,7 +232,8 @@ class Workbench:
     async def _note_failure(self, method: str) -> None:
         if method != "screenshot" and self._driver.returncode is None:
             with suppress(AssertionError, TimeoutError):
-                await self.screenshot("failure")
+                test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition("::")[2].partition(" ")[0]
+                await self.screenshot("failure-" + re.sub(r"\W+", "-", test))
 
 
 @asynccontextmanager
@@ -283,4 +285,4 @@ def _driver(tools: Tools) -> Path:
     target = tools.modules.parent / f"drive-{hashlib.sha256(source).hexdigest()[:16]}.mjs"
     if not target.exists():
         _put(target, source)
-    return target
+    return keep(target, "drive-*.mjs")

@@ -5,8 +5,8 @@ import { ExplainPanel } from "./explain/panel";
 import { InlineCompletions } from "./inlineCompletions";
 import { IndexedFiles } from "./indexedFiles";
 import { Latency } from "./latency";
+import { indexAgain } from "./indexAgain";
 import { showMenu } from "./menu";
-import { SERVER_REINDEX } from "./protocol";
 import { Scope } from "./scope";
 import { search } from "./search";
 import { Account } from "./server/account";
@@ -27,10 +27,11 @@ export function activate(context: vscode.ExtensionContext): void {
   const completions = new InlineCompletions(connection, scope, latency);
   const files = new IndexedFiles(connection);
   const reasons = new Reasons(connection);
-  const panel = new ExplainPanel(connection, files, context.extensionUri);
+  const panel = new ExplainPanel(connection, scope, files, context.extensionUri);
   const command = (name: string, run: () => unknown): vscode.Disposable => vscode.commands.registerCommand(name, run);
 
   context.subscriptions.push(
+    scope,
     connection,
     latency,
     status,
@@ -49,12 +50,10 @@ export function activate(context: vscode.ExtensionContext): void {
       await account.signOut();
       await connection.restart();
     }),
-    command("hearth.showMenu", () => showMenu(scope, () => status.show())),
+    command("hearth.showMenu", () => showMenu(scope)),
     command("hearth.showLog", () => connection.showLog()),
     command("hearth.restart", () => connection.restart()),
-    command("hearth.reindexFolders", () =>
-      connection.request("workspace/executeCommand", { command: SERVER_REINDEX, arguments: [] }),
-    ),
+    command("hearth.reindexFolders", () => indexAgain(connection)),
     vscode.workspace.onDidChangeConfiguration((event) => (needsRestart(event) ? connection.restart() : undefined)),
     vscode.workspace.onDidGrantWorkspaceTrust(() => connection.restart()),
   );

@@ -72,6 +72,7 @@ export class InlineCompletions implements vscode.Disposable {
       vscode.workspace.onDidCloseTextDocument((document) => this.leave(document)),
       vscode.window.onDidChangeTextEditorSelection((event) => this.selectionChanged(event)),
       vscode.window.onDidChangeActiveTextEditor(() => this.stop()),
+      scope.onDidChange(() => this.scopeChanged()),
     );
   }
 
@@ -129,7 +130,7 @@ export class InlineCompletions implements vscode.Disposable {
   ): Promise<vscode.InlineCompletionItem[]> {
     const editor = vscode.window.activeTextEditor;
     // With several cursors the others would get text that was made for the first.
-    if (!this.connection.ready || !this.scope.wantsSuggestions(document) || (editor?.selections.length ?? 1) > 1) {
+    if (!this.connection.ready || this.scope.whyOff(document) !== "" || (editor?.selections.length ?? 1) > 1) {
       return [];
     }
     const offset = document.offsetAt(position);
@@ -353,6 +354,13 @@ export class InlineCompletions implements vscode.Disposable {
       event.textEditor.document.version === place.version
     ) {
       this.stop();
+    }
+  }
+
+  private scopeChanged(): void {
+    if (this.running !== undefined && this.scope.whyOff(this.running.place.document) !== "") {
+      this.stop();
+      void vscode.commands.executeCommand("editor.action.inlineSuggest.hide");
     }
   }
 

@@ -2,45 +2,61 @@
 
 import * as vscode from "vscode";
 import type { Scope } from "./scope";
-import { setting, update } from "./settings";
+import { setting } from "./settings";
 
 interface Choice extends vscode.QuickPickItem {
   run: () => unknown;
 }
 
-export async function showMenu(scope: Scope, changed: () => void): Promise<void> {
+export async function showMenu(scope: Scope): Promise<void> {
   const document = vscode.window.activeTextEditor?.document;
-  const command = (label: string, name: string): Choice => ({
-    label,
-    run: () => vscode.commands.executeCommand(name),
-  });
-  const on = setting("enabled");
-  const choices: Choice[] = [
-    { label: `$(power) Turn suggestions ${on ? "off" : "on"}`, run: () => update("enabled", !on) },
-  ];
-  if (document !== undefined) {
-    const { languageId, uri } = document;
-    choices.push(
-      {
-        label: `$(symbol-file) Turn suggestions ${scope.languageOn(languageId) ? "off" : "on"} for ${languageId}`,
-        run: () => scope.toggleLanguage(languageId),
-      },
-      {
-        label: `$(file) Turn suggestions ${scope.fileOn(uri) ? "off" : "on"} for this file`,
-        run: () => scope.toggleFile(uri),
-      },
-    );
-  }
-  choices.push(
+  const off = document === undefined ? "" : scope.whyOff(document);
+  const choices = [
+    ...forSuggestions(scope, document),
     command("$(search) Search the company's code", "hearth.search"),
     command("$(question) Why this suggestion?", "hearth.why"),
     setting("server.url") === ""
       ? command("$(database) Index the open folders again", "hearth.reindexFolders")
       : command("$(account) Sign in again", "hearth.signIn"),
     command("$(output) Show the log", "hearth.showLog"),
-    command("$(debug-restart) Restart the server", "hearth.restart"),
-  );
-  const choice = await vscode.window.showQuickPick(choices, { title: "Hearth" });
+    command("$(refresh) Restart the server", "hearth.restart"),
+  ];
+  const choice = await vscode.window.showQuickPick(choices, { title: off === "" ? "Hearth" : `Hearth: ${off}` });
   await choice?.run();
-  changed();
+}
+
+function forSuggestions(scope: Scope, document: vscode.TextDocument | undefined): Choice[] {
+  const on = setting("enabled");
+  const all = { label: `${icon(on)} Turn suggestions ${change(on)}`, run: () => scope.toggle() };
+  if (document === undefined) {
+    return [all];
+  }
+  if (scope.whyHidden(document) !== "") {
+    const run = () => vscode.commands.executeCommand("workbench.action.openSettings", "hearth.exclude");
+    return [all, { label: "$(settings-gear) Say which files are excluded", run }];
+  }
+  const { languageId, uri } = document;
+  return [
+    all,
+    {
+      label: `$(symbol-file) Turn suggestions ${change(scope.languageOn(languageId))} for ${languageId}`,
+      run: () => scope.toggleLanguage(languageId),
+    },
+    {
+      label: `$(file) Turn suggestions ${change(scope.fileOn(uri))} for this file`,
+      run: () => scope.toggleFile(uri),
+    },
+  ];
+}
+
+function icon(on: boolean): string {
+  return on ? "$(circle-slash)" : "$(flame)";
+}
+
+function change(on: boolean): string {
+  return on ? "off" : "on";
+}
+
+function command(label: string, name: string): Choice {
+  return { label, run: () => vscode.commands.executeCommand(name) };
 }

@@ -23,7 +23,7 @@ export class StatusBar implements vscode.Disposable {
       onDidChange(() => this.show()),
       latency.onDidChange(() => this.show()),
       vscode.window.onDidChangeActiveTextEditor(() => this.show()),
-      vscode.workspace.onDidChangeConfiguration(() => this.show()),
+      scope.onDidChange(() => this.show()),
     ];
     this.show();
     this.item.show();
@@ -36,8 +36,7 @@ export class StatusBar implements vscode.Disposable {
     }
   }
 
-  /** Draw again, for changes that no event tells of. */
-  show(): void {
+  private show(): void {
     const { text, tooltip, warning } = describe(this.state(), this.off(), this.latency.describe());
     this.item.text = text;
     this.item.tooltip = tooltip;
@@ -47,16 +46,10 @@ export class StatusBar implements vscode.Disposable {
   /** Why there are no suggestions in the active editor, or nothing. */
   private off(): string {
     const document = vscode.window.activeTextEditor?.document;
-    if (!setting("enabled")) {
-      return "suggestions are off";
+    if (document === undefined) {
+      return setting("enabled") ? "" : "suggestions are off";
     }
-    if (document === undefined || this.scope.wantsSuggestions(document)) {
-      return "";
-    }
-    if (!this.scope.mayRead(document)) {
-      return "this file is excluded";
-    }
-    return this.scope.fileOn(document.uri) ? `off for ${document.languageId}` : "off for this file";
+    return this.scope.whyOff(document);
   }
 }
 

@@ -1,6 +1,7 @@
 // Drives VS Code in a browser for a test: reads one JSON request a line, writes one JSON answer a line.
 //
 //   {"id": 1, "method": "open", "arguments": [...]}  ->  {"id": 1, "result": ...} or {"id": 1, "error": "..."}
+import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
@@ -38,7 +39,11 @@ const methods = {
       executablePath: executable,
       args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
     });
-    const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: dark ? "dark" : "light" });
+    const context = await browser.newContext({
+      viewport: { width: 1280, height: 800 },
+      colorScheme: dark ? "dark" : "light",
+      permissions: ["clipboard-read", "clipboard-write"],
+    });
     page = await context.newPage();
     page.setDefaultTimeout(LONGEST_WAIT_MS);
     session = await context.newCDPSession(page);
@@ -182,6 +187,56 @@ const methods = {
   async clickPanel(selector) {
     await explanation().locator(selector).first().click();
   },
+  /** Wait until an element of the explanation panel has the focus, and shows so. */
+  async waitForPanelFocus(selector) {
+    const element = explanation().locator(`${selector}:focus`);
+    await element.waitFor();
+    const outline = await element.evaluate((focused) => getComputedStyle(focused).outlineStyle);
+    if (outline === "none") throw new Error(`${selector} has the focus and does not show it`);
+  },
+  /** Go to the explanation panel by its key; the next one is for the panel only when it has the focus. */
+  async enterPanel() {
+    await page.keyboard.press("Control+2");
+    await (await panelFrame()).waitForFunction("document.hasFocus()");
+  },
+  /** Everything that axe, whose source is in a file, finds wrong in the explanation panel, as rule and element. */
+  async accessibilityOfPanel(axe) {
+    const frame = await panelFrame();
+    await frame.evaluate(await readFile(axe, "utf8"));
+    const { violations } = await frame.evaluate(
+      // Chromium lets the keyboard into whatever can be scrolled.
+      "axe.run(document, { resultTypes: ['violations'], rules: { 'scrollable-region-focusable': { enabled: false } } })",
+    );
+    return violations.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.html} ${node.failureSummary}`));
+  },
+  async waitForClipboard(text) {
+    await page.waitForFunction((wanted) => navigator.clipboard.readText().then((found) => found === wanted), text, { polling: 100 });
+  },
+  /** Open the menu of a line with the mouse, and choose from it. */
+  async chooseAtLine(text, item) {
+    await page.locator(".editor-instance .view-line", { hasText: text }).first().click({ button: "right" });
+    // A menu takes no click in its first moments, but a key.
+    await page.locator(".monaco-menu .action-item", { hasText: item }).first().hover();
+    await page.locator(".monaco-menu .action-item.focused", { hasText: item }).waitFor();
+    await page.keyboard.press("Enter");
+  },
+  /** Open the list of code actions; it closes again when it is told late of a selection that is older than it. */
+  async openCodeActions(title) {
+    const row = page.locator(".action-widget .monaco-list-row.focused", { hasText: title });
+    for (let tries = 0; !(await row.isVisible()); tries++) {
+      if (tries === 20) throw new Error(`no code action ${title}`);
+      await page.keyboard.press("Control+.");
+      await row.waitFor({ timeout: 2_000 }).catch(() => undefined);
+    }
+  },
+  /** The rows of the quick pick, and how many icons each has that are drawn. */
+  rows: () =>
+    page.locator(".quick-input-list .monaco-list-row .quick-input-list-label").evaluateAll((labels) =>
+      labels.map((label) => ({
+        text: label.textContent.trim(),
+        icons: [...label.querySelectorAll(".codicon")].filter((icon) => !["none", "normal"].includes(getComputedStyle(icon, "::before").content)).length,
+      })),
+    ),
   async screenshot(path) {
     await page.screenshot({ path, animations: "disabled" });
   },
@@ -189,6 +244,11 @@ const methods = {
 
 function explanation() {
   return page.frameLocator("iframe.webview.ready").frameLocator("iframe#active-frame");
+}
+
+async function panelFrame() {
+  const outer = await (await page.waitForSelector("iframe.webview.ready")).contentFrame();
+  return (await outer.waitForSelector("iframe#active-frame")).contentFrame();
 }
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -65,7 +65,7 @@ class Chromium:
 @asynccontextmanager
 async def chromium(url: str) -> AsyncIterator[Chromium]:
     """Run a browser for the server at ``url``."""
-    executable, folder = await asyncio.to_thread(_install)
+    executable, folder = await asyncio.to_thread(install)
     driver = await asyncio.create_subprocess_exec(
         "node",
         str(folder / "drive.mjs"),
@@ -88,7 +88,8 @@ async def chromium(url: str) -> AsyncIterator[Chromium]:
             await driver.wait()
 
 
-def _install() -> tuple[str, Path]:
+def install() -> tuple[str, Path]:
+    """Return Chromium, and the folder of what drives it and of axe, installed when they are not there."""
     for tool in ("node", "npm"):
         if shutil.which(tool) is None:
             pytest.fail(f"{tool} is missing: install Node.js 20 or newer, the tests of the pages need it")

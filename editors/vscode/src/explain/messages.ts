@@ -17,4 +17,6 @@ export type FromWebview =
   | { kind: "open"; number: number }
   | { kind: "stop" }
   | { kind: "copy" }
+  /** Go back to the code. */
+  | { kind: "leave" }
   | { kind: "ask"; question: string };

@@ -11,6 +11,7 @@ import {
   type ExplanationPart,
   SERVER_EXPLAIN,
 } from "../protocol";
+import type { Scope } from "../scope";
 import { render } from "./markdown";
 import type { FromWebview, Source, ToWebview } from "./messages";
 
@@ -26,6 +27,7 @@ export class ExplainPanel implements vscode.Disposable {
 
   constructor(
     private readonly connection: Connection,
+    private readonly scope: Scope,
     private readonly files: IndexedFiles,
     private readonly extension: vscode.Uri,
   ) {}
@@ -36,10 +38,15 @@ export class ExplainPanel implements vscode.Disposable {
   }
 
   /** Explain what is selected in an editor; without a selection the definition around the cursor. */
-  explainSelection(editor: vscode.TextEditor): Promise<void> {
+  async explainSelection(editor: vscode.TextEditor): Promise<void> {
+    const hidden = this.scope.whyHidden(editor.document);
+    if (hidden !== "") {
+      void vscode.window.showInformationMessage(`Hearth explains nothing here: ${hidden}.`);
+      return;
+    }
     const { start, end } = editor.selection;
     const place = ({ line, character }: vscode.Position) => ({ line, character });
-    return this.explain({ uri: this.connection.uri(editor.document), range: { start: place(start), end: place(end) } });
+    await this.explain({ uri: this.connection.uri(editor.document), range: { start: place(start), end: place(end) } });
   }
 
   /** Stream an explanation into the panel; one that is under way is stopped. */
@@ -51,8 +58,6 @@ export class ExplainPanel implements vscode.Disposable {
     this.markdown = "";
     this.citations = [];
     this.open();
-    await this.loaded;
-    this.post({ kind: "start", title: titleOf(target), question: target.question ?? "" });
     let drawing: NodeJS.Timeout | undefined;
     const draw = (): void => {
       drawing = undefined;
@@ -60,6 +65,11 @@ export class ExplainPanel implements vscode.Disposable {
     };
     let note = "";
     try {
+      await this.loaded;
+      if (this.running !== running) {
+        return;
+      }
+      this.post({ kind: "start", title: titleOf(target), question: target.question ?? "" });
       const explanation = await this.connection.stream<Explanation | null>(
         "workspace/executeCommand",
         { command: SERVER_EXPLAIN, arguments: [target] },
@@ -135,6 +145,9 @@ export class ExplainPanel implements vscode.Disposable {
         await vscode.env.clipboard.writeText(this.markdown);
         vscode.window.setStatusBarMessage("Hearth: the explanation was copied", 3_000);
         break;
+      case "leave":
+        await vscode.commands.executeCommand("workbench.action.focusFirstEditorGroup");
+        break;
       case "ask":
         if (this.target !== undefined) {
           await this.explain({ ...this.target, question: message.question });
@@ -167,12 +180,14 @@ export class ExplainPanel implements vscode.Disposable {
 <title>Hearth</title>
 </head>
 <body>
-<header><h1 id="title"></h1><button id="stop" hidden>Stop</button><button id="copy">Copy</button></header>
+<header><h1 id="title"></h1><button id="stop" hidden>Stop</button><button id="copy" disabled>Copy</button></header>
+<main>
 <p id="asked"></p>
-<main id="text" aria-live="polite"></main>
+<div id="text" aria-live="polite"></div>
 <p id="note" role="status"></p>
-<ol id="sources"></ol>
-<form id="ask"><input id="question" maxlength="4000" placeholder="Ask about this code" aria-label="Ask about this code"><button>Ask</button></form>
+<ol id="sources" aria-label="Sources"></ol>
+</main>
+<form id="ask" aria-label="Question"><input id="question" maxlength="4000" placeholder="Ask about this code" aria-label="Ask about this code"><button>Ask</button></form>
 <script nonce="${nonce}" src="${file("dist", "webview.js")}"></script>
 </body>
 </html>`;

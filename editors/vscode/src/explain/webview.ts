@@ -24,6 +24,11 @@ element("ask").addEventListener("submit", (event) => {
     editor.postMessage({ kind: "ask", question: asking });
   }
 });
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !event.isComposing) {
+    editor.postMessage({ kind: stop.hidden ? "leave" : "stop" });
+  }
+});
 document.addEventListener("click", (event) => {
   const link = event.target instanceof Element ? event.target.closest<HTMLElement>("a[data-number]") : null;
   if (link !== null) {
@@ -51,16 +56,22 @@ function take(message: ToWebview): void {
       sources.replaceChildren();
       note.textContent = "";
       stop.hidden = false;
+      copy.disabled = true;
       text.setAttribute("aria-busy", "true");
       break;
     case "text":
       text.innerHTML = message.html;
+      copy.disabled = false;
       break;
     case "end":
       text.innerHTML = message.html;
       text.setAttribute("aria-busy", "false");
       sources.replaceChildren(...message.sources.map(row));
       note.textContent = message.note;
+      copy.disabled = message.html === "";
+      if (document.activeElement === stop) {
+        question.focus();
+      }
       stop.hidden = true;
       break;
   }

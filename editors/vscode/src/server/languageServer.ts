@@ -89,7 +89,6 @@ export class LanguageServer implements Connection, vscode.Disposable {
   /** Start, or stop and start again. */
   restart(commands?: Commands): Promise<void> {
     this.commands = commands ?? this.commands;
-    clearTimeout(this.retry);
     return this.serially(async () => {
       await this.end();
       await this.begin();
@@ -101,12 +100,10 @@ export class LanguageServer implements Connection, vscode.Disposable {
   }
 
   async stop(): Promise<void> {
-    clearTimeout(this.retry);
     await this.serially(() => this.end());
   }
 
   dispose(): void {
-    clearTimeout(this.retry);
     void this.stop().finally(() => {
       this.log.dispose();
       this.changed.dispose();
@@ -206,6 +203,8 @@ export class LanguageServer implements Connection, vscode.Disposable {
   private async end(): Promise<void> {
     const client = this.client;
     this.client = undefined;
+    // What was begun before may have failed meanwhile.
+    clearTimeout(this.retry);
     this.repositories.stop();
     this.become({ kind: "stopped" });
     if (client?.state === State.Running) {
@@ -277,7 +276,7 @@ export class LanguageServer implements Connection, vscode.Disposable {
       middleware: {
         // Nothing of an excluded file reaches the server.
         didOpen: async (document, next) => {
-          if (scope.mayRead(document)) {
+          if (scope.whyHidden(document) === "") {
             synced.add(document.uri.toString());
             await next(document);
           }

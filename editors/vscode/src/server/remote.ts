@@ -54,10 +54,7 @@ function open(address: Address, token: string | undefined): Promise<WebSocket> {
     ...companyCertificates(),
   });
   return new Promise((resolve, reject) => {
-    socket.once("open", () => {
-      socket.removeAllListeners("error");
-      resolve(socket);
-    });
+    socket.once("open", () => resolve(socket));
     socket.once("unexpected-response", (_request, response) => {
       void refusal(response, address, token !== undefined).then((error) => {
         socket.once("error", () => undefined);
