@@ -59,7 +59,8 @@ fix: $(STAMP) ## Apply what ruff can mend by itself
 	@$(BIN)/ruff format .
 
 downloads: ## Offer the VS Code extension, the Neovim plugin and Hearth itself on the server with the data directory DATA (needs Node.js)
-	@test -d "$(DATA)" || { echo "make downloads: say which data directory it is, as DATA=/var/lib/hearth" >&2; exit 1; }
+	@test -n "$(DATA)" || { echo "make downloads: say which data directory it is, as DATA=/var/lib/hearth" >&2; exit 1; }
+	@test -d "$(DATA)" || { echo "make downloads: there is no directory $(DATA); \`hearth doctor\` says where the data directory is" >&2; exit 1; }
 	@editors/vscode/check.sh
 	@cd editors/vscode && npm run --silent package
 	@mkdir -p "$(DATA)/downloads"
@@ -71,6 +72,7 @@ downloads: ## Offer the VS Code extension, the Neovim plugin and Hearth itself o
 	else \
 	  $(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir "$(DATA)/downloads" . ; \
 	fi
+	@echo "The server's page Connect offers what is in $(DATA)/downloads:"; ls "$(DATA)/downloads"
 
 bench: $(STAMP) ## Run the benchmarks and write JSON to benchmarks/results/
 	@$(BIN)/python -m benchmarks.indexing

@@ -60,7 +60,7 @@ def examine(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Findi
             Level.FAIL,
             name,
             f"{type(error).__name__}: {error}",
-            "Install Hearth again: pip install --force-reinstall hearth",
+            "Install Hearth again, with pip's --force-reinstall, from the wheel or the clone that it came from.",
         )
 
 

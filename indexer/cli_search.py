@@ -89,6 +89,8 @@ def search(
             _check_ref(index, ref)
         if query is not None:
             _print_answer(index.search(query, scope, k), query, as_json=as_json)
+            if not as_json and not index.repositories():
+                sys.stderr.write("hearth: nothing is indexed yet; start with: hearth index REPO\n")
             return
         _check_repositories(index, lines)
         for line in lines:

@@ -152,7 +152,8 @@ def secrets(
     `hearth secrets shop`
 
     A secret that was committed is known to everyone who can read the repository: change it where it is used. Write
-    `hearth:allow-secret` into the line, or the one above, of what is no secret.
+    `hearth:allow-secret` into the line, or the one above, of what is no secret; what a path, a rule or a repository
+    has of no secrets, such as those made for tests, is allowed by `[[index.allowed_secrets]]` in hearth.toml.
     """
     from indexer.cli.listing import show_secrets  # noqa: PLC0415  # as above
 

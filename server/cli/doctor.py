@@ -23,9 +23,11 @@ from server.cli.doctor_data import examine_data_files
 from server.cli.doctor_server import examine_certificate_files, examine_downloads
 from server.cli.output import print_json
 from server.cli.provider import open_provider
+from server.cli.traces import open_traces
 from server.config import (
     DataConfig,
     HearthConfig,
+    TracingConfig,
     VllmConfig,
     check,
     default_data_directory,
@@ -96,6 +98,8 @@ def _findings(explicit_config: Path | None, data: Path | None) -> Iterator[Findi
         yield from examine("downloads", lambda: examine_downloads(directory / "downloads"))
     if config.server.oidc.configured:
         yield from examine("provider", lambda: _provider(config))
+    if config.tracing.endpoint:
+        yield from examine("traces", lambda: _traces(config.tracing))
 
 
 def _versions() -> Iterator[Finding]:
@@ -194,6 +198,11 @@ def _provider(config: HearthConfig) -> Iterator[Finding]:
         yield Finding(Level.FAIL, "provider", error.message, error.advice)
     else:
         yield Finding(Level.OK, "provider", f"people sign in at {config.server.oidc.issuer}")
+
+
+def _traces(config: TracingConfig) -> Iterator[Finding]:
+    open_traces(config).close()
+    yield Finding(Level.OK, "traces", f"they go to {config.endpoint}")
 
 
 def _family(found: FimFormat, model: str) -> Iterator[Finding]:

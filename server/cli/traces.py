@@ -6,11 +6,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from indexer.errors import ConfigError
 from indexer.worker.dispatch import JobEvent, JobStage
 from server import tracing
 from server.config import TracingConfig
+
+if TYPE_CHECKING:
+    from server.tracing.otlp import OtlpTraces
 
 
 @contextmanager
@@ -23,6 +27,21 @@ def traced(config: TracingConfig) -> Iterator[None]:
     if not config.endpoint:
         yield
         return
+    traces = open_traces(config)
+    tracing.listen(traces.finished)
+    try:
+        yield
+    finally:
+        tracing.listen(None)
+        traces.close()
+
+
+def open_traces(config: TracingConfig) -> OtlpTraces:
+    """Return what sends traces to the collector that the settings name; whoever asks for it closes it.
+
+    Raises:
+        ConfigError: OpenTelemetry is not installed.
+    """
     try:
         from server.tracing.otlp import OtlpTraces  # noqa: PLC0415 -- an extra, which takes a fifth of a second to load
     except ImportError as error:
@@ -31,13 +50,7 @@ def traced(config: TracingConfig) -> Iterator[None]:
             advice="pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http where Hearth is installed, "
             "or remove the setting.",
         ) from error
-    traces = OtlpTraces(config.endpoint, version("hearth"))
-    tracing.listen(traces.finished)
-    try:
-        yield
-    finally:
-        tracing.listen(None)
-        traces.close()
+    return OtlpTraces(config.endpoint, version("hearth"))
 
 
 class JobTraces:

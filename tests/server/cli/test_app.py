@@ -148,3 +148,11 @@ def test_a_language_server_without_a_client_ends(data: Path) -> None:
     for stdout in (subprocess.PIPE, subprocess.DEVNULL):
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=stdout, timeout=60, check=False)
         assert done.returncode == 1
+
+
+def test_a_search_of_nothing_says_what_to_do(hearth: Hearth, tmp_path: Path) -> None:
+    outcome = hearth("search", "retry payments", "--data", tmp_path / "new")
+    assert outcome.code == 0
+    assert outcome.out == "Nothing was found.\n"
+    assert "nothing is indexed yet; start with: hearth index REPO" in outcome.err
+    assert hearth("search", "retry payments", "--data", tmp_path / "new", "--json").err == ""

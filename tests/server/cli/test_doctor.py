@@ -7,6 +7,7 @@ import datetime
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,6 +54,25 @@ def test_a_damaged_index_is_a_failure_with_advice(hearth: Hearth, tmp_path: Path
     (failure,) = [check for check in outcome.json()["checks"] if check["level"] == "fail"]
     assert failure["name"] == "index"
     assert failure["advice"]
+
+
+def test_traces_without_opentelemetry_are_a_failure_as_they_are_for_the_server(
+    hearth: Hearth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "hearth.toml"
+    file.write_text('[tracing]\nendpoint = "http://127.0.0.1:9/v1/traces"\n')
+    outcome = hearth("doctor", "--config", file)
+    assert outcome.code == 0, outcome.out
+    assert "ok    traces: they go to http://127.0.0.1:9/v1/traces" in outcome.out
+    monkeypatch.delitem(sys.modules, "server.tracing.otlp")
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
+    outcome = hearth("doctor", "--config", file)
+    assert outcome.code == 1
+    assert "FAIL  traces: [tracing] endpoint is set, and OpenTelemetry is not installed" in outcome.out
+    assert "pip install opentelemetry-sdk" in outcome.out
+    refused = hearth("serve", "--config", file, "--data", tmp_path / "data")
+    assert refused.code == 2
+    assert "OpenTelemetry is not installed" in refused.err
 
 
 def test_a_model_server_that_is_down_is_a_failure(hearth: Hearth, tmp_path: Path) -> None:

@@ -63,11 +63,7 @@ local function check_team()
   elseif vim.env[server.token_env] then
     health.ok(("the token is in $%s"):format(server.token_env))
   else
-    health.warn("there is no token", {
-      ("Set `server.token_file` or `server.token_command`, or the variable $%s."):format(
-        server.token_env
-      ),
-    })
+    health.info(("the token is the one that `hearth sign-in %s` keeps"):format(server.url))
   end
   if server.ca_file then
     check_readable(server.ca_file, "the company's CA")
