@@ -18,6 +18,7 @@ from indexer.queue import Repository as Registered
 from server.accounts import Accounts, TokenScope
 from server.accounts.sign_ins import FILE_NAME, LONGEST_SECONDS, SignIns
 from server.gateway import audit
+from tests.editors.documented import first_steps
 from tests.server.gateway.browser import browsing
 from tests.server.gateway.team import team_server
 
@@ -309,7 +310,7 @@ async def test_a_newcomer_finds_what_to_install_and_what_to_write_where(company:
         assert '<td class="number">39.0 kB</td>' in text
         assert "2023-11-14 22:13 UTC" in text
         assert "code --install-extension hearth.vsix" in text
-        assert f"pip install {team.url}/downloads/hearth-0.2.0-py3-none-any.whl" in text
+        assert f"{team.url}/downloads/hearth-0.2.0-py3-none-any.whl -o" in text
         assert f"hearth sign-in {team.url}" in text
         assert f'server = {{ url = "{team.url}" }}' in text
         assert f"{team.url}/downloads/hearth.nvim.tar.gz" in text
@@ -321,5 +322,8 @@ async def test_a_newcomer_finds_what_to_install_and_what_to_write_where(company:
     settings = '[server]\npublic_url = "https://hearth.example.com"\n'
     async with team_server(company.data, settings) as team, browsing(team.url, company.root_secret) as root:
         text = (await root.get("/connect")).text
-        assert "hearth sign-in https://hearth.example.com" in text
         assert team.url not in text
+        # The page and the plugin's own page have the same steps.
+        steps = [step.replace("-0.1.0-", "-0.2.0-") for step in first_steps("neovim")[1:]]
+        assert len(steps) == 4
+        assert [step for step in steps if f"<code>{step}</code>" not in html.unescape(text)] == []
