@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -24,13 +23,9 @@ from tests.server.gateway.team import HEARTH, TeamServer, team_editor
 
 
 @pytest.fixture
-def written() -> Iterator[StringIO]:
-    """What is logged; the log of the tests is put back afterwards."""
-    root = logging.getLogger()
-    before, level, raising = root.handlers[:], root.level, logging.raiseExceptions
-    yield StringIO()
-    root.handlers[:], logging.raiseExceptions = before, raising
-    root.setLevel(level)
+def written() -> StringIO:
+    """What is logged."""
+    return StringIO()
 
 
 def lines(written: StringIO) -> list[dict[str, Any]]:
