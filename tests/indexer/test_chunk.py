@@ -130,6 +130,7 @@ def test_bytes_that_are_no_text_have_no_chunks() -> None:
     ids=["long", "parentheses", "braces", "indentation", "functions", "headings", "one line"],
 )
 def test_pathological_files_are_cut_in_bounded_time(language: str, source: str) -> None:
-    started = time.monotonic()
+    # Of this thread alone: the machine may be busy with something else.
+    started = time.thread_time()
     check(source, chunk_text(source, language))
-    assert time.monotonic() - started < 15
+    assert time.thread_time() - started < 15

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -217,9 +217,10 @@ async def test_following_a_large_document_that_is_replaced_holds_up_nobody() -> 
         retention.offered(one.id, "a", WHERE, paper.lines)
         retention.taken(one, 0, len(TAKEN))
     replacement = paper.replace(0, len(text), "y = 2\n" + text[::-1])
-    began = asyncio.get_running_loop().time()
+    # Of this thread alone: the machine may be busy with something else.
+    began = time.thread_time()
     retention.replaced("a", replacement)
-    assert asyncio.get_running_loop().time() - began < 1.0
+    assert time.thread_time() - began < 1.0
     retention.close()
     assert total("hearth_suggestions_unwatched_total", reason="closed") >= MAX_WATCHED
 
