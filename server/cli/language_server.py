@@ -18,6 +18,7 @@ from indexer.private import make_all_private
 from indexer.types import IndexJob, IndexReport, Progress
 from server.cli.assembly import assemble
 from server.cli.logs import start_service_log
+from server.cli.traces import traced
 from server.cli.warmup import warm_up
 from server.config import HearthConfig, load
 from server.lsp.server import create_server
@@ -35,12 +36,16 @@ def serve(config: HearthConfig, *, log_file: Path | None, auto_index: bool) -> i
         config: The settings of the command line; the client's own options may name others.
         log_file: Where to log; None means what the configuration says.
         auto_index: Whether repositories of the workspace are indexed without being asked.
+
+    Raises:
+        ConfigError: The settings want traces, and OpenTelemetry is not installed.
     """
     make_all_private()
     _start_log(config, log_file)
     # Looking through all modules, words and grammars again at every full collection would stop the server for 60 ms.
     services = services_factory(config, auto_index=auto_index, keep_out_of_collections=gc.freeze)
-    return run_stdio(create_server(services))
+    with traced(config.tracing):
+        return run_stdio(create_server(services))
 
 
 def services_factory(

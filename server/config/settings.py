@@ -277,7 +277,7 @@ class LogConfig:
 
 @frozen
 class TracingConfig:
-    """Traces of single requests of the team server, by OpenTelemetry; off while no endpoint is named."""
+    """Traces of single requests, by OpenTelemetry; off while no endpoint is named."""
 
     endpoint: str = _setting(
         "",

@@ -18,7 +18,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from benchmarks.editor import Editor
+from benchmarks.editor import VSCODE_CAPABILITIES, Editor, open_editor
 from indexer.errors import ConfigError
 from indexer.queue import Queue
 from indexer.queue import Repository as Registered
@@ -29,7 +29,7 @@ from server.tracing import Span as Stretch
 from server.tracing.otlp import OtlpTraces
 from tests.e2e.model_server import ModelServer, running_model_server
 from tests.patience import PATIENT, WAIT_SECONDS, patient_model
-from tests.server.gateway.team import TeamServer, remote, team_editor, team_server
+from tests.server.gateway.team import HEARTH, TeamServer, remote, team_editor, team_server
 
 FILE = (remote("shop") / "shop/orders.py").as_uri()
 DRAFT = "from shop.pricing import round_price\n\n\ndef total(wonderful_prices):\n    "
@@ -139,6 +139,19 @@ async def test_a_request_is_one_trace_with_its_stages_and_nothing_of_the_company
     for body in receiver.bodies:
         for private in ("wonderful", QUERY, "shop", "orders.py", "adds up", str(data.parent), "sum("):
             assert private.encode() not in body, private
+
+
+async def test_a_language_server_on_ones_own_machine_sends_traces_as_well(data: Path) -> None:
+    with receiving() as receiver:
+        config = data.parent / "hearth.toml"
+        config.write_text(f'[tracing]\nendpoint = "{receiver.url}"\n')
+        async with open_editor([*HEARTH, "lsp", "--data", str(data), "--config", str(config)]) as editor:
+            await editor.initialize(None, VSCODE_CAPABILITIES)
+            assert (await editor.request("hearth/search", {"query": QUERY}))["hits"]
+            async with asyncio.timeout(WAIT_SECONDS):
+                while not receiver.bodies:  # noqa: ASYNC110 -- the server is another process
+                    await asyncio.sleep(0.1)
+    assert [span.name for span in receiver.spans()] == ["search"]
 
 
 async def test_a_collector_that_is_away_costs_nothing_but_the_traces(data: Path, unused_port: int) -> None:
