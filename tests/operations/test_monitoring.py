@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -46,3 +47,40 @@ def test_panels_can_be_told_apart_and_do_not_overlap() -> None:
         assert max(x for x, _ in cells) < 24
         taken |= cells
         assert panel["type"] == "row" or panel["description"], panel["title"]
+
+
+def test_units_are_those_of_what_is_asked_for() -> None:
+    for panel in dashboard()["panels"]:
+        if panel["type"] == "row":
+            continue
+        unit = panel["fieldConfig"]["defaults"]["unit"]
+        for query in (target["expr"] for target in panel["targets"]):
+            if "histogram_quantile" in query:
+                assert unit == "s", panel["title"]
+            elif "_bytes" in query:
+                assert unit == "bytes", panel["title"]
+            elif re.search(r"(rate|increase)\(.*\) / .*(rate|increase)\(", query):
+                assert unit == "percentunit", panel["title"]
+            elif "rate(hearth_" in query:
+                assert unit in {"reqps", "cps"}, panel["title"]
+            elif "increase(" in query:
+                assert unit == "none", panel["title"]
+
+
+def test_everything_that_a_panel_refers_to_is_there() -> None:
+    board = dashboard()
+    variables = {variable["name"] for variable in board["templating"]["list"]}
+    assert set(re.findall(r"\$\{?([a-z]+)\b", json.dumps(board["panels"]))) <= variables
+    # Grafana takes a dashboard without these for one of another program, or for half of one.
+    assert {"uid", "title", "schemaVersion", "time", "refresh"} <= board.keys()
+    for panel in board["panels"]:
+        references = [target["refId"] for target in panel.get("targets", ())]
+        assert len(set(references)) == len(references), panel["title"]
+        for part in (panel, *panel.get("targets", ())):
+            assert part.get("datasource", {"uid": "${datasource}"})["uid"] == "${datasource}", panel["title"]
+        if panel["type"] != "row":
+            assert references, panel["title"]
+            assert "datasource" in panel, panel["title"]
+            assert panel["type"] in {"stat", "timeseries"}
+            several = len(references) > 1
+            assert all(target.get("legendFormat") for target in panel["targets"]) or not several, panel["title"]

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import itertools
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -20,7 +21,8 @@ from tests.cache import CACHE, filling
 from tests.editors.vscode_workbench import install_chromium
 
 HERE = Path(__file__).parent / "chromium"
-SCREENSHOTS = CACHE / "pages-screenshots"
+# Beside those of VS Code, some of which have the same names.
+SCREENSHOTS = Path(os.environ.get("HEARTH_SCREENSHOTS") or CACHE) / "pages-screenshots"
 _NAMES = ("package.json", "package-lock.json", ".npmrc", "drive.mjs")
 _INSTALL_SECONDS = 900
 _ANSWER_SECONDS = 240
