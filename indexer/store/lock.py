@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from indexer.errors import IndexBusy
+from indexer.private import make_private
 from indexer.store.database import require_directory, translated
 
 _LOCK_FILE = "worker.lock"
@@ -31,6 +32,7 @@ def writer_lock(data: Path, *, wait_seconds: float = 0.0) -> Iterator[None]:
     try:
         _acquire(descriptor, data, wait_seconds)
         with translated(data):
+            make_private(data / _PID_FILE)
             (data / _PID_FILE).write_text(f"{os.getpid()}\n", "ascii")
         yield
     finally:

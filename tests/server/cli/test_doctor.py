@@ -225,6 +225,7 @@ def test_a_data_directory_is_its_owners_alone_whichever_command_makes_it(
         os.umask(old)
     assert outcome.code == 0, outcome.err
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
+    assert [path for path in data.rglob("*") if path.stat().st_mode & 0o077] == []
 
 
 def test_files_that_cannot_be_made_again_are_looked_at(hearth: Hearth, tmp_path: Path) -> None:
