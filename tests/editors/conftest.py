@@ -12,6 +12,7 @@ import pytest
 
 from tests.e2e.model_server import ModelServer, running_model_server
 from tests.editors.installed import install
+from tests.editors.neovim_terminal import Neovim
 from tests.editors.shop import Shop, Way, alone, make_shop, team
 from tests.editors.terminal import Terminal
 
@@ -84,3 +85,9 @@ async def writing_model() -> AsyncIterator[WritingModel]:
         writing = asyncio.create_task(model.write())
         yield model
         writing.cancel()
+
+
+@pytest.fixture
+def editor(neovim: Path, terminal: Terminal, tmp_path: Path) -> Neovim:
+    """Neovim in a terminal, which a test starts."""
+    return Neovim(neovim, terminal, tmp_path)

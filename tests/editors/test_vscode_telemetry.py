@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import shlex
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.e2e.model_server import running_model_server
-from tests.editors.vscode_shop import Shop, asked, make_shop
+from tests.editors.heard import listen, messages_up_to, outcomes
+from tests.editors.vscode_shop import asked, make_shop
 from tests.editors.vscode_workbench import install, workbench
-from tests.patience import PATIENT, WAIT_SECONDS, patient_model
-from tests.server.gateway.team import HEARTH
+from tests.patience import PATIENT, patient_model
 
 pytestmark = pytest.mark.real
 
@@ -31,7 +28,7 @@ OUTCOMES = {
 @pytest.mark.parametrize("telemetry", [True, False], ids=["on", "off"])
 async def test_the_server_learns_what_the_setting_says(tmp_path: Path, telemetry: bool) -> None:
     shop = make_shop(tmp_path)
-    heard = listen(shop)
+    heard = listen(shop.program)
     config = tmp_path / "hearth.toml"
     user = {"hearth.telemetry": telemetry}
     async with running_model_server() as model:
@@ -69,45 +66,3 @@ async def test_the_server_learns_what_the_setting_says(tmp_path: Path, telemetry
         assert "cart" not in values["id"]
         assert all(isinstance(value, int) for key, value in values.items() if key != "id"), (name, values)
     assert [values["acceptedLength"] for name, values in said if "acceptedLength" in values] == [len("cart")]
-
-
-def listen(shop: Shop) -> Path:
-    """Let the program keep what the editor sends it, and return the file."""
-    heard = shop.program.with_name("heard")
-    shop.program.write_text(f'#!/bin/sh\ntee {shlex.quote(str(heard))} | {shlex.join(HEARTH)} "$@"\n')
-    return heard
-
-
-async def messages_up_to(heard: Path, method: str) -> list[dict[str, Any]]:
-    """Wait until the editor has sent this, and return all that it sent so far."""
-    async with asyncio.timeout(WAIT_SECONDS):
-        while True:
-            messages = parse(await asyncio.to_thread(heard.read_bytes))
-            if any(message.get("method") == method for message in messages):
-                return messages
-            await asyncio.sleep(0.05)
-
-
-def parse(sent: bytes) -> list[dict[str, Any]]:
-    """Return the whole messages of a stream."""
-    messages = []
-    while (header := sent.partition(b"\r\n\r\n"))[1]:
-        length = int(header[0].lower().partition(b"content-length:")[2].split()[0])
-        body, sent = header[2][:length], header[2][length:]
-        if len(body) < length:
-            break
-        messages.append(json.loads(body))
-    return messages
-
-
-def outcomes(messages: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """Return what was said of suggestions: its name, and the values that came with it."""
-    said = []
-    for message in messages:
-        name, values = message.get("method", ""), message.get("params", {})
-        if name == "workspace/executeCommand" and values["command"] == "hearth.accepted":
-            [accepted] = values["arguments"]
-            said.append(("hearth.accepted", {"id": accepted}))
-        elif name.startswith("hearth/did") and name.endswith("Completion"):
-            said.append((name, values))
-    return said
