@@ -31,10 +31,18 @@ class SourceToken(NamedTuple):
 
 
 class SourceTokens(NamedTuple):
-    """The tokens of a growing text; ``inside`` says that it ends in a string or comment that goes on over lines."""
+    """The tokens of a growing text, and how many of them stand before a string or comment in which it ends.
+
+    That goes on over lines. What a parser made of it are no tokens, since it has not seen its end.
+    """
 
     tokens: list[SourceToken]
-    inside: bool
+    certain: int
+
+    @property
+    def inside(self) -> bool:
+        """Whether the text ends in a string or comment that goes on over lines."""
+        return self.certain < len(self.tokens)
 
 
 class GrowingSource:
@@ -66,7 +74,7 @@ class GrowingSource:
             self._parser = None
             return None
         found = list(self._read(tree.walk(), source, ascii_only=text.isascii()))
-        return SourceTokens(found, _ends_inside(found))
+        return SourceTokens(found, _certain(found))
 
     def _parse(self, parser: Parser, source: bytes, before: Tree | None, deadline: float) -> Tree | None:
         def read(offset: int, _point: object) -> bytes:
@@ -114,8 +122,8 @@ def _leaves(cursor: TreeCursor, base: int) -> Iterator[tuple[int, int, bool]]:
                 return
 
 
-def _ends_inside(tokens: list[SourceToken]) -> bool:
-    end = ""
+def _certain(tokens: list[SourceToken]) -> int:
+    end, begin = "", 0
     for number, token in enumerate(tokens):
         written = token.text
         if written == "*" and number and tokens[number - 1].text == "/" and tokens[number - 1].end == token.start:
@@ -123,8 +131,10 @@ def _ends_inside(tokens: list[SourceToken]) -> bool:
         if end:
             end = "" if written.endswith(end) else end
         elif len(written) < _LONGEST_START:
-            end = next((close for mark, close in _OVER_LINES.items() if written.endswith(mark)), "")
-    return bool(end)
+            end, begin = next(
+                ((close, number) for mark, close in _OVER_LINES.items() if written.endswith(mark)), ("", 0)
+            )
+    return begin if end else len(tokens)
 
 
 def _point(source: bytes, at: int) -> tuple[int, int]:

@@ -28,6 +28,8 @@ _CONTINUES = (":", ",", ".", "&&", "||", "?")
 """What a line begins with that goes on with the statement above it."""
 _PREPROCESSED = frozenset({"c", "cpp", "csharp"})
 """Languages with lines for a preprocessor, which stand in the first column or anywhere else."""
+_WORDED = frozenset({"bash"})
+"""Languages whose blocks end with words, so that their lines need not be indented."""
 _GOES_ON = frozenset(
     {"else", "elif", "elsif", "elseif", "except", "finally", "catch", "rescue", "ensure", "while", "until", "case"}
     | {"default", "when", "and", "or", "then", "do", "end", "fi", "done", "esac"}
@@ -73,6 +75,8 @@ class _Block:
         """Whether the last line that is not further in than the first opens a block by its indentation."""
         self._deeper = False
         """Whether the line above is in that block."""
+        self._level = 0
+        """Blocks open in a body that is not indented; 0 when it is, as in most."""
 
     def limit(self) -> Draft:
         draft, at, kept, blanks = self._draft, 0, 0, 0
@@ -88,6 +92,8 @@ class _Block:
                 continue
             if number >= self._cursor.max_lines:
                 return draft.cut(kept)
+            if number > 0 and not kept:
+                self._level = int(self._is_flat(line))
             if number > 0 and self._ends_before(line, lines[number - 1], above, after_blank=blanks > 0):
                 if last and not draft.settled and _may_go_on(line):
                     break
@@ -118,6 +124,11 @@ class _Block:
             until = kept if not before or before.endswith("\n") else len(before)
         return draft.cut(until) if settled else draft.hold(until)
 
+    def _is_flat(self, line: str) -> bool:
+        """Whether the first line of a body is not further in than the line that opens it."""
+        worded = self._cursor.language in _WORDED and self._inside_opened
+        return worded and bool(line.strip()) and self._cursor.width(line) == self._base
+
     def _note(self, line: str, above: LineEnd | None) -> None:
         if (above is not None and above.in_text) or self._is_directive(line):
             return
@@ -136,6 +147,8 @@ class _Block:
         if (above is not None and above.in_text) or self._is_directive(line):
             return False
         width = self._cursor.width(line)
+        if self._level:
+            return width < self._base
         if width < self._base:
             owed = self._cursor.owed if above is not None and not self._inside_opened else ""
             return not (owed and line.lstrip().startswith(owed))
@@ -160,6 +173,9 @@ class _Block:
         """
         if not self._inside_opened or _begins_clause(line) or self._is_directive(line):
             return False
+        if self._level:
+            self._level += opens_block(line) - line.lstrip().startswith(_CLOSERS)
+            return not self._level
         if opens_block(line):
             if here is not None and not here.open:
                 # Such as the end of a signature: from here on the block is one without brackets.

@@ -67,7 +67,9 @@ def drop_following_lines(draft: Draft, cursor: Cursor) -> Draft:
             return _cut_lines(draft, number)
     if draft.settled:
         repeated = _first_line_of_repeated_end(shapes, below)
-        return draft if repeated is None else _cut_lines(draft, repeated)
+        if repeated is None or _closes_its_own(draft.text, lines[repeated:]):
+            return draft
+        return _cut_lines(draft, repeated)
     # The last lines may turn out to repeat what is below; how many, depends on how far they agree so far.
     for number in range(max(0, len(lines) - len(below)), len(lines)):
         tail = tuple(shape for shape in shapes[number:] if shape.text)
@@ -95,6 +97,12 @@ def drop_repeated_lines(draft: Draft, cursor: Cursor) -> Draft:
             return _cut_lines(draft, number - _MAX_EQUAL_LINES + 1)
     again = _first_line_said_again(lines if draft.settled else lines[:-1])
     return draft if again is None else _cut_lines(draft, again)
+
+
+def _closes_its_own(text: str, end: Sequence[str]) -> bool:
+    """Whether the last lines are nothing but brackets for those that ``text`` opened itself."""
+    brackets = "".join(end).replace(";", "").split()
+    return bool(brackets) and set("".join(brackets)) <= set(_PAIRS) and _first_unmatched_closer(text) < 0
 
 
 def _first_line_said_again(lines: Sequence[str]) -> int | None:

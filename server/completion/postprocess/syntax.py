@@ -75,7 +75,7 @@ class Syntax:
             return None
         opened: list[str] = []
         closed = -1
-        for token in found.tokens:
+        for token in found.tokens[: found.certain]:
             if not token.sign:
                 continue
             if token.text.endswith(_OPENERS) and len(token.text) <= _LONGEST_OPENER:

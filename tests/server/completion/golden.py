@@ -159,6 +159,18 @@ TYPESCRIPT = [
     ("line above is not repeated", "import a from 'a';\n|\n", "import a from 'a';", ""),
     ("the arrow is there", 'test("encodes|() => {\n', ' null", () => {', ' null", '),
     ("half a string", "health|up',\n", ": 'up',", ": '"),
+    (
+        "a bracket in a template that is being written closes nothing",
+        "function f(a: string) {\n  |\n}\n",
+        "const q = `\nselect ${a}\n  }\n`;\n  return q;\n}\n\nfunction g() {\n",
+        "const q = `\nselect ${a}\n  }\n`;\n  return q;",
+    ),
+    (
+        "tabs become two spaces where the file has two",
+        "if (a) {\n  b();\n}\nif (c) {|\n",
+        "\n\td();\n\tif (e) {\n\t\tf();\n\t}\n}\n",
+        "\n  d();\n  if (e) {\n    f();\n  }\n}",
+    ),
 ]
 
 GO = [
@@ -268,6 +280,18 @@ CPP = [
         "\n  a();\n#ifdef B\n  b();\n#endif\n}",
     ),
     ("the rest of a call is there", "return size|)->get());\n", "_of(x)->get());", "_of(x"),
+    (
+        "a function in a namespace that is not indented keeps its bracket",
+        "namespace a {\n\n|\n\n}\n",
+        "int f() {\n  return 1;\n}\n\nint g() {\n",
+        "int f() {\n  return 1;\n}",
+    ),
+    (
+        "a namespace that is not indented",
+        "namespace a {|\n",
+        "\nint f();\nint g();\n}  // namespace a\nint h();\n",
+        "\nint f();\nint g();\n}  // namespace a",
+    ),
 ]
 
 RUBY = [
@@ -285,6 +309,24 @@ BASH = [
         'if [[ "$a" ]]; then|\n',
         '\n  b\nelif [[ "$c" ]]; then\n  d\nelse\n  e\nfi\nf\n',
         '\n  b\nelif [[ "$c" ]]; then\n  d\nelse\n  e\nfi',
+    ),
+    (
+        "a body that is not indented",
+        "f() {|\n",
+        "\nif [ -f x ]; then\necho a\nelse\necho b\nfi\necho c\n}\ng() {\necho d\n}\n",
+        "\nif [ -f x ]; then\necho a\nelse\necho b\nfi\necho c\n}",
+    ),
+    (
+        "a loop that is not indented",
+        "for i in a b; do|\n",
+        "\necho $i\ndone\necho c\n",
+        "\necho $i\ndone",
+    ),
+    (
+        "another part of a statement that is not indented",
+        "if [ -f x ]; then|\n",
+        "\necho a\nelse\necho b\nfi\necho c\n",
+        "\necho a\nelse\necho b\nfi",
     ),
 ]
 
