@@ -10,7 +10,7 @@ from tree_sitter import Parser, Tree, TreeCursor
 
 from indexer.parse.grammar import parser_of
 
-STEP_SECONDS = 0.004
+STEP_SECONDS = 0.006
 """Of the processor's time, so that what else a machine does makes no difference. A question that takes longer is the
 last one: such text is not worth parsing between two keys."""
 _OVER_LINES = {'"""': '"""', "'''": "'''", "`": "`", "/*": "*/"}

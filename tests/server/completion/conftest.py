@@ -1,18 +1,13 @@
-"""What is given up when time is over is not given up here, unless a test is about that."""
+"""What all tests of suggestions share."""
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 
-from server.config import CompletionConfig, ContextConfig
-from tests.patience import WAIT_SECONDS
+from indexer.parse import growing
 
 
 @pytest.fixture(autouse=True)
-def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However slow the machine is, context comes in time, and the request behind a key does."""
-    monkeypatch.setattr("server.completion.service.CompletionConfig", partial(CompletionConfig, deadline_ms=600_000))
-    monkeypatch.setattr("server.completion.service.ContextConfig", partial(ContextConfig, deadline_ms=10_000))
-    monkeypatch.setattr("server.completion.running.TYPING_GRACE_SECONDS", WAIT_SECONDS)
+def time_to_parse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no text count as one that takes too long to parse because the machine is busy."""
+    monkeypatch.setattr(growing, "STEP_SECONDS", 5.0)
