@@ -98,6 +98,9 @@ function describeRunning({ engine, index }: Status, off: string, latency: string
   if (latency !== "") {
     lines.push(latency);
   }
+  if (!vscode.workspace.isTrusted && setting("server.url") === "") {
+    lines.push("The folder is not trusted, so that it is not indexed.");
+  }
   return {
     text: `${icon} Hearth: ${off === "" ? engines[engine.rung] : off}${states[index.state]}`,
     tooltip: [...lines, `Index: ${index.state}`, ...rows].join("\n"),
