@@ -37,6 +37,8 @@ def load(tmp_path: Path, text: str, allowed: tuple[str, ...] = ("*",)) -> Format
         ("meta-llama/Llama-3.2-3B-Instruct", "Llama-3.2", "limited", 131072),
         ("ibm-granite/granite-3b-code-base-128k", "Apache-2.0", "yes", 131072),
         ("deepseek-ai/DeepSeek-Coder-V2-Lite-Base", "DeepSeek", "limited", 131072),
+        ("Qwen/CodeQwen1.5-7B", "Tongyi-Qianwen-Research", "no", 65536),
+        ("Qwen/CodeQwen1.5-7B-Chat", "Tongyi-Qianwen", "limited", 65536),
         ("mistralai/Codestral-2508", "Mistral-Commercial", "limited", 262144),
         ("bigcode/starcoder2-3b", "BigCode-OpenRAIL-M", "limited", 16384),
         ("ibm-granite/granite-3.3-2b-base", "Apache-2.0", "yes", 131072),
