@@ -23,7 +23,7 @@ from server.config import HearthConfig, check, with_launched_servers
 from server.types import Caller, CompletionRequest, ExplainRequest, Rung
 from tests.cache import CACHE, filling
 from tests.conftest import Repository
-from tests.patience import WAIT_SECONDS, model_limits
+from tests.patience import PATIENT, WAIT_SECONDS, model_limits
 from tests.real.test_vllm import AREA, AREA_PREFIX, AREA_SUFFIX, EXAMPLES, QWEN, SEED
 from tests.real.vllm_process import HERE, tiny_model, vllm_python
 
@@ -109,7 +109,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Iterator[S
     configuration.write_text(
         f'[engine]\nlaunch = true\n[engine.vllm]\n{model_limits()}format = "qwen2.5-coder"\nexplain_temperature = 0.0\n'
         f'[engine.vllm.teams]\npayments = "payments-lora"\nsearch = "nowhere"\n'
-        f'[engine.vllm.chat_teams]\npayments = "payments-lora"\n[explain]\nmax_tokens = 16\n'
+        f'[engine.vllm.chat_teams]\npayments = "payments-lora"\n{PATIENT}[explain]\nmax_tokens = 16\n'
         f'[engine.launcher]\npython = "{python}"\nprobe_failures = 10\nrestart_seconds = 0.1\n'
         f"[engine.launcher.completion]\n{shared}"
         f'name = "qwen2.5-coder-tiny"\n'
