@@ -226,6 +226,8 @@ class HearthProtocol(LanguageServerProtocol):
 
     async def _shut_down(self, _: Any) -> None:
         """End all work before answering."""
+        # At once: a client that does not wait for the answer may say `exit` meanwhile.
+        self._shutdown = True
         this: Any = asyncio.current_task()
         for future in list(self._request_futures.values()):
             if future is not this and not future.done():
@@ -233,7 +235,6 @@ class HearthProtocol(LanguageServerProtocol):
         handler = self.fm.features.get(types.SHUTDOWN)
         if handler is not None:
             await handler(None)
-        self._shutdown = True
 
     def _exit(self, _: Any) -> None:
         self.exit_requested.set()

@@ -64,7 +64,7 @@ class HearthLanguageServer(LanguageServer):
         self._tasks: set[asyncio.Task[Any]] = set()
         self._threads = threads or ThreadPoolExecutor(_THREADS, thread_name_prefix="hearth-lsp")
         self._owns_threads = threads is None
-        self._stopped = False
+        self._stopping: asyncio.Task[None] | None = None
 
     def handle(self, method: str, handler: Callable[[Any], Any], options: Any = None) -> None:
         """Let ``handler`` answer a method; one that is a coroutine function is cancelled with its request."""
@@ -168,10 +168,12 @@ class HearthLanguageServer(LanguageServer):
         self.window_show_message(types.ShowMessageParams(type=kind, message=message))
 
     async def stop(self) -> None:
-        """End all work: tasks, processes, threads, connections. Idempotent."""
-        if self._stopped:
-            return
-        self._stopped = True
+        """End all work: tasks, processes, threads, connections. Who asks again waits as well."""
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop(), name="stop")
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
         for hook in self.on_stop:
             await hook()
         tasks = list(self._tasks)

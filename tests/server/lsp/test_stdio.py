@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from server.config import DataConfig, HearthConfig
 from server.errors import ConfigError
 from server.lsp.server import create_server
 from server.lsp.services import Assemble, Services, StartOptions
+from server.lsp.session import HearthLanguageServer
 from server.lsp.stdio import serve
 from tests.patience import WAIT_SECONDS
 
@@ -34,11 +36,13 @@ def framed(*messages: Any) -> bytes:
     return b"".join(b"Content-Length: %d\r\n\r\n" % len(body) + body for body in bodies)
 
 
-async def converse(assemble: Assemble, data: bytes) -> tuple[int, list[Any]]:
+async def converse(
+    assemble: Assemble, data: bytes, make: Callable[[Assemble], HearthLanguageServer] = create_server
+) -> tuple[int, list[Any]]:
     """Send all of ``data`` at once, end the input, and return the status and what was written."""
     their_input, our_output = os.pipe()
     our_input, their_output = os.pipe()
-    server = create_server(assemble)
+    server = make(assemble)
     serving = asyncio.create_task(serve(server, os.fdopen(their_input, "rb", 0), os.fdopen(their_output, "wb", 0)))
     with os.fdopen(our_output, "wb", 0) as stream:
         stream.write(data)
@@ -53,6 +57,23 @@ async def converse(assemble: Assemble, data: bytes) -> tuple[int, list[Any]]:
 async def test_exit_after_shutdown_is_success(assemble: Assemble) -> None:
     status, _ = await converse(assemble, framed(INITIALIZE, SHUTDOWN, EXIT))
     assert status == 0
+
+
+async def test_exit_while_shutdown_goes_on_is_success_and_waits_for_it(assemble: Assemble) -> None:
+    ended = asyncio.Event()
+
+    async def end_slowly() -> None:
+        await asyncio.sleep(0.1)
+        ended.set()
+
+    def make(assemble: Assemble) -> HearthLanguageServer:
+        server = create_server(assemble)
+        server.on_stop.append(end_slowly)
+        return server
+
+    status, _ = await converse(assemble, framed(INITIALIZE, SHUTDOWN, EXIT), make)
+    assert status == 0
+    assert ended.is_set()
 
 
 async def test_exit_without_shutdown_is_a_failure(assemble: Assemble) -> None:
