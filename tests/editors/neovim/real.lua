@@ -50,9 +50,14 @@ function M.wait_settled_ghost(t, child, pattern)
       child:lua("return vim.fn.execute('messages')")
     )
   end, function()
-    local before = last
+    -- What came last is drawn a moment later.
+    local all = child:lua([[
+      local session = require("hearth.session")
+      local newest = session.is_complete() and require("hearth.view").of(session.current())
+      return newest and newest.rest or false
+    ]])
     last = child:ghost()
-    return last == before and child:lua([[return require("hearth.session").is_complete()]])
+    return last ~= nil and last == all
   end, M.SLOW_MS)
   return last
 end
