@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 
 _LOCK = "engine.lock"
 _STATE = "engine.json"
+_ENDING_SECONDS = 1.0
 _POLL_SECONDS = 0.25
 _HEALTH_SECONDS = 5.0
 _LOCK_TRIES = 5
@@ -190,6 +191,10 @@ class Supervisor:
                 return await self._why_ended(server, ended)
             failures = 0 if await server.healthy(patience) else failures + 1
             if failures >= self._launcher.probe_failures:
+                # One that is gone stops answering before it is known to have ended.
+                done, _ = await asyncio.wait({ended}, timeout=_ENDING_SECONDS)
+                if done:
+                    return await self._why_ended(server, ended)
                 return f"it did not answer {failures} times in a row"
 
     async def _why_ended(self, server: ServerProcess, ended: asyncio.Task[int]) -> str:

@@ -131,7 +131,9 @@ async def test_a_server_that_is_killed_comes_back(tmp_path: Path, control: Path)
     (control / "complains").touch()
     details: list[str] = []
     plan = make_plan(tmp_path)
-    async with Supervisor(plan, QUICK, on_change=lambda status: details.append(status.detail)) as supervisor:
+    # Its end is to be what is noticed, however long that takes here, and not that it answers no more.
+    unasked = attrs.evolve(QUICK, probe_failures=100)
+    async with Supervisor(plan, unasked, on_change=lambda status: details.append(status.detail)) as supervisor:
         first = await until(supervisor, state_is(State.READY))
         os.kill(first.pid, signal.SIGKILL)
         second = await until(supervisor, state_is(State.READY, starts=2))
