@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.model_server import ModelServer, running_model_server
 from tests.editors.installed import install
 from tests.editors.neovim_terminal import Neovim
-from tests.editors.shop import Shop, Way, alone, make_shop, team
+from tests.editors.shop import Shop, Way, make_shop, way_to
 from tests.editors.terminal import Terminal
 
 MODEL_WRITES = "cart.total_in_euro() + cart.other() + cart.rest() + cart.last()"
@@ -35,12 +35,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 @pytest.fixture(scope="module", params=["alone", "team"])
 def way(request: pytest.FixtureRequest, shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
     """Each way to a server without a model: on this machine, and the team's behind TLS."""
-    folder = tmp_path_factory.mktemp(str(request.param))
-    if request.param == "alone":
-        yield alone(shop, folder)
-    else:
-        with team(shop, folder) as served:
-            yield served
+    with way_to(request.param, shop, tmp_path_factory.mktemp(request.param)) as way:
+        yield way
 
 
 @pytest.fixture

@@ -150,6 +150,16 @@ def make_shop(folder: Path) -> Shop:
     return Shop(repository, data)
 
 
+@contextmanager
+def way_to(where: str, shop: Shop, folder: Path, settings: str = "") -> Iterator[Way]:
+    """Lead to the server of one machine (``"alone"``), or to the team's (``"team"``)."""
+    if where == "alone":
+        yield alone(shop, folder, settings)
+    else:
+        with team(shop, folder, settings) as served:
+            yield served
+
+
 def alone(shop: Shop, folder: Path, settings: str = "") -> Way:
     """Return the way to ``hearth lsp`` with ``settings`` in its hearth.toml."""
     config = folder / "hearth.toml"

@@ -10,7 +10,7 @@ import pytest
 
 from tests.editors.conftest import WritingModel
 from tests.editors.neovim_child import PLUGIN, Case, cases, run_case
-from tests.editors.shop import LIMIT_SECONDS, Shop, Way, alone, team
+from tests.editors.shop import LIMIT_SECONDS, Shop, Way, way_to
 from tests.patience import patient_model
 
 pytestmark = pytest.mark.real
@@ -40,11 +40,8 @@ async def test_model_server(
     settings = patient_model(writing_model.url)
 
     def run() -> None:
-        if where == "alone":
-            run_case(neovim, tmp_path, case, alone(shop, tmp_path, settings).environment())
-        else:
-            with team(shop, tmp_path, settings) as served:
-                run_case(neovim, tmp_path, case, served.environment())
+        with way_to(where, shop, tmp_path, settings) as way:
+            run_case(neovim, tmp_path, case, way.environment())
 
     await asyncio.to_thread(run)
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.model_server import ModelServer, running_model_server
 from tests.editors.neovim_terminal import Neovim
-from tests.editors.shop import Shop, alone, team
+from tests.editors.shop import Shop, alone, way_to
 from tests.editors.terminal import Terminal
 from tests.patience import patient_model
 
@@ -47,11 +46,7 @@ async def model() -> AsyncIterator[ModelServer]:
 async def test_keys_show_what_else_a_model_says(
     editor: Neovim, shop: Shop, model: ModelServer, tmp_path: Path, where: str
 ) -> None:
-    settings = patient_model(model.url)
-    with ExitStack() as stack:
-        way = (
-            alone(shop, tmp_path, settings) if where == "alone" else stack.enter_context(team(shop, tmp_path, settings))
-        )
+    with way_to(where, shop, tmp_path, patient_model(model.url)) as way:
         editor.set_up(way.settings, way.folder / "shop" / "audit.py")
         terminal = editor.terminal
         await terminal.wait_for("Hearth vllm")

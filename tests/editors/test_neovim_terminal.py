@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import signal
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ import pytest
 from tests.editors.conftest import WritingModel
 from tests.editors.neovim_child import PLUGIN
 from tests.editors.neovim_terminal import SETUP, Neovim
-from tests.editors.shop import Shop, Way, alone, team
+from tests.editors.shop import Shop, Way, way_to
 from tests.editors.terminal import Terminal
 from tests.patience import WAIT_SECONDS, patient_model
 
@@ -39,11 +38,7 @@ vim.api.nvim_create_autocmd("LspAttach", {{ callback = function() vim.o.statusli
 async def test_text_grows_and_is_taken_by_word_line_and_whole(
     editor: Neovim, shop: Shop, writing_model: WritingModel, tmp_path: Path, where: str
 ) -> None:
-    settings = patient_model(writing_model.url)
-    with ExitStack() as stack:
-        way = (
-            alone(shop, tmp_path, settings) if where == "alone" else stack.enter_context(team(shop, tmp_path, settings))
-        )
+    with way_to(where, shop, tmp_path, patient_model(writing_model.url)) as way:
         editor.set_up(way.settings, way.folder / "shop" / "audit.py")
         terminal = editor.terminal
         await terminal.wait_for("Hearth vllm")
