@@ -63,7 +63,8 @@ def examine_installation(explicit_config: Path | None, data: Path | None, *, as_
         print_json({"ok": not failures, "failures": failures, "warnings": warnings, "checks": checks})
     else:
         verdict = "Everything works." if not failures else f"{failures} of {len(findings)} checks failed."
-        console.print(f"\n{verdict}" + (f" {warnings} warnings." if warnings else ""))
+        noted = f" {warnings} warning{'s' if warnings > 1 else ''}." if warnings else ""
+        console.print(f"\n{verdict}{noted}")
     return 1 if failures else 0
 
 

@@ -44,6 +44,7 @@ def test_an_empty_index_is_a_warning(hearth: Hearth, tmp_path: Path) -> None:
     outcome = hearth("doctor", "--data", tmp_path / "new")
     assert outcome.code == 0
     assert "warn  index: nothing is indexed yet" in outcome.out
+    assert outcome.out.rstrip().endswith("Everything works. 1 warning.")
     assert "hearth index" in outcome.out
 
 
