@@ -39,7 +39,7 @@ DEFINITIONS = {
     "which is meant and not a cost of Hearth's; what is gathered and written meanwhile costs nothing "
     "either, what comes later counts.",
     "e2el": "From the request to the whole answer.",
-    "itl": "Between one text on the screen and the next. Hearth sends parts at most every 12 ms.",
+    "itl": "Between one text on the screen and the next. Hearth looks at what has been written every 20 ms.",
     "cancel": "From what made a request irrelevant to the end of its connection at the engine: a key or a token "
     "that contradict each other, the document's closing, or `$/cancelRequest` alone, which is given 8 "
     "ms of grace, and does not count when a key that fits follows within 10 ms.",
