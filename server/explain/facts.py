@@ -71,7 +71,7 @@ class FactFinder:
         if subject.symbol is not None and subject.symbol.kind is not SymbolKind.HEADING:
             facts.extend(self._callers(subject.symbol, subject, origin))
         facts.extend(self._history(target, subject))
-        facts.extend(self._related(target, subject, origin))
+        facts.extend(self._related(target, subject, origin), at_most=_MAX_RELATED, apart=True)
         symbol = subject.symbol
         return ExplainRequest(
             path=target.path,
@@ -126,6 +126,8 @@ class FactFinder:
         best = found[0]
         if _is_in(best, origin):
             inside = subject.start_line <= best.symbol.start_line <= subject.end_line
+            # An overload of the subject is no use of another definition.
+            inside = inside or (subject.symbol is not None and best.qualified_name == qualified(subject.symbol))
             ambiguous = use.shape.is_member and use.qualifier not in _SELVES and len(found) > 1
             return None if inside or ambiguous else best
         if best.import_match >= POSSIBLE or best.of_receiver:
@@ -213,14 +215,10 @@ class FactFinder:
         if not words or origin.language in DATA:
             return
         query = f"{symbol.name}\n{symbol.documentation[:300]}" if symbol else subject.text[:1000]
-        found = 0
         for hit in self._index.search(query, origin.scope, 12):
-            if found >= _MAX_RELATED:
-                return
             # Likeness alone is no claim to make: at least half of the names must be there.
             if 2 * len(words & set(identifiers(hit.text))) < len(words):
                 continue
-            found += 1
             title = f"{hit.scope}.{hit.symbol}" if hit.scope and hit.symbol else hit.symbol
             first = next((line.strip() for line in hit.text.split("\n") if line.strip()), "")
             yield Fact(
@@ -258,25 +256,35 @@ class _Check:
 
 
 class _Unique:
-    """Keeps facts whose citation exists and was not cited for the same kind of fact before."""
+    """Keeps facts whose citation exists and is not that of one before."""
 
     def __init__(self, limit: int, exists: _Check) -> None:
         self.kept: list[Fact] = []
         self._limit = limit
         self._exists = exists
-        self._places: set[tuple[str, str, int, int]] = set()
+        self._cited: list[Citation] = []
 
-    def extend(self, facts: Iterator[Fact]) -> None:
-        for fact in facts:
-            if len(self.kept) >= self._limit:
-                return
+    def extend(self, facts: Iterator[Fact], *, at_most: int | None = None, apart: bool = False) -> None:
+        """Take over ``at_most`` of them; ``apart`` also leaves out what shares a line with a citation before."""
+        same = _overlap if apart else _is_same
+        limit = self._limit if at_most is None else min(self._limit, len(self.kept) + at_most)
+        while len(self.kept) < limit and (fact := next(facts, None)) is not None:
             cited = fact.citation
             if cited is not None:
-                place = (cited.repository, cited.path, cited.start_line, cited.end_line)
-                if place in self._places or not self._exists(cited):
+                if any(same(cited, other) for other in self._cited) or not self._exists(cited):
                     continue
-                self._places.add(place)
+                self._cited.append(cited)
             self.kept.append(fact)
+
+
+def _is_same(one: Citation, other: Citation) -> bool:
+    return _overlap(one, other) and (one.start_line, one.end_line) == (other.start_line, other.end_line)
+
+
+def _overlap(one: Citation, other: Citation) -> bool:
+    """Whether two citations have a line in common."""
+    in_one_file = (one.repository, one.path) == (other.repository, other.path)
+    return in_one_file and one.start_line <= other.end_line and other.start_line <= one.end_line
 
 
 def definition_fact(definition: Definition) -> Fact:

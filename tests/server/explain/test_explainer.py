@@ -95,6 +95,27 @@ def test_every_citation_exists_in_the_index(shop: Index) -> None:
                 assert 1 <= cited.start_line <= cited.end_line <= len(text.splitlines())
 
 
+def test_what_is_also_said_is_nowhere_that_is_cited_already(shop: Index) -> None:
+    request = facts(shop, target("shop/pricing.py", 16))
+    cited = [(fact.kind, fact.citation) for fact in request.facts if fact.citation]
+    assert ("shop/orders.py", 8) in [(place.path, place.start_line) for _, place in cited]
+    related = [place for kind, place in cited if kind is FactKind.RELATED]
+    assert {place.path for place in related} == {"other/pricing.py", "vault.py"}
+    assert len({(place.repository, place.path, place.start_line, place.end_line) for _, place in cited}) == len(cited)
+
+
+def test_an_overload_is_no_definition_that_is_used() -> None:
+    text = """@overload
+def opened(path: str) -> str: ...
+
+
+def opened(path):
+    return opened(str(path))
+"""
+    request = facts(None, target("shop/pricing.py", 5, text=text))
+    assert [fact.title for fact in request.facts if fact.kind is FactKind.USES] == []
+
+
 def test_history_names_the_last_commits(shop: Index) -> None:
     history = [fact for fact in facts(shop, target("shop/pricing.py", 16)).facts if fact.kind is FactKind.HISTORY]
     assert [fact.text for fact in history] == ["Open the shop"]
