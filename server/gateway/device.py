@@ -12,6 +12,7 @@ import math
 import re
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -86,6 +87,9 @@ class DeviceSignIns:
     def begin(self, client: str, machine: str, address: str) -> tuple[str, Waiting]:
         """Let an editor wait; the first value is the secret by which it asks what became of it.
 
+        When there is no room left, the oldest of whoever has most waiting makes some for those who have less, so that
+        nobody is kept out by somebody with many networks.
+
         Raises:
             LimitReached: Too many wait, of this site, of its holder, or at all.
         """
@@ -94,7 +98,8 @@ class DeviceSignIns:
         self._refuse_beyond(_MOST_OF_A_SITE, f"from {here}", [one for one in waiting if one.site == here])
         # Else whoever has a /48 could fill the server from fifty networks of it.
         self._refuse_beyond(_MOST_OF_A_HOLDER, f"from {around}", [one for one in waiting if one.holder == around])
-        self._refuse_beyond(_MOST_WAITING, "at this server", waiting)
+        if len(waiting) >= _MOST_WAITING and not self._made_room(around):
+            self._refuse_beyond(_MOST_WAITING, "at this server", waiting)
         secret, code = secrets.token_urlsafe(32), _new_code()
         made = Waiting(client, machine, address, here, around, code, self._clock() + LIFETIME_SECONDS)
         self._by_device[_digest(secret)] = self._by_code[_digest(code)] = made
@@ -138,6 +143,16 @@ class DeviceSignIns:
         del self._by_device[key]
         self._by_code.pop(_digest(waiting.code), None)
         return waiting.answer, waiting
+
+    def _made_room(self, newcomer: str) -> bool:
+        """Forget the oldest of the holder that has most waiting, if that is more than the newcomer has."""
+        counts = Counter(one.holder for one in self._by_device.values())
+        [(largest, most)] = counts.most_common(1)
+        if most <= counts[newcomer]:
+            return False
+        key = next(key for key, one in self._by_device.items() if one.holder == largest)
+        self._by_code.pop(_digest(self._by_device.pop(key).code), None)
+        return True
 
     def _refuse_beyond(self, most: int, where: str, waiting: Collection[Waiting]) -> None:
         if len(waiting) >= most:

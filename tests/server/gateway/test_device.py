@@ -404,9 +404,24 @@ def test_whoever_has_many_networks_of_ipv6_leaves_room_for_others() -> None:
     waiting.begin("", "", "192.0.2.1")
 
 
-def test_what_waits_is_bounded_for_all_together() -> None:
+def test_what_waits_is_bounded_for_all_together_and_whoever_has_most_makes_room() -> None:
+    waiting = DeviceSignIns(lambda: 0.0)
+    first, *_ = [waiting.begin("", "", f"2001:db8:{number % 10:x}:{number:x}::1") for number in range(1000)]
+    # Ten networks of one holder each are full, and with them the server.
+    ours = [waiting.begin("", "", f"192.0.2.{number}") for number in range(100)]
+    assert waiting.poll(first[0]) == (Answer.EXPIRED, None)
+    assert waiting.find("ana", first[1].code) is None
+    assert [waiting.find("ana", one.code) for _, one in ours] == [one for _, one in ours]
+    # Those that made room take it back from nobody.
+    with pytest.raises(LimitReached, match="1000 editors wait to be signed in at this server"):
+        waiting.begin("", "", "2001:db8:9:ffff::1")
+    assert waiting.find("ana", ours[0][1].code) is ours[0][1]
+
+
+def test_nobody_makes_room_for_whoever_has_as_much() -> None:
     waiting = DeviceSignIns(lambda: 0.0)
     for number in range(1000):
         waiting.begin("", "", f"2001:db8:{number:x}::1")
     with pytest.raises(LimitReached, match="1000 editors wait to be signed in at this server"):
-        waiting.begin("", "", "192.0.2.1")
+        waiting.begin("", "", "2001:db8:7:7::1")
+    waiting.begin("", "", "192.0.2.1")
