@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from ssl import SSLContext, create_default_context
 
@@ -26,6 +26,7 @@ pytestmark = pytest.mark.real
 
 ORDERS = (remote("shop") / "shop/orders.py").as_uri()
 DRAFT = "from shop.pricing import Discount, round_price\n\n\ndef total(prices):\n    "
+EACH = 2
 PROXIED = '[server]\nbehind_proxy = true\ntrusted_proxies = ["127.0.0.1"]\n'
 
 
@@ -41,6 +42,7 @@ async def proxied(folder: Path, team: TeamServer, port: int) -> AsyncIterator[tu
         ("hearth.example.com", "localhost"),
         ("/etc/nginx/hearth", str(folder)),
         ("127.0.0.1:8642", team.url.removeprefix("http://")),
+        ("hearth_client 64", f"hearth_client {EACH}"),
     ):
         assert name in example
         example = example.replace(name, put)
@@ -73,6 +75,22 @@ async def complete(url: str, trusted: SSLContext, token: str, model: ModelServer
         return [item["insertText"] for item in streamed.result["items"]]
 
 
+async def flood(url: str, trusted: SSLContext, data: Path) -> None:
+    """Hold as many answers as one client may, reading none of them, and ask for more."""
+    (data / "downloads").mkdir()
+    (data / "downloads" / "hearth.vsix").write_bytes(bytes(64_000_000))
+    connector = aiohttp.TCPConnector(ssl=trusted, limit=0)
+    async with aiohttp.ClientSession(url, connector=connector) as client, AsyncExitStack() as held:
+        for _ in range(EACH):
+            answer = await held.enter_async_context(client.get("/downloads/hearth.vsix"))
+            assert answer.status == 200
+        async with client.get("/healthz") as answer:
+            assert answer.status == 429
+        # Editors of the same office are let in, or told that they are not, as ever.
+        async with client.get("/lsp") as answer:
+            assert answer.status == 401
+
+
 async def test_editors_stream_through_it_and_nobody_passes_for_this_machine(
     data: Path, tmp_path: Path, unused_port: int
 ) -> None:
@@ -89,6 +107,7 @@ async def test_editors_stream_through_it_and_nobody_passes_for_this_machine(
                     assert answer.status == 401
                 async with client.get("/sign-in", ssl=trusted) as answer:
                     assert answer.status == 200
+            await flood(url, trusted, data)
             # A new process in the old one's place: editors come back through the same proxy.
             await team.stop()
             port = team.url.rpartition(":")[2]
