@@ -350,12 +350,12 @@ end
 function M._on_exit(code, signal)
   connection.client_id = nil
   connection.status = nil
-  requests.forget()
   waiting = {}
   require("hearth.session").close("server")
   if vim.v.exiting ~= vim.NIL then
     return
   end
+  requests.forget()
   if connection.stopping then
     connection.stopping = false
     enter("off", "stopped")

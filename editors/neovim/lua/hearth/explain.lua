@@ -3,7 +3,6 @@ local client = require("hearth.client")
 local config = require("hearth.config")
 local errors = require("hearth.errors")
 local panel = require("hearth.panel")
-local places = require("hearth.places")
 local policy = require("hearth.policy")
 local requests = require("hearth.requests")
 
@@ -14,9 +13,16 @@ local api = vim.api
 --- Milliseconds between two additions to the buffer.
 local FLUSH_MS = 40
 
+---@class (exact) hearth.ExplainArgument
+---@field uri string
+---@field range lsp.Range
+---@field question? string
+---@field show? boolean
+
 ---@class (exact) hearth.Explaining
+---@field argument hearth.ExplainArgument
 ---@field panel hearth.Panel
----@field what string
+---@field what string The lines that are explained.
 ---@field request? hearth.Request
 ---@field text string What has come.
 ---@field shown integer Bytes of it that are in the buffer.
@@ -65,11 +71,19 @@ end
 
 ---@param job hearth.Explaining
 ---@param state string
+local function entitle(job, state)
+  local question = job.argument.question
+  local about = question and ("%s, %s"):format(job.what, question) or job.what
+  panel.title(job.panel, ("Hearth: %s — %s"):format(about, state))
+end
+
+---@param job hearth.Explaining
+---@param state string
 local function finish(job, state)
   job.request = nil
   job.timer:stop()
   flush(job)
-  panel.title(job.panel, ("Hearth: %s — %s"):format(job.what, state))
+  entitle(job, state)
 end
 
 ---@param job hearth.Explaining
@@ -130,28 +144,38 @@ local function citation_here()
   return number and current.citations[number] or nil
 end
 
---- Go to the file and line that the citation under the cursor names.
-function M.follow()
-  local found = citation_here()
-  if found then
-    places.open(found)
+--- Ask something more about the code that is explained.
+---@param question string Asked for when it is empty.
+local function ask(question)
+  local job = current
+  if job and question ~= "" then
+    M.run(vim.tbl_extend("force", job.argument, { question = question }))
+  elseif job then
+    vim.ui.input({ prompt = ("Ask about %s: "):format(job.what) }, function(entered)
+      if current == job and entered and entered ~= "" then
+        ask(entered)
+      end
+    end)
   end
 end
 
 ---@param bufnr integer
 local function map_keys(bufnr)
-  for _, lhs in ipairs({ "<CR>", "gf", "gd" }) do
-    vim.keymap.set("n", lhs, M.follow, { buffer = bufnr, desc = "Hearth: open the citation" })
-  end
+  panel.map_places(bufnr, citation_here)
   vim.keymap.set("n", "<C-c>", M.stop, { buffer = bufnr, desc = "Hearth: stop the explanation" })
-  vim.keymap.set("n", "q", function()
-    M.stop()
-    vim.cmd.close()
-  end, { buffer = bufnr, desc = "Hearth: stop and close" })
+  vim.keymap.set("n", "a", function()
+    ask("")
+  end, { buffer = bufnr, desc = "Hearth: ask about the same code" })
+  api.nvim_create_autocmd("BufWinLeave", {
+    group = api.nvim_create_augroup("hearth.explanation", { clear = true }),
+    buffer = bufnr,
+    desc = "Nobody reads what is written into a closed window",
+    callback = M.stop,
+  })
 end
 
 --- Explain a place of a document that the server knows.
----@param argument {uri: string, range: lsp.Range, question?: string, show?: boolean}
+---@param argument hearth.ExplainArgument
 function M.run(argument)
   M.stop()
   local source = vim.uri_to_bufnr(argument.uri)
@@ -176,6 +200,7 @@ function M.run(argument)
   map_keys(shown.bufnr)
   ---@type hearth.Explaining
   local job = {
+    argument = argument,
     panel = shown,
     what = what,
     text = "",
@@ -185,7 +210,7 @@ function M.run(argument)
     rows = {},
   }
   current = job
-  panel.title(shown, ("Hearth: %s — writing (<C-c> stops)"):format(what))
+  entitle(job, "writing (<C-c> stops)")
   job.request = requests.stream(
     server,
     "workspace/executeCommand",
@@ -214,11 +239,15 @@ function M.run(argument)
   )
 end
 
---- Explain lines of the current buffer, or the symbol at the cursor.
+--- Explain lines of the current buffer, or the symbol at the cursor. In an explanation, ask more about the same code.
 ---@param range? {first: integer, last: integer} 1-based, inclusive.
 ---@param question? string
 function M.here(range, question)
   local bufnr = api.nvim_get_current_buf()
+  if current and current.panel.bufnr == bufnr then
+    ask(question or "")
+    return
+  end
   local server = client.for_buffer(bufnr)
   local encoding = server and server.offset_encoding or "utf-16"
   local start, stop ---@type lsp.Position, lsp.Position

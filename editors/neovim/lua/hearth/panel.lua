@@ -1,5 +1,6 @@
 --- Scratch buffers in a window of their own: explanations, reasons, status.
 local config = require("hearth.config")
+local places = require("hearth.places")
 
 local M = {}
 
@@ -11,6 +12,13 @@ local api = vim.api
 
 ---@type table<string, integer> Buffers by name; each is used again.
 local buffers = {}
+
+--- Close the current window, or leave its buffer when it is the last one.
+function M.close()
+  if not pcall(vim.cmd.close) and not pcall(vim.cmd.buffer, "#") then
+    vim.cmd.enew()
+  end
+end
 
 ---@param name string
 ---@param filetype string
@@ -29,7 +37,7 @@ local function scratch(name, filetype)
   -- A buffer of this name may be left from an earlier session file.
   pcall(api.nvim_buf_set_name, bufnr, "hearth://" .. name)
   vim.bo[bufnr].filetype = filetype
-  vim.keymap.set("n", "q", "<Cmd>close<CR>", { buffer = bufnr, desc = "Hearth: close" })
+  vim.keymap.set("n", "q", M.close, { buffer = bufnr, desc = "Hearth: close" })
   return bufnr
 end
 
@@ -115,15 +123,33 @@ function M.append(bufnr, text)
     unlocked(bufnr, function()
       local last = api.nvim_buf_line_count(bufnr) - 1
       local column = #api.nvim_buf_get_lines(bufnr, last, last + 1, true)[1]
-      local places = {} ---@type table<integer, [integer, integer]>
+      local cursors = {} ---@type table<integer, [integer, integer]>
       for _, win in ipairs(vim.fn.win_findbuf(bufnr)) do
-        places[win] = api.nvim_win_get_cursor(win)
+        cursors[win] = api.nvim_win_get_cursor(win)
       end
       api.nvim_buf_set_text(bufnr, last, column, last, column, lines)
-      for win, place in pairs(places) do
-        api.nvim_win_set_cursor(win, place)
+      for win, cursor in pairs(cursors) do
+        api.nvim_win_set_cursor(win, cursor)
       end
     end)
+  end
+end
+
+--- Keys that go to the place in the company's code that stands under the cursor.
+---@param bufnr integer
+---@param place_here fun(): hearth.Place?
+function M.map_places(bufnr, place_here)
+  for _, lhs in ipairs({ "<CR>", "gf", "gd" }) do
+    vim.keymap.set("n", lhs, function()
+      local place = place_here()
+      if place then
+        if api.nvim_win_get_config(0).relative ~= "" then
+          -- It would cover what it leads to.
+          M.close()
+        end
+        places.open(place)
+      end
+    end, { buffer = bufnr, desc = "Hearth: open the place" })
   end
 end
 

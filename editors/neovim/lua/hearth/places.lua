@@ -6,6 +6,8 @@ local M = {}
 
 local api = vim.api
 
+---@alias hearth.Place hearth.Citation|hearth.SearchHit|hearth.WhySnippet
+
 --- How long the index may take to hand out a file, in milliseconds.
 local PATIENCE_MS = 5000
 
@@ -51,14 +53,14 @@ function M.open_file(uri, line)
 end
 
 --- The name of a file of the index that is in no open folder.
----@param place hearth.Citation|hearth.SearchHit
+---@param place hearth.Place
 ---@return string
 function M.indexed_name(place)
   return ("hearth://%s@%s/%s"):format(place.repository, place.commit:sub(1, 12), place.path)
 end
 
 --- Go to what a citation or a hit of a search names: a file on disk, or as the index has it.
----@param place hearth.Citation|hearth.SearchHit
+---@param place hearth.Place
 function M.open(place)
   if place.uri then
     M.open_file(place.uri, place.startLine)

@@ -79,9 +79,16 @@ function M.receive(params)
   return receiver ~= nil
 end
 
---- The server is gone: no parts will come.
+--- The server is gone: nothing more will come of any request.
 function M.forget()
-  receivers = {}
+  local left = open
+  open, receivers = {}, {}
+  for _, request in pairs(left) do
+    request.settle({
+      code = vim.lsp.protocol.ErrorCodes.RequestFailed or -32803,
+      message = "the server is gone",
+    })
+  end
 end
 
 ---@param group integer

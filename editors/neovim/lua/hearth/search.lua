@@ -7,11 +7,17 @@ local M = {}
 
 local LIMIT = 30
 
+--- What is there: the symbol, or the first line with anything in it.
+---@param hit hearth.SearchHit
+---@return string
+local function summary(hit)
+  return hit.symbol ~= "" and hit.symbol or vim.trim(hit.text:match("[^\n]*%S[^\n]*") or "")
+end
+
 ---@param hit hearth.SearchHit
 ---@return string
 local function format(hit)
-  local symbol = hit.symbol ~= "" and hit.symbol or vim.trim(hit.text:match("[^\n]*%S[^\n]*") or "")
-  return ("%s:%d  %s  [%s]"):format(hit.path, hit.startLine, symbol, hit.repository)
+  return ("%s:%d  %s  [%s]"):format(hit.path, hit.startLine, summary(hit), hit.repository)
 end
 
 ---@param query string
@@ -21,12 +27,11 @@ local function to_quickfix(query, hits)
   for _, hit in ipairs(hits) do
     table.insert(entries, {
       filename = hit.uri and vim.uri_to_fname(hit.uri) or places.indexed_name(hit),
+      -- Shown in place of a name that is an address.
+      module = not hit.uri and hit.path or nil,
       lnum = hit.startLine,
       end_lnum = hit.endLine,
-      text = ("%s [%s]"):format(
-        hit.symbol ~= "" and hit.symbol or vim.trim(hit.text:match("[^\n]*") or ""),
-        hit.repository
-      ),
+      text = ("%s [%s]"):format(summary(hit), hit.repository),
     })
   end
   vim.fn.setqflist({}, " ", { title = "Hearth: " .. query, items = entries })

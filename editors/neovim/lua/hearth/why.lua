@@ -13,8 +13,10 @@ local REUSED = {
 }
 
 ---@param why hearth.Why
----@return string[]
+---@return string[] lines
+---@return table<integer, hearth.WhySnippet> snippets By the row that each stands in, counted from 1.
 local function describe(why)
+  local rows = {}
   local lines =
     { "# Why this suggestion", "", ("Engine: `%s` %s"):format(why.engine, why.model or "") }
   if (why.source or "") ~= "" then
@@ -40,6 +42,7 @@ local function describe(why)
         each.reason
       )
     )
+    rows[#lines] = each
   end
   if #(why.snippets or {}) == 0 then
     table.insert(lines, "- the open file alone")
@@ -56,7 +59,7 @@ local function describe(why)
   for _, stage in ipairs(stages) do
     table.insert(lines, ("- %s: %.1f ms"):format(stage, why.stages[stage]))
   end
-  return lines
+  return lines, rows
 end
 
 --- Show it for the suggestion that was on screen last.
@@ -74,7 +77,11 @@ function M.run()
         errors.notify("forgotten")
       else
         local shown = panel.open("why", "markdown", "float")
-        panel.set_lines(shown.bufnr, describe(result))
+        local lines, rows = describe(result)
+        panel.set_lines(shown.bufnr, lines)
+        panel.map_places(shown.bufnr, function()
+          return rows[vim.api.nvim_win_get_cursor(0)[1]]
+        end)
         panel.title(shown, "Hearth: why this suggestion")
       end
     end)

@@ -80,7 +80,7 @@ case("an explanation of lines streams into a Markdown split with citations to ju
   )
   t.equal(child:lua("return vim.bo.filetype"), "markdown", "'filetype'")
   t.check(
-    child:lua("return vim.wo.winbar"):find("demo.py:1-2 — embedded", 1, true),
+    child:lua("return vim.wo.winbar"):find("demo.py:1-2, why so — embedded", 1, true),
     child:lua("return vim.wo.winbar")
   )
   child:type("gg<CR>")
@@ -143,11 +143,77 @@ case("an explanation is stopped by its key and by closing it", function(t)
     child:lua("return vim.wo.winbar")
   )
   child:type("<C-w>p")
-  child:lua([[vim.cmd("HearthExplain")]])
+  -- However it is closed; a window that is split off keeps it.
+  for count, keys in ipairs({ "q", "<C-w>s:q<CR>:q<CR>", "<C-w>p<C-w>o", ":tabnew<CR>:tabonly<CR>" }) do
+    child:lua([[vim.cmd("HearthExplain")]])
+    local next_one = child:wait_sent("workspace/executeCommand", count + 1)
+    child:type(keys)
+    t.equal(
+      child:wait_sent("$/cancelRequest", count + 1).params.id,
+      next_one.id,
+      "the cancelled request, with " .. keys
+    )
+    child:call("command", "silent only | buffer demo.py")
+  end
+  t.equal(child:messages(), {}, "the messages")
+end)
+
+case("a new explanation takes the place of the one that is being written", function(t)
+  local child = t.start()
+  child:edit("demo.py", "a = 1\nb = 2\n")
+  child:lua([[vim.cmd("1HearthExplain")]])
+  local first = child:wait_sent("workspace/executeCommand")
+  delta(child, first, "Old")
+  wait_panel(t, child, "Old")
+  child:type("<C-w>p")
+  child:lua([[vim.cmd("2HearthExplain")]])
+  t.equal(child:wait_sent("$/cancelRequest").params.id, first.id, "the cancelled request")
   local second = child:wait_sent("workspace/executeCommand", 2)
-  child:type("q")
-  t.equal(child:wait_sent("$/cancelRequest", 2).params.id, second.id, "the cancelled request")
-  t.equal(child:lua("return #vim.api.nvim_list_wins()"), 1, "the number of windows")
+  delta(child, first, "er")
+  delta(child, second, "New")
+  wait_panel(t, child, "New")
+  t.equal(child:lua("return #vim.api.nvim_list_wins()"), 2, "the number of windows")
+end)
+
+case("more is asked about the same code from the explanation", function(t)
+  local child = t.start()
+  child:edit("demo.py", "a = 1\nb = 2\n")
+  child:lua([[vim.cmd("2HearthExplain")]])
+  local first = child:wait_sent("workspace/executeCommand")
+  child:send({ id = first.id, result = { markdown = "It is 2.", engine = "vllm", citations = {} } })
+  wait_panel(t, child, "It is 2.")
+  child:type("awhy two<CR>")
+  local second = child:wait_sent("workspace/executeCommand", 2)
+  local wanted = vim.deepcopy(first.params.arguments)
+  wanted[1].question = "why two"
+  t.equal(second.params.arguments, wanted, "the arguments")
+  t.check(
+    child:lua("return vim.wo.winbar"):find("demo.py:2, why two — writing", 1, true),
+    child:lua("return vim.wo.winbar")
+  )
+  child:lua([[vim.cmd("HearthExplain and who reads it")]])
+  local third = child:wait_sent("workspace/executeCommand", 3)
+  wanted[1].question = "and who reads it"
+  t.equal(third.params.arguments, wanted, "the arguments")
+  delta(child, third, "Nobody.")
+  wait_panel(t, child, "Nobody.")
+end)
+
+case("an explanation ends when the server does", function(t)
+  local child = t.start()
+  child:edit("demo.py", "a = 1\n")
+  child:lua([[vim.cmd("HearthExplain")]])
+  delta(child, child:wait_sent("workspace/executeCommand"), "It ")
+  wait_panel(t, child, "It ")
+  child:lua([[require("hearth.client").get():notify("test/die", { code = 3 })]])
+  t.wait("no message", function()
+    return #child:messages() > 0
+  end)
+  t.equal(child:messages(), { "Hearth: hearth.explain failed: the server is gone" }, "the messages")
+  t.check(
+    child:lua("return vim.wo.winbar"):find("failed", 1, true),
+    child:lua("return vim.wo.winbar")
+  )
 end)
 
 case("an explanation that fails says so once", function(t)
@@ -231,6 +297,17 @@ case("why a suggestion was made", function(t)
   }) do
     t.check(text:find(part, 1, true), text)
   end
+  -- A snippet is a place to go to, and the float does not cover it.
+  child:lua([[vim.fn.search("a.py:1")]])
+  child:type("<CR>")
+  child:send({
+    id = child:wait_sent("hearth/file").id,
+    result = { text = "a = 1\n", language = "python", commit = "abc" },
+  })
+  t.wait("the text is not shown", function()
+    return child:call("buf_get_name", 0) == "hearth://demo@abc/a.py"
+  end)
+  t.equal(child:lua("return #vim.api.nvim_list_wins()"), 1, "the number of windows")
 end)
 
 local function hits(child)
@@ -316,6 +393,11 @@ case("a search with a bang fills the quickfix list", function(t)
   t.equal(child:lua([[return #vim.fn.getqflist()]]), 2, "the length of the list")
   t.equal(child:lua([[return vim.fn.getqflist()[2].valid]]), 1, "whether one can go to the second")
   t.equal(child:lua([[return vim.fn.getqflist()[1].lnum]]), 4, "the line")
+  t.equal(
+    child:lua([[return vim.api.nvim_buf_get_lines(0, 0, -1, true)]]),
+    { "lib.py|4-6| publish [demo]", "away.py|7-8| x = 1 [far]" },
+    "what the list shows"
+  )
   child:lua([[vim.cmd("cfirst")]])
   t.equal(child:call("buf_get_name", 0), child.dir .. "/project/lib.py", "the file")
   child:lua([[vim.cmd("HearthSearch nothing")]])

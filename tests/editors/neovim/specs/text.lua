@@ -54,15 +54,6 @@ for _, encoding in ipairs({ "utf-8", "utf-16", "utf-32" }) do
   end)
 end
 
-case("a file without a line end keeps having none", function(t)
-  local child = t.start()
-  child:edit("demo.py", "a = 1")
-  take(child, "A + ", "2\nb = 3")
-  child:wait_ghost("2\nb = 3")
-  child:type("<Tab>")
-  child:wait_text("a = 1 + 2\nb = 3")
-end)
-
 case("a line of a megabyte is worked on like any other", function(t)
   local child = t.start()
   local long = ("x"):rep(1000000)
@@ -72,25 +63,6 @@ case("a line of a megabyte is worked on like any other", function(t)
   child:wait_ghost("y = 1")
   child:type("y <Tab>")
   child:wait_text(long .. ";y = 1\nlast\n")
-end)
-
-case("undo after a part was taken brings back exactly what was there", function(t)
-  local child = t.start()
-  child:edit("demo.py", "def f():\n\treturn [1, 2]\n")
-  child:lua("vim.bo.tabstop = 8; vim.bo.autoindent = false; vim.bo.indentexpr = ''")
-  child:lua(
-    "_G.before = vim.fn.sha256(table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), '\\n'))"
-  )
-  take(child, "Go", "if x:\n\t👍(\n\t)")
-  child:wait_ghost("if x:\n        👍(\n        )")
-  child:type("<C-Right><C-Right><C-l><Tab><Esc>")
-  child:wait_text("def f():\n\treturn [1, 2]\nif x:\n\t👍(\n\t)\n")
-  child:type("uuuuu")
-  t.wait("it is not as it was", function()
-    return child:lua(
-      "return _G.before == vim.fn.sha256(table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), '\\n'))"
-    )
-  end)
 end)
 
 case("indentation put in by Neovim is part of what was suggested", function(t)
