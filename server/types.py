@@ -119,7 +119,9 @@ class Delta:
 
     ``confidence`` and ``source`` are those of the whole :class:`Completion` that the text is a part of, and ``model``
     is what writes it; an engine that knows them says them from its first delta on. Only the last delta of a stream may
-    have no text: it then carries tokens that came to none.
+    have no text: it then carries tokens that came to none, or how the text ended.
+
+    ``limited`` says that the text ends here because it has as many tokens as it may have.
 
     ``stages`` holds milliseconds of what the engine did before its first text, said once with its first delta:
     ``"prompt"``, and ``"queue"`` until the server had accepted the request.
@@ -130,6 +132,7 @@ class Delta:
     confidence: float = -1.0
     source: str = ""
     model: str = ""
+    limited: bool = False
     stages: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 

@@ -220,7 +220,8 @@ def explain(
     """
     from server.cli.explain import explain_place  # noqa: PLC0415  # start-up time
 
-    explain_place(place, _load(data, config), only=engine, question=question, as_json=as_json)
+    status = explain_place(place, _load(data, config), only=engine, question=question, as_json=as_json)
+    raise typer.Exit(status)
 
 
 @app.command(rich_help_panel="Service")

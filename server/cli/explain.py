@@ -12,23 +12,30 @@ from rich.markdown import Markdown
 
 from indexer.terminal import visible, visible_name
 from server.cli.assembly import running
-from server.cli.output import print_json
+from server.cli.output import print_json, report
 from server.cli.places import parse_lines
 from server.config import HearthConfig
+from server.errors import EngineError
 from server.explain import Explainer, ExplainTarget, Explanation
 from server.types import Rung
 
 
-def explain_place(place: str, config: HearthConfig, *, only: str | None, question: str, as_json: bool) -> None:
+def explain_place(place: str, config: HearthConfig, *, only: str | None, question: str, as_json: bool) -> int:
     """Explain ``FILE:LINE[-LINE]``: as it is written on a terminal, as plain Markdown elsewhere, or as JSON.
+
+    Returns the exit status, which says whether the explanation is whole.
 
     Raises:
         IndexerError: The place does not exist, or no engine could answer.
     """
-    asyncio.run(_explain(place, config, only=only, question=question, as_json=as_json))
+    explanation = asyncio.run(_explain(place, config, only=only, question=question, as_json=as_json))
+    if not explanation.ended_early:
+        return 0
+    report("ended-early", "The explanation ended early", explanation.ended_early, as_json=False)
+    return EngineError.exit_code
 
 
-async def _explain(place: str, config: HearthConfig, *, only: str | None, question: str, as_json: bool) -> None:
+async def _explain(place: str, config: HearthConfig, *, only: str | None, question: str, as_json: bool) -> Explanation:
     async with running(config, only=Rung(only) if only else None) as program:
         lines = await asyncio.to_thread(parse_lines, place, program.index)
         target = ExplainTarget(
@@ -44,11 +51,19 @@ async def _explain(place: str, config: HearthConfig, *, only: str | None, questi
         if as_json:
             explanation = await _silently(program.explainer, target)
             citations = [{"number": item.number, **asdict(item.citation)} for item in explanation.citations]
-            print_json({"markdown": explanation.markdown, "engine": explanation.engine, "citations": citations})
-        elif sys.stdout.isatty():
-            _list_sources(await _on_terminal(program.explainer, target))
-        else:
-            _list_sources(await _as_plain_text(program.explainer, target))
+            print_json(
+                {
+                    "markdown": explanation.markdown,
+                    "engine": explanation.engine,
+                    "ended_early": explanation.ended_early,
+                    "citations": citations,
+                }
+            )
+            return explanation
+        write = _on_terminal if sys.stdout.isatty() else _as_plain_text
+        explanation = await write(program.explainer, target)
+        _list_sources(explanation)
+        return explanation
 
 
 async def _silently(explainer: Explainer, target: ExplainTarget) -> Explanation:

@@ -251,7 +251,7 @@ class Run:
                 ladder = deltas if isinstance(deltas, LadderStream) else None
                 self.making.engine = ladder.rung.value if ladder is not None else self._engine.name
                 in_time = await self._read(deltas, asked)
-                self.whole = in_time and not (ladder is not None and ladder.broken_off)
+                self.whole = in_time and not (ladder is not None and ladder.failure is not None)
             self._stage("engine", asked)
         except EngineError as error:
             log.warning("no completion: %s", error)

@@ -32,7 +32,7 @@ class LadderStream:
 
     Attributes:
         rung: Which engine answers; ``QUIET`` when none does.
-        broken_off: The engine failed after its first token; what came until then stands.
+        failure: Why the engine failed after its first token; what came until then stands. None when it did not.
         model: What writes, as far as the engine says.
         tokens: How many it generated so far, as far as it says.
     """
@@ -45,7 +45,7 @@ class LadderStream:
         on_failure: Callable[[IndexerError], None] | None = None,
     ) -> None:
         self.rung = rung
-        self.broken_off = False
+        self.failure: IndexerError | None = None
         self.model = first.model if first is not None else ""
         self.tokens = first.tokens if first is not None else 0
         self._first = first
@@ -65,7 +65,7 @@ class LadderStream:
             delta = await anext(self._rest)
         except IndexerError as error:
             self._rest = None
-            self.broken_off = True
+            self.failure = error
             if self._on_failure is not None:
                 self._on_failure(error)
             raise StopAsyncIteration from error

@@ -23,14 +23,17 @@ class CitationFilter:
     """Removes marks that refer to nothing while the text streams by, and remembers those that were used.
 
     Code spans and fenced code pass unchanged: ``items[3]`` there is no citation. A mark that is split between two
-    deltas is held back until it is whole.
+    deltas is held back until it is whole. Fenced code that is still open at the end is closed, so that nothing which is
+    put below the text becomes code of it.
     """
 
     def __init__(self, citations: Sequence[Citation]) -> None:
         self._citations = citations
         self._held = ""
         self._at_line_start = True
+        self._indent = 0
         self._fence = 0
+        self._fence_indent = 0
         self._span = 0
         self._used: set[int] = set()
 
@@ -44,8 +47,13 @@ class CitationFilter:
         return self._advance(self._held + delta, final=False)
 
     def finish(self) -> str:
-        """Return what was still held back."""
-        return self._advance(self._held, final=True)
+        """Return what was still held back, and the end of fenced code."""
+        rest = self._advance(self._held, final=True)
+        if self._fence:
+            line_end = "" if self._at_line_start and not self._indent else "\n"
+            rest += line_end + " " * self._fence_indent + "`" * self._fence
+            self._fence = 0
+        return rest
 
     def _advance(self, text: str, *, final: bool) -> str:
         shown: list[str] = []
@@ -70,6 +78,7 @@ class CitationFilter:
             if character == "\n" and text.startswith("\n", at + 1):
                 self._span = 0  # a code span ends with its paragraph
             self._at_line_start = character == "\n" or (self._at_line_start and character == " ")
+            self._indent = self._indent + 1 if self._at_line_start and character == " " else 0
             shown.append(piece)
             at += len(piece)
         self._held = text[at:]
@@ -80,7 +89,7 @@ class CitationFilter:
             if self._at_line_start and length >= self._fence:
                 self._fence = 0
         elif self._at_line_start and length >= _FENCE_LENGTH and not self._span:
-            self._fence = length
+            self._fence, self._fence_indent = length, self._indent
         elif not self._span:
             self._span = length
         elif self._span == length:

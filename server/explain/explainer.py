@@ -15,6 +15,7 @@ from server import tracing
 from server.config import ExplainConfig
 from server.context.resolution import Resolver
 from server.correlation import REQUEST_ID
+from server.engine.ladder import LadderStream
 from server.engine.metrics import StageTimes, caller_labels, model_label
 from server.engine.timing import DeltaTimes
 from server.explain import metrics
@@ -24,6 +25,8 @@ from server.explain.values import ExplainTarget, Explanation
 from server.types import Delta, Engine, ExplainRequest
 
 log = logging.getLogger(__name__)
+
+_AT_ITS_LIMIT = "It is as long as an explanation may be (`[explain] max_tokens` of hearth.toml)."
 
 
 class ExplanationStream:
@@ -42,6 +45,7 @@ class ExplanationStream:
         self._times = DeltaTimes(partial(stages.note, "per_token"))
         self._shown: list[str] = []
         self._tokens = 0
+        self._limited = False
         self.model = ""
         """What writes it, as far as known."""
 
@@ -53,6 +57,7 @@ class ExplanationStream:
                 began = True
                 self._begin(delta)
             self._tokens += delta.tokens
+            self._limited = self._limited or delta.limited
             shown = self._filter.feed(delta.text)
             self._times.handled()
             if shown:
@@ -66,7 +71,14 @@ class ExplanationStream:
     @property
     def result(self) -> Explanation:
         """What was shown so far with the citations it uses; the whole explanation once the iteration ended."""
-        return Explanation("".join(self._shown), self._filter.cited, self._engine)
+        return Explanation("".join(self._shown), self._filter.cited, self._engine, self._ended_early)
+
+    @property
+    def _ended_early(self) -> str:
+        failure = self._deltas.failure if isinstance(self._deltas, LadderStream) else None
+        if failure is not None:
+            return f"{failure.message}."
+        return _AT_ITS_LIMIT if self._limited else ""
 
     def count(self) -> None:
         """The stream has been left: count what it cost."""
@@ -125,7 +137,7 @@ class Explainer:
                 finally:
                     stream.count()
                     model = stream.model or engine
-            outcome = "explained"
+            outcome = "ended-early" if stream.result.ended_early else "explained"
         except (asyncio.CancelledError, GeneratorExit):
             outcome = "stopped"
             raise

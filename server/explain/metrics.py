@@ -9,7 +9,7 @@ from server.engine.metrics import StageHistograms
 STAGE_SECONDS = StageHistograms("hearth_explanation", "an explanation")
 EXPLANATIONS = Counter(
     "hearth_explanations_total",
-    "Explanations by how they ended: explained, stopped (nobody reads on) or failed.",
+    "Explanations by how they ended: explained, ended-early (broken off or too long), stopped (nobody reads), failed.",
     ["engine", "outcome"],
 )
 GENERATED_TOKENS = Counter(

@@ -48,9 +48,11 @@ class NumberedCitation:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A finished explanation. Every ``[n]`` in ``markdown`` has its entry in ``citations``, and the reverse."""
+    """An explanation. Every ``[n]`` in ``markdown`` has its entry in ``citations``, and the reverse."""
 
     markdown: str
     citations: tuple[NumberedCitation, ...]
     engine: str
     """The engine that wrote it."""
+    ended_early: str = ""
+    """Why it is not all that was to be said, as a sentence for people; empty when it is."""

@@ -118,7 +118,8 @@ class Explanations:
     async def _result(self, explanation: Explanation) -> dict[str, Any]:
         uris = await self._server.in_thread(self._uris, explanation)
         citations = [_citation(item, uri) for item, uri in zip(explanation.citations, uris, strict=True)]
-        return {"markdown": explanation.markdown, "engine": explanation.engine, "citations": citations}
+        value = {"markdown": explanation.markdown, "engine": explanation.engine, "citations": citations}
+        return value | ({"endedEarly": explanation.ended_early} if explanation.ended_early else {})
 
     def _uris(self, explanation: Explanation) -> list[str | None]:
         return [
@@ -129,6 +130,8 @@ class Explanations:
 def _as_document(value: dict[str, Any]) -> str:
     """Return the text of an answer, with the places that it cites as editors go to them."""
     lines = [value["markdown"].rstrip(), ""]
+    if "endedEarly" in value:
+        lines += [f"**The explanation ended early.** {value['endedEarly']}", ""]
     for citation in value["citations"]:
         file = file_path(citation.get("uri", ""))
         place = f"{file if file is not None else citation['path']}:{citation['startLine']}"

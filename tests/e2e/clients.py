@@ -87,3 +87,9 @@ def capabilities_of(client: str) -> types.ClientCapabilities:
     converter = default_converter()  # type: ignore[no-untyped-call]  # pygls does not annotate it.
     capabilities: types.ClientCapabilities = converter.structure(CLIENTS[client], types.ClientCapabilities)
     return capabilities
+
+
+def shown_explanation(uri: str) -> types.ExecuteCommandParams:
+    """Return what asks the server to explain the first line and to show that."""
+    span = {"start": {"line": 0, "character": 0}, "end": {"line": 1, "character": 0}}
+    return types.ExecuteCommandParams("hearth.explain", [{"uri": uri, "range": span, "show": True}])

@@ -23,6 +23,7 @@ class Call:
     prompt: str
     temperature: float = 0.0
     model: str = MODEL
+    transport: asyncio.Transport | None = None
     tokens: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     finished: asyncio.Event = field(default_factory=asyncio.Event)
@@ -31,6 +32,11 @@ class Call:
         """Send tokens; ``None`` ends the text."""
         for token in tokens:
             self.tokens.put_nowait(token)
+
+    def break_off(self) -> None:
+        """Close the connection in the middle of the text, as a server does that dies."""
+        assert self.transport is not None
+        self.transport.abort()
 
 
 class ModelServer:
@@ -115,6 +121,7 @@ async def _answer(
     """Stream what the test writes into ``call``, which is put into ``calls``."""
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
+    call.transport = request.transport
     calls.put_nowait(call)
     written = 0
     try:

@@ -11,7 +11,7 @@ from lsprotocol import types
 
 from server.lsp.documents import file_path
 from server.lsp.positions import PositionEncoding
-from tests.e2e.clients import CLIENTS, capabilities_of
+from tests.e2e.clients import CLIENTS, capabilities_of, shown_explanation
 from tests.e2e.editor import Editor, open_editor_here, plain
 
 LINES = "".join(f"    value_{number} = compute_the_total_of(order_{number})\n" for number in range(8))
@@ -122,9 +122,3 @@ async def test_where_no_document_can_be_written_the_text_is_a_message(
         await editor.request(types.WORKSPACE_EXECUTE_COMMAND, shown_explanation(uri))
         await editor.wait_for(lambda: editor.client.messages)
         assert "compute_the_total_of" in editor.client.messages[0].message
-
-
-def shown_explanation(uri: str) -> types.ExecuteCommandParams:
-    """Return what asks the server to explain the first line and to show that."""
-    span = {"start": {"line": 0, "character": 0}, "end": {"line": 1, "character": 0}}
-    return types.ExecuteCommandParams("hearth.explain", [{"uri": uri, "range": span, "show": True}])

@@ -11,10 +11,22 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from lsprotocol import types
 
+from server.lsp.documents import file_path
+from tests.e2e.clients import shown_explanation
 from tests.e2e.editor import PROFILES, Editor, open_editor, plain
 from tests.patience import WAIT_SECONDS
-from tests.server.engine.fault_server import DONE, FaultServer, answers, chat_event, event, fault_server, hangs_after
+from tests.server.engine.fault_server import (
+    DONE,
+    FaultServer,
+    answers,
+    chat_event,
+    closes_after,
+    event,
+    fault_server,
+    hangs_after,
+)
 from tests.server.engine.test_faults import FAULTS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -98,6 +110,41 @@ async def test_an_explanation_is_shown_from_its_first_words_and_stops_when_it_is
     desk.editor.cancel(answer)
     async with asyncio.timeout(WAIT_SECONDS):
         await desk.server.closed.wait()
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason"),
+    [
+        (closes_after(chat_event("It multiplies:\n\n```py\nwidth")), "The model server at "),
+        (hangs_after(chat_event("It multiplies:\n\n```py\nwidth")), "The model server at "),
+        (answers(chat_event("It multiplies:\n\n```py\nwidth", finish="length"), DONE), "It is as long as "),
+    ],
+    ids=["closes", "hangs", "at its limit"],
+)
+async def test_an_explanation_that_is_not_whole_says_why_and_the_next_one_is(
+    behaviour: object, reason: str, desk: Desk
+) -> None:
+    shown: list[types.ShowDocumentParams] = desk.editor.client.shown_documents
+    desk.use(behaviour)
+    uri = desk.document()
+    answer = plain(await desk.editor.explain(uri, (0, 0), (1, 0)).result)
+    assert answer["engine"] == "vllm"
+    # What stands below it in a document is no code.
+    assert answer["markdown"] == "It multiplies:\n\n```py\nwidth\n```"
+    assert answer["endedEarly"].startswith(reason)
+
+    # Where the text is shown as a document, the document says so.
+    await desk.editor.request(types.WORKSPACE_EXECUTE_COMMAND, shown_explanation(uri))
+    await desk.editor.wait_for(lambda: shown)
+    file = file_path(shown.pop().uri)
+    assert file is not None
+    assert f"\n```\n\n**The explanation ended early.** {reason}" in file.read_text()
+
+    desk.use(answers(chat_event("It multiplies both.", finish="stop"), DONE))
+    async with asyncio.timeout(WAIT_SECONDS):
+        while "endedEarly" in (answer := plain(await desk.editor.explain(uri, (0, 0), (1, 0)).result)):
+            desk.server.forget()
+    assert answer["markdown"] == "It multiplies both."
 
 
 async def test_one_id_names_a_request_in_the_log_at_the_model_server_and_in_why(desk: Desk) -> None:

@@ -189,6 +189,12 @@ async def answers(repository: Repository) -> dict[str, list[Any]]:
             chat = await model.chats.get()
             chat.write("It converts", " [1].", None)
             explanation = await explaining.result
+            breaking_off = editor.explain(uri, (2, 0), (2, 16))
+            chat = await model.chats.get()
+            chat.write("It con")
+            await editor.wait_for(lambda: breaking_off.parts)
+            chat.break_off()
+            broken_off = await breaking_off.result
             why = await editor.request("hearth/why", {"id": completion.items[0].command.arguments[0]})
             found = await editor.request("hearth/search", {"query": "convert", "repository": "shop", "limit": 3})
             file = {"repository": "shop", "path": "money.py", "ref": "main"}
@@ -201,6 +207,7 @@ async def answers(repository: Repository) -> dict[str, list[Any]]:
             }
             values = {name: [plain(value)] for name, value in values.items()}
             values["completion"] = [plain(part) for part in asked.parts]
+            values["explanation"].append(plain(broken_off))
             values["explanation part"] = [plain(part) for part in explaining.parts]
     left_out = SuggestionRecord(making=Making(confidence=0.5, dropped=(Dropped("shop", "money.py", "weak"),)))
     values["hearth/why"].append(queries.why_value(left_out, None))

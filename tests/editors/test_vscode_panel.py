@@ -45,6 +45,7 @@ async def test_explanations_are_asked_for_read_and_left(tmp_path: Path) -> None:
         async with opened as bench:
             await bench.wait_for_status("Hearth: model")
             await the_key_explains_and_escape_stops_the_engine(bench, model)
+            await an_answer_that_breaks_off_says_why(bench, model)
             await a_question_is_asked_by_keyboard(bench, model)
             await keys_lead_through_the_panel_and_back(bench)
             await the_stop_button_stops_the_engine(bench, model)
@@ -83,6 +84,19 @@ async def the_key_explains_and_escape_stops_the_engine(bench: Workbench, model: 
     await bench.call("waitForPanelFocus", "#question")
 
 
+async def an_answer_that_breaks_off_says_why(bench: Workbench, model: ModelServer) -> None:
+    await bench.type("Which ones?")
+    await bench.press("Enter")
+    chat = await next_chat(model)
+    chat.write("Those of [1]:\n\n```python\nfor cart")
+    await bench.call("waitForPanel", "#text", "for cart")
+    chat.break_off()
+    await bench.call("waitForPanel", "#note", "The explanation ended early. The model server at http")
+    await bench.call("waitForPanel", "#sources li:nth-child(1)", "shop/")
+    await is_accessible(bench)
+    await bench.screenshot("panel-ended-early-light")
+
+
 async def a_question_is_asked_by_keyboard(bench: Workbench, model: ModelServer) -> None:
     await bench.type("Why every one?")
     await bench.press("Enter")
@@ -91,6 +105,7 @@ async def a_question_is_asked_by_keyboard(bench: Workbench, model: ModelServer) 
     chat.write(SAID, None)
     await bench.call("waitForPanel", "#sources li:nth-child(2)", "shop/cart.ts")
     assert await bench.call("panel", "#asked") == "Why every one?"
+    assert await bench.call("panel", "#note") == ""
     assert await bench.call("panel", ".keyword >> nth=0") == "for"
     assert await bench.call("panel", ".comment") == "# all of them"
 

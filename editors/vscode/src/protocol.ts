@@ -87,6 +87,8 @@ export interface Citation {
 export interface Explanation {
   markdown: string;
   engine: string;
+  /** Why it is not all that was to be said, in a sentence. */
+  endedEarly?: string;
   citations: Citation[];
 }
 

@@ -369,7 +369,7 @@ async def _deltas(events: AsyncIterator[dict[str, Any]], question: _Question, se
     Raises:
         EngineProtocolError: An event has not the expected shape, or the stream ends before the answer does.
     """
-    finished = False
+    finished = limited = False
     stages: Mapping[str, float] = question.stages
     tokens_so_far = tokens_told = 0
     async for event in events:
@@ -389,7 +389,8 @@ async def _deltas(events: AsyncIterator[dict[str, Any]], question: _Question, se
             raise EngineProtocolError(
                 f"The model server at {server} sent an event without text", advice="Is it a server of the OpenAI API?"
             )
-        finished = finished or choice.get("finish_reason") is not None
+        reason = choice.get("finish_reason")
+        finished, limited = finished or reason is not None, limited or reason == "length"
         if text:
             yield Delta(text, tokens_so_far - tokens_told, model=question.model, stages=stages)
             tokens_told, stages = tokens_so_far, {}
@@ -397,8 +398,8 @@ async def _deltas(events: AsyncIterator[dict[str, Any]], question: _Question, se
         raise EngineProtocolError(
             f"The model server at {server} ended its answer in the middle", advice="See the model server's own log."
         )
-    if tokens_so_far > tokens_told:
-        yield Delta("", tokens_so_far - tokens_told, model=question.model, stages=stages)
+    if limited or tokens_so_far > tokens_told:
+        yield Delta("", tokens_so_far - tokens_told, model=question.model, limited=limited, stages=stages)
 
 
 def _with_fields(body: bytes, fields: dict[str, Any]) -> bytes:

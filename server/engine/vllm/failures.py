@@ -77,7 +77,7 @@ def from_client(error: Exception, *, server: str) -> EngineError:
         )
     if isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError)):
         return EngineUnavailable(
-            f"The model server at {server} closed the connection before it had answered",
+            f"The model server at {server} closed the connection before its answer was whole",
             advice="See the model server's own log.",
         )
     if isinstance(error, aiohttp.ClientResponseError):

@@ -12,7 +12,16 @@ import pytest
 
 from tests.patience import WAIT_SECONDS, patient_model
 from tests.server.cli.conftest import CART, Hearth
-from tests.server.engine.fault_server import DONE, FaultServer, answers, chat_event, event, fault_server, refuses
+from tests.server.engine.fault_server import (
+    DONE,
+    FaultServer,
+    answers,
+    chat_event,
+    closes_after,
+    event,
+    fault_server,
+    refuses,
+)
 from tests.server.prompt.tokenizers import like_qwen
 
 
@@ -75,6 +84,19 @@ def test_the_embedded_engine_answers_while_the_model_fails(hearth: Hearth, serve
     assert outcome.code == 0
     assert outcome.json()["engine"] == "embedded"
     assert "answered 500" in outcome.err
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_an_explanation_that_breaks_off_says_so_and_does_not_pass_for_a_whole_one(
+    hearth: Hearth, server: FaultServer, config: Path, *, as_json: bool
+) -> None:
+    server.behaviour = closes_after(chat_event("It adds "))
+    outcome = hearth("explain", "shop:shop/cart.py:1-5", *(["--json"] if as_json else []), "--config", config)
+    assert outcome.code == 10
+    assert "It adds" in outcome.out
+    assert "hearth: The explanation ended early\n  The model server at " in outcome.err
+    if as_json:
+        assert "closed the connection before its answer was whole" in outcome.json()["ended_early"]
 
 
 def test_an_explanation_comes_from_the_model_with_checked_citations(

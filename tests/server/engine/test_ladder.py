@@ -97,7 +97,7 @@ async def test_the_best_engine_answers(rig: Rig) -> None:
 async def test_the_next_engine_answers_when_the_best_fails_before_its_first_token(rig: Rig, failure: Behaviour) -> None:
     rig.best.behaviour = failure
     text, stream = await rig.ask()
-    assert (text, stream.rung, stream.broken_off) == ("second", Rung.EMBEDDED, False)
+    assert (text, stream.rung, stream.failure) == ("second", Rung.EMBEDDED, None)
 
 
 async def test_the_next_engine_answers_when_the_best_says_nothing_in_time() -> None:
@@ -105,7 +105,7 @@ async def test_the_next_engine_answers_when_the_best_says_nothing_in_time() -> N
         rig = Rig(best, second, first_token_seconds=0.2)
         best.behaviour = hangs_after()
         text, stream = await rig.ask()
-        assert (text, stream.rung, stream.broken_off) == ("second", Rung.EMBEDDED, False)
+        assert (text, stream.rung, stream.failure) == ("second", Rung.EMBEDDED, None)
         await rig.ladder.close()
 
 
@@ -119,7 +119,8 @@ async def test_silence_is_an_answer(rig: Rig) -> None:
 async def test_a_failure_after_the_first_token_ends_the_text_and_mixes_nothing_in(rig: Rig) -> None:
     rig.best.behaviour = closes_after(event("half"))
     text, stream = await rig.ask()
-    assert (text, stream.rung, stream.broken_off) == ("half", Rung.VLLM, True)
+    assert (text, stream.rung) == ("half", Rung.VLLM)
+    assert isinstance(stream.failure, EngineError)
     assert not rig.second.requests
 
 

@@ -32,6 +32,10 @@ def shown(*deltas: str) -> tuple[str, list[int]]:
         ("[link](x) [", "[link](x) [", []),
         ("[0] [1000] [-1]", " [1000] [-1]", []),
         ("trailing ", "trailing ", []),
+        ("```py\nitems[9]\n```\n", "```py\nitems[9]\n```\n", []),
+        ("So:\n\n````py\nitems[9]", "So:\n\n````py\nitems[9]\n````", []),
+        ("```py\nitems\n", "```py\nitems\n```", []),
+        ("1. So:\n\n   ```py\n   items\n    ", "1. So:\n\n   ```py\n   items\n    \n   ```", []),
     ],
 )
 def test_only_marks_with_a_citation_are_shown(text: str, expected: str, cited: list[int]) -> None:

@@ -111,9 +111,13 @@ local function on_end(job, err, result)
       job.text, job.shown = result.markdown, #result.markdown
     end
     flush(job)
+    if result.endedEarly then
+      panel.append(job.panel.bufnr, "\n\n**The explanation ended early.** " .. result.endedEarly)
+    end
     list_citations(job, result.citations or {})
   end
-  finish(job, result and result.engine or "nothing to say")
+  local ended = result and (result.endedEarly and "ended early" or result.engine)
+  finish(job, ended or "nothing to say")
 end
 
 --- Stop the explanation that is being written; what has come stays.

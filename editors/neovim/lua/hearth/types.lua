@@ -44,6 +44,7 @@
 ---@class (exact) hearth.Explanation
 ---@field markdown string
 ---@field engine string
+---@field endedEarly? string Why it is not all that was to be said, in a sentence.
 ---@field citations hearth.Citation[]
 
 ---@class (exact) hearth.SearchHit

@@ -84,10 +84,11 @@ export class ExplainPanel implements vscode.Disposable {
       if (this.running === running && explanation !== null) {
         this.markdown = explanation.markdown;
         this.citations = explanation.citations;
-        note = explanation.engine === "vllm" ? "" : "Written from the index alone, without a model.";
+        note = noteOf(explanation);
       }
     } catch (error) {
-      note = running.token.isCancellationRequested ? "Stopped." : `No explanation: ${messageOf(error)}`;
+      const what = this.markdown === "" ? "No explanation" : "The explanation ended early";
+      note = running.token.isCancellationRequested ? "Stopped." : `${what}: ${messageOf(error)}`;
     } finally {
       clearTimeout(drawing);
       if (this.running === running) {
@@ -199,6 +200,13 @@ function titleOf({ uri, range }: ExplainArguments): string {
   const last = range.end.character === 0 && range.end.line > range.start.line ? range.end.line : range.end.line + 1;
   const first = range.start.line + 1;
   return first === last ? `${name}:${first}` : `${name}:${first}-${last}`;
+}
+
+function noteOf({ engine, endedEarly }: Explanation): string {
+  if (endedEarly !== undefined) {
+    return `The explanation ended early. ${endedEarly}`;
+  }
+  return engine === "vllm" ? "" : "Written from the index alone, without a model.";
 }
 
 function toSource(citation: Citation): Source {

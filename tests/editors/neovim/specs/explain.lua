@@ -216,6 +216,42 @@ case("an explanation ends when the server does", function(t)
   )
 end)
 
+case("an explanation that is not whole says why, above the places it cites", function(t)
+  local child = t.start()
+  child:edit("demo.py", "a = 1\n")
+  child:lua([[vim.cmd("HearthExplain")]])
+  local request = child:wait_sent("workspace/executeCommand")
+  delta(child, request, "It sets [1]")
+  child:send({
+    id = request.id,
+    result = {
+      markdown = "It sets [1]",
+      engine = "vllm",
+      endedEarly = "The model server is gone.",
+      citations = {
+        {
+          number = 1,
+          repository = "demo",
+          path = "demo.py",
+          startLine = 1,
+          endLine = 1,
+          commit = "",
+          title = "",
+        },
+      },
+    },
+  })
+  wait_panel(
+    t,
+    child,
+    "It sets [1]\n\n**The explanation ended early.** The model server is gone.\n\n---\n- [1] demo.py:1-1 demo"
+  )
+  t.check(
+    child:lua("return vim.wo.winbar"):find("demo.py:1 — ended early", 1, true),
+    child:lua("return vim.wo.winbar")
+  )
+end)
+
 case("an explanation that fails says so once", function(t)
   local child = t.start()
   child:edit("demo.py", "a = 1\n")
