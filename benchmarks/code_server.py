@@ -20,6 +20,7 @@ _QUIET: dict[str, Any] = {
     "update.mode": "none",
     "remote.autoForwardPorts": False,
     "workbench.startupEditor": "none",
+    "workbench.welcomePage.walkthroughs.openOnInstall": False,
     "workbench.secondarySideBar.defaultVisibility": "hidden",
     "extensions.autoUpdate": False,
     "files.autoSave": "off",
@@ -106,11 +107,18 @@ def own_folders(scratch: Path) -> dict[str, str]:
     }
 
 
-def page_url(url: str, folder: Path, name: str) -> str:
-    """Return the address that shows one file of a folder."""
+def page_url(url: str, opened: Path, name: str) -> str:
+    """Return the address that opens a folder, or a workspace by its file, and shows one file below where that is."""
     host = url.removeprefix("http://")
-    payload = json.dumps([["openFile", f"vscode-remote://{host}{urllib.parse.quote(str(folder / name))}"]])
-    return f"{url}/?{urllib.parse.urlencode({'folder': str(folder), 'payload': payload})}"
+    file = folder_of(opened) / name
+    kind = "folder" if folder_of(opened) == opened else "workspace"
+    payload = json.dumps([["openFile", f"vscode-remote://{host}{urllib.parse.quote(str(file))}"]])
+    return f"{url}/?{urllib.parse.urlencode({kind: str(opened), 'payload': payload})}"
+
+
+def folder_of(opened: Path) -> Path:
+    """Return the folder that is opened, or the one with the file of the workspace."""
+    return opened.parent if opened.suffix == ".code-workspace" else opened
 
 
 async def end(process: asyncio.subprocess.Process, *, close_input: bool = False) -> None:

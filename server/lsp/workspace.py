@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from indexer.api import Index, detect_language
+from indexer.errors import IndexerError
 from indexer.types import Scope
 from server.context import RecentEdit
 from server.lsp.documents import Document, Documents
@@ -24,6 +27,8 @@ _MAX_OPEN_CHARACTERS = 400_000
 _MAX_EDIT_LINES = 40
 _EDIT_MARGIN = 3
 _PLAIN = "text"
+_INDEXED = "hearth:/"
+"""How the URIs begin by which editors show files as they are in the index."""
 
 _LANGUAGES = {
     "typescriptreact": "tsx",
@@ -158,7 +163,7 @@ class Workspace(ABC):
     def surroundings(self, moment: Moment, index: Index | None, principal: Principal) -> Surroundings:
         """Locate every document of ``moment``. Call it in a thread, unless :meth:`locates_at_once`."""
         readable = principal.readable
-        locate = self._locator(index, readable)
+        locate = self._locate(index, readable)
         open_now = {locate(uri, file) for uri, file in moment.closed_off}
         exclude = frozenset((item.repository, item.path) for item in open_now if item.repository)
         return Surroundings(
@@ -169,6 +174,17 @@ class Workspace(ABC):
             open_files=tuple(_open_file(item, locate(item.uri, item.file)) for item in moment.others),
             recent_edits=tuple(_recent_edit(item, locate(item.uri, item.file)) for item in moment.edits),
         )
+
+    def _locate(self, index: Index | None, readable: frozenset[str] | None) -> Locate:
+        """Return what finds any document: as the index has it, or in a folder."""
+        in_folder = self._locator(index, readable)
+
+        def locate(uri: str, file: Path | None) -> Address:
+            if not uri.startswith(_INDEXED):
+                return in_folder(uri, file)
+            return _as_indexed(uri, index, readable) or Address("", uri)
+
+        return locate
 
     def _edits(self) -> Iterable[EditedText]:
         for region in self.documents.recent_edits():
@@ -189,6 +205,18 @@ def language(document: Document) -> str:
         return named
     detected = detect_language(document.path.name, document.lines[0][:256].encode("utf-8", "replace"))
     return detected if detected != _PLAIN else named or _PLAIN
+
+
+def _as_indexed(uri: str, index: Index | None, readable: frozenset[str] | None) -> Address | None:
+    """Return where ``hearth:/PATH?REPOSITORY`` is, if its repository is in the index and may be read."""
+    path, _, repository = uri.removeprefix(_INDEXED).partition("?")
+    repository = unquote(repository)
+    if index is None or (readable is not None and repository not in readable):
+        return None
+    with suppress(IndexerError):
+        index.commit(repository)
+        return Address(repository, unquote(path))
+    return None
 
 
 def _taken(document: Document) -> OpenText:

@@ -19,11 +19,12 @@ CURSOR = "<|fim_suffix|>"
 
 async def test_suggestions_are_off_where_they_are_turned_off(tmp_path: Path) -> None:
     shop = make_shop(tmp_path)
+    workspace = workspace_of(tmp_path, shop.repository.path)
     config = tmp_path / "hearth.toml"
     async with running_model_server() as model:
         patient = PATIENT.replace("[completion]", "[completion]\nspeculate = false")
         config.write_text(f"{patient_model(model.url)}{patient}")
-        opened = workbench(install(), tmp_path, shop.repository.path, "shop/audit.py", shop.settings(config))
+        opened = workbench(install(), tmp_path, workspace, "shop/shop/audit.py", shop.settings(config))
         async with opened as bench:
             await bench.wait_for_status("Hearth: model")
             await bench.press("Control+End", "Enter")
@@ -41,9 +42,18 @@ async def test_suggestions_are_off_where_they_are_turned_off(tmp_path: Path) -> 
                 await bench.screenshot(f"{says.replace(' ', '-')}-dark")
                 await turn(bench, what.format("on"), "Hearth: model$")
             await suggest(bench, model)
-            await settings_of_the_folder_are_turned_where_they_are(bench, shop.repository.path)
+            await settings_of_a_folder_count_in_it_and_are_turned_there(bench, shop.repository.path)
             await suggest(bench, model)
             await nothing_of_an_excluded_file_is_sent(bench, model, shop.repository.path)
+
+
+def workspace_of(directory: Path, shop: Path) -> Path:
+    """Put a second folder beside the shop, and make a workspace of both."""
+    (directory / "billing").mkdir()
+    (directory / "billing" / "bill.py").write_text("def bill(): ...\n")
+    workspace = directory / "company.code-workspace"
+    workspace.write_text(json.dumps({"folders": [{"path": shop.name}, {"path": "billing"}]}))
+    return workspace
 
 
 async def suggest(bench: Workbench, model: ModelServer) -> None:
@@ -66,17 +76,21 @@ async def every_row_of_the_menu_has_its_icon(bench: Workbench) -> None:
     await bench.call("command", "Hearth: Show the menu")
     await bench.call("waitForRow", "Restart the server")
     rows = await bench.call("rows")
-    assert len(rows) == 8, rows
+    assert len(rows) == 9, rows
     assert [row["text"] for row in rows if row["icons"] != 1] == []
     await bench.screenshot("menu-dark")
     await bench.press("Escape")
 
 
-async def settings_of_the_folder_are_turned_where_they_are(bench: Workbench, folder: Path) -> None:
-    """They win over the user's, so that writing these would turn nothing."""
+async def settings_of_a_folder_count_in_it_and_are_turned_there(bench: Workbench, folder: Path) -> None:
+    """They win over the user's, so that writing these would turn nothing; another folder has its own."""
     settings = folder / ".vscode" / "settings.json"
     settings.parent.mkdir()
     settings.write_text(json.dumps({"hearth.enabled": False, "hearth.languages": {"python": False, "go": False}}))
+    await bench.wait_for_status("Hearth: suggestions are off$")
+    await bench.show("bill.py")
+    await bench.wait_for_status("Hearth: model$")
+    await bench.show("audit.py")
     await bench.wait_for_status("Hearth: suggestions are off$")
     await turn(bench, "Turn suggestions on", "Hearth: off for python$")
     await turn(bench, "Turn suggestions on for python", "Hearth: model$")
@@ -85,7 +99,7 @@ async def settings_of_the_folder_are_turned_where_they_are(bench: Workbench, fol
 
 
 async def nothing_of_an_excluded_file_is_sent(bench: Workbench, model: ModelServer, folder: Path) -> None:
-    (folder / ".vscode" / "settings.json").write_text(json.dumps({"hearth.exclude": ["**/*.env", "**/audit.*"]}))
+    (folder / ".vscode" / "settings.json").write_text(json.dumps({"hearth.exclude": ["**/*.env", "shop/audit.*"]}))
     await bench.wait_for_status("Hearth: this file is excluded$")
     await bench.wait_for_ghost("")
     await bench.call("command", "Hearth: Show the menu")

@@ -156,7 +156,7 @@ async def the_light_bulb_and_the_menu_of_a_line_explain(bench: Workbench, model:
     chat.write("It adds up.", None)
     await bench.call("waitForPanel", "#text", "It adds up.")
     await bench.call("waitForPanel", "#title", "report.py:10")
-    await bench.call("chooseAtLine", "return lines", "Explain")
+    await bench.call("chooseAtLine", "return lines", "Hearth: Explain")
     chat = await next_chat(model)
     chat.write("It returns.", None)
     await bench.call("waitForPanel", "#text", "It returns.")

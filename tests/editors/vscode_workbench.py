@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.code_server import code_server, end, node_of, own_folders, page_url
+from benchmarks.code_server import code_server, end, folder_of, node_of, own_folders, page_url
 from tests.cache import CACHE, filling, keep
 
 HERE = Path(__file__).parent
@@ -240,7 +240,7 @@ class Workbench:
 async def workbench(
     tools: Tools,
     scratch: Path,
-    folder: Path,
+    opened: Path,
     name: str,
     machine: dict[str, Any],
     *,
@@ -248,8 +248,9 @@ async def workbench(
     keys: Sequence[dict[str, Any]] = (),
     dark: bool = True,
 ) -> AsyncIterator[Workbench]:
-    """Run VS Code with the extension on ``folder`` and show the file ``name``, with settings of machine and user.
+    """Run VS Code with the extension on a folder and show the file ``name``, with settings of machine and user.
 
+    What is ``opened`` may also be the file of a workspace; ``name`` is below its folder then.
     ``keys`` are key bindings as VS Code writes them.
     """
     theme = "Default Dark Modern" if dark else "Default Light Modern"
@@ -270,9 +271,9 @@ async def workbench(
             stdout=asyncio.subprocess.PIPE,
             limit=_MAX_LINE,
         )
-        bench = Workbench(folder, url, driver)
+        bench = Workbench(folder_of(opened), url, driver)
         try:
-            await bench.call("start", tools.chromium, page_url(url, folder, name), dark)
+            await bench.call("start", tools.chromium, page_url(url, opened, name), dark)
             await bench.call("focus")
             yield bench
         finally:

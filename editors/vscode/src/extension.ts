@@ -32,6 +32,7 @@ export function activate(context: vscode.ExtensionContext): void {
 
   context.subscriptions.push(
     scope,
+    account,
     connection,
     latency,
     status,
@@ -45,16 +46,18 @@ export function activate(context: vscode.ExtensionContext): void {
     }),
     command("hearth.why", () => reasons.show(completions.lastId)),
     command("hearth.search", () => search(connection, files)),
-    command("hearth.signIn", async () => ((await account.signIn()) ? connection.restart() : undefined)),
-    command("hearth.signOut", async () => {
-      await account.signOut();
-      await connection.restart();
-    }),
+    command("hearth.signIn", () => account.signIn()),
+    command("hearth.signOut", () => account.signOut()),
     command("hearth.showMenu", () => showMenu(scope)),
     command("hearth.showLog", () => connection.showLog()),
     command("hearth.restart", () => connection.restart()),
     command("hearth.reindexFolders", () => indexAgain(connection)),
     vscode.workspace.onDidChangeConfiguration((event) => (needsRestart(event) ? connection.restart() : undefined)),
+    account.onDidChange(() => connection.restart()),
+    // The walkthrough's first step is done then.
+    connection.onDidChange(({ kind }) =>
+      vscode.commands.executeCommand("setContext", "hearth.running", kind === "running"),
+    ),
     vscode.workspace.onDidGrantWorkspaceTrust(() => connection.restart()),
   );
   void connection.restart({

@@ -2,8 +2,7 @@
 
 import * as vscode from "vscode";
 import type { Connection } from "./connection";
-
-const SCHEME = "hearth";
+import { INDEXED } from "./protocol";
 
 /** A line (from 1) of a file; `uri` is there when the file is in an open folder. */
 export interface Place {
@@ -14,7 +13,7 @@ export interface Place {
 }
 
 export class IndexedFiles implements vscode.TextDocumentContentProvider, vscode.Disposable {
-  private readonly registration = vscode.workspace.registerTextDocumentContentProvider(SCHEME, this);
+  private readonly registration = vscode.workspace.registerTextDocumentContentProvider(INDEXED, this);
 
   constructor(private readonly connection: Connection) {}
 
@@ -38,7 +37,7 @@ export class IndexedFiles implements vscode.TextDocumentContentProvider, vscode.
   async open({ repository, path, startLine, uri }: Place, viewColumn?: vscode.ViewColumn): Promise<void> {
     const file =
       uri === undefined
-        ? vscode.Uri.from({ scheme: SCHEME, path: `/${path}`, query: repository })
+        ? vscode.Uri.from({ scheme: INDEXED, path: `/${path}`, query: repository })
         : vscode.Uri.parse(uri);
     const line = new vscode.Position(Math.max(startLine - 1, 0), 0);
     await vscode.window.showTextDocument(file, {

@@ -10,7 +10,7 @@ import type { Connection } from "./connection";
 import type { Latency } from "./latency";
 import { type CompletionItem, type CompletionList, INLINE_COMPLETION, SERVER_ACCEPTED } from "./protocol";
 import { Reports } from "./reports";
-import { type Scope, SELECTOR } from "./scope";
+import { type Scope, WRITTEN } from "./scope";
 import { type Part, type Step, Suggestion } from "./suggestion";
 
 /** Between two steps of growing; VS Code itself waits 50 ms in each, so that about 15 steps fit a second. */
@@ -116,7 +116,7 @@ export class InlineCompletions implements vscode.Disposable {
   }
 
   private register(): vscode.Disposable {
-    return vscode.languages.registerInlineCompletionItemProvider(SELECTOR, {
+    return vscode.languages.registerInlineCompletionItemProvider(WRITTEN, {
       provideInlineCompletionItems: (document, position, context, token) =>
         this.provide(document, position, context, token),
     });

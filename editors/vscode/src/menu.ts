@@ -15,9 +15,12 @@ export async function showMenu(scope: Scope): Promise<void> {
     ...forSuggestions(scope, document),
     command("$(search) Search the company's code", "hearth.search"),
     command("$(question) Why this suggestion?", "hearth.why"),
-    setting("server.url") === ""
-      ? command("$(database) Index the open folders again", "hearth.reindexFolders")
-      : command("$(account) Sign in again", "hearth.signIn"),
+    ...(setting("server.url") === ""
+      ? [
+          command("$(database) Index the open folders again", "hearth.reindexFolders"),
+          command("$(account) Sign in to your team's server", "hearth.signIn"),
+        ]
+      : [command("$(account) Sign in again", "hearth.signIn")]),
     command("$(output) Show the log", "hearth.showLog"),
     command("$(refresh) Restart the server", "hearth.restart"),
   ];
@@ -26,8 +29,8 @@ export async function showMenu(scope: Scope): Promise<void> {
 }
 
 function forSuggestions(scope: Scope, document: vscode.TextDocument | undefined): Choice[] {
-  const on = setting("enabled");
-  const all = { label: `${icon(on)} Turn suggestions ${change(on)}`, run: () => scope.toggle() };
+  const on = setting("enabled", document?.uri);
+  const all = { label: `${icon(on)} Turn suggestions ${change(on)}`, run: () => scope.toggle(document?.uri) };
   if (document === undefined) {
     return [all];
   }
@@ -39,8 +42,8 @@ function forSuggestions(scope: Scope, document: vscode.TextDocument | undefined)
   return [
     all,
     {
-      label: `$(symbol-file) Turn suggestions ${change(scope.languageOn(languageId))} for ${languageId}`,
-      run: () => scope.toggleLanguage(languageId),
+      label: `$(symbol-file) Turn suggestions ${change(scope.languageOn(document))} for ${languageId}`,
+      run: () => scope.toggleLanguage(document),
     },
     {
       label: `$(file) Turn suggestions ${change(scope.fileOn(uri))} for this file`,

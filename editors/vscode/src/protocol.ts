@@ -5,6 +5,9 @@ import type { Command, Range } from "vscode-languageclient/node";
 export const INLINE_COMPLETION = "textDocument/inlineCompletion";
 export const STATUS = "hearth/status";
 
+/** Scheme of files as they are indexed: `hearth:/PATH?REPOSITORY`. */
+export const INDEXED = "hearth";
+
 /** Commands of the server; vscode-languageclient registers them in VS Code under the same names. */
 export const SERVER_EXPLAIN = "hearth.explain";
 export const SERVER_ACCEPTED = "hearth.accepted";

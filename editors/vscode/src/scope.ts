@@ -1,12 +1,16 @@
 /** Where Hearth may work: which documents the server sees at all, and where suggestions are wanted. */
 
 import * as vscode from "vscode";
+import { INDEXED } from "./protocol";
 import { setting, update, updateEntry } from "./settings";
 
 const FILES_OFF = "hearth.filesOff";
 
+/** Documents that people write in, so that suggestions may be wanted. */
+export const WRITTEN: { scheme: string }[] = [{ scheme: "file" }, { scheme: "untitled" }];
+
 /** Documents that the server may see; others, such as an output channel or a diff's left side, are no source code. */
-export const SELECTOR: { scheme: string }[] = [{ scheme: "file" }, { scheme: "untitled" }];
+export const SEEN: { scheme: string }[] = [...WRITTEN, { scheme: INDEXED }];
 
 export class Scope implements vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<void>();
@@ -26,16 +30,22 @@ export class Scope implements vscode.Disposable {
 
   /** Why the server may not read this document, in a few words; empty when it may. Nothing of one that it may not read leaves the editor. */
   whyHidden(document: vscode.TextDocument): string {
-    if (vscode.languages.match(SELECTOR, document) === 0) {
+    if (vscode.languages.match(SEEN, document) === 0) {
       return "this is no source file";
     }
-    const excluded = setting("exclude").some((pattern) => vscode.languages.match({ pattern }, document) > 0);
+    const folder = vscode.workspace.getWorkspaceFolder(document.uri);
+    const excluded = setting("exclude", document.uri).some(
+      (pattern) =>
+        vscode.languages.match({ pattern }, document) > 0 ||
+        (folder !== undefined &&
+          vscode.languages.match({ pattern: new vscode.RelativePattern(folder, pattern) }, document) > 0),
+    );
     return excluded ? "this file is excluded" : "";
   }
 
   /** Why no suggestions are wanted in this document, in a few words; empty when they are. */
   whyOff(document: vscode.TextDocument): string {
-    if (!setting("enabled")) {
+    if (!setting("enabled", document.uri)) {
       return "suggestions are off";
     }
     const hidden = this.whyHidden(document);
@@ -45,24 +55,25 @@ export class Scope implements vscode.Disposable {
     if (!this.fileOn(document.uri)) {
       return "off for this file";
     }
-    return this.languageOn(document.languageId) ? "" : `off for ${document.languageId}`;
+    return this.languageOn(document) ? "" : `off for ${document.languageId}`;
   }
 
-  languageOn(language: string): boolean {
-    const languages = setting("languages");
-    return languages[language] ?? languages["*"] ?? true;
+  languageOn({ languageId, uri }: vscode.TextDocument): boolean {
+    const languages = setting("languages", uri);
+    return languages[languageId] ?? languages["*"] ?? true;
   }
 
   fileOn(uri: vscode.Uri): boolean {
     return !this.filesOff().includes(uri.toString());
   }
 
-  async toggle(): Promise<void> {
-    await update("enabled", !setting("enabled"));
+  /** Turn suggestions on or off where it counts for this file. */
+  async toggle(file: vscode.Uri | undefined): Promise<void> {
+    await update("enabled", !setting("enabled", file), file);
   }
 
-  async toggleLanguage(language: string): Promise<void> {
-    await updateEntry("languages", language, !this.languageOn(language));
+  async toggleLanguage(document: vscode.TextDocument): Promise<void> {
+    await updateEntry("languages", document.languageId, !this.languageOn(document), document.uri);
   }
 
   async toggleFile(uri: vscode.Uri): Promise<void> {

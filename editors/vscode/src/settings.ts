@@ -30,30 +30,38 @@ const AT_START: (keyof Settings)[] = [
   "exclude",
 ];
 
-export function setting<K extends keyof Settings>(name: K): Settings[K] {
-  return vscode.workspace.getConfiguration(SECTION).get(name) as Settings[K];
+/** Read a setting; those that a folder may have for itself, as it is for a file in that folder. */
+export function setting<K extends keyof Settings>(name: K, file?: vscode.Uri): Settings[K] {
+  return vscode.workspace.getConfiguration(SECTION, file).get(name) as Settings[K];
 }
 
-/** Write a setting for the user, or in the folder where that has one of its own, which wins over the user's. */
-export function update<K extends keyof Settings>(name: K, value: Settings[K]): Thenable<void> {
-  const configuration = vscode.workspace.getConfiguration(SECTION);
-  const inFolder = configuration.inspect(name)?.workspaceValue !== undefined;
-  return configuration.update(name, value, targetOf(inFolder));
+/** Write a setting where it counts for a file: in its folder or workspace if that has one of its own, or for the user. */
+export function update<K extends keyof Settings>(name: K, value: Settings[K], file?: vscode.Uri): Thenable<void> {
+  const [target] = where(name, file, (there) => there !== undefined);
+  return vscode.workspace.getConfiguration(SECTION, file).update(name, value, target);
 }
 
 /** Write one entry of a setting in the same way, and leave its other entries where they are. */
-export function updateEntry(name: "languages", key: string, value: boolean): Thenable<void> {
-  const configuration = vscode.workspace.getConfiguration(SECTION);
-  const { globalValue, workspaceValue } = configuration.inspect<Settings[typeof name]>(name) ?? {};
-  const inFolder = workspaceValue?.[key] !== undefined;
-  const there = inFolder ? workspaceValue : globalValue;
-  return configuration.update(name, { ...there, [key]: value }, targetOf(inFolder));
+export function updateEntry(name: "languages", key: string, value: boolean, file: vscode.Uri): Thenable<void> {
+  const [target, there] = where(name, file, (there) => there?.[key] !== undefined);
+  return vscode.workspace.getConfiguration(SECTION, file).update(name, { ...there, [key]: value }, target);
 }
 
 export function needsRestart(event: vscode.ConfigurationChangeEvent): boolean {
   return AT_START.some((name) => event.affectsConfiguration(`${SECTION}.${name}`));
 }
 
-function targetOf(inFolder: boolean): vscode.ConfigurationTarget {
-  return inFolder ? vscode.ConfigurationTarget.Workspace : vscode.ConfigurationTarget.Global;
+/** The innermost place that says something of a setting, or else the user's, and what is there. */
+function where<K extends keyof Settings>(
+  name: K,
+  file: vscode.Uri | undefined,
+  says: (there: Settings[K] | undefined) => boolean,
+): [vscode.ConfigurationTarget, Settings[K] | undefined] {
+  const found = vscode.workspace.getConfiguration(SECTION, file).inspect<Settings[K]>(name);
+  if (says(found?.workspaceFolderValue)) {
+    return [vscode.ConfigurationTarget.WorkspaceFolder, found?.workspaceFolderValue];
+  }
+  return says(found?.workspaceValue)
+    ? [vscode.ConfigurationTarget.Workspace, found?.workspaceValue]
+    : [vscode.ConfigurationTarget.Global, found?.globalValue];
 }

@@ -4,7 +4,7 @@ import * as vscode from "vscode";
 import type { Latency } from "./latency";
 import type { ServerState } from "./server/languageServer";
 import type { Status } from "./protocol";
-import { type Scope, SELECTOR } from "./scope";
+import { type Scope, WRITTEN } from "./scope";
 import { setting } from "./settings";
 
 export class StatusBar implements vscode.Disposable {
@@ -47,7 +47,7 @@ export class StatusBar implements vscode.Disposable {
   private off(): string {
     const document = vscode.window.activeTextEditor?.document;
     // One that nobody types in, such as a citation's or an output channel's, says nothing about suggestions.
-    if (document === undefined || vscode.languages.match(SELECTOR, document) === 0) {
+    if (document === undefined || vscode.languages.match(WRITTEN, document) === 0) {
       return setting("enabled") ? "" : "suggestions are off";
     }
     return this.scope.whyOff(document);

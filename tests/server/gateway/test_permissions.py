@@ -36,12 +36,13 @@ from tests.server.indexed import build_index
 
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon")
 TOP = 6
+TEXT = "def convert_price_1(price):\n    rate = find_\n    return convert_price_2(price)\n"
 
 
 def files(name: str) -> dict[str, str]:
     """Return files that all repositories have alike, but for the mark: every search would find them everywhere."""
     mark = f"mark_of_{name}"
-    return {
+    return {"lib/common.py": TEXT} | {
         f"lib/prices_{name}_{number}.py": f'def convert_price_{number}(price):\n    """Convert a price, {mark}."""\n'
         f"    rate = find_rate(price, {mark!r})\n    return price * rate + {number}\n"
         for number in range(TOP)
@@ -212,8 +213,7 @@ async def _use_everything(talk: Talk, folder: str, readable: frozenset[str]) -> 
     )
     await talk.tell("initialized", {})
     uri = f"{root}/lib/new.py"
-    text = "def convert_price_1(price):\n    rate = find_\n    return convert_price_2(price)\n"
-    document = {"uri": uri, "languageId": "python", "version": 1, "text": text}
+    document = {"uri": uri, "languageId": "python", "version": 1, "text": TEXT}
     await talk.tell("textDocument/didOpen", {"textDocument": document})
     place = {"textDocument": {"uri": uri}, "position": {"line": 1, "character": 16}}
     found = await talk.ask("textDocument/inlineCompletion", {**place, "context": {"triggerKind": 1}})
@@ -236,6 +236,14 @@ async def _use_everything(talk: Talk, folder: str, readable: frozenset[str]) -> 
         assert bool((await talk.ask("hearth/search", narrow))["hits"]) == (name in readable)
         file = await talk.ask("hearth/file", {"repository": name, "path": f"lib/prices_{name}_1.py"})
         assert (file is not None) == (name in readable)
+        # Who shows what may not be read as if it were from there learns nothing of its history either.
+        indexed = f"hearth:/lib/common.py?{name}"
+        document = {"uri": indexed, "languageId": "python", "version": 1, "text": TEXT}
+        await talk.tell("textDocument/didOpen", {"textDocument": document})
+        await talk.ask(
+            "workspace/executeCommand", {"command": "hearth.explain", "arguments": [{"uri": indexed, "range": whole}]}
+        )
+        await talk.tell("textDocument/didClose", {"textDocument": {"uri": indexed}})
     status = await talk.ask("hearth/status", {})
     assert {row["name"] for row in status["index"]["repositories"]} == readable
 

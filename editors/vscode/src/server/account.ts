@@ -6,15 +6,28 @@ import { readAddress } from "./address";
 import { giveBack, signInWithBrowser } from "./browserSignIn";
 import { Unreachable } from "./errors";
 
-export class Account {
-  constructor(private readonly secrets: vscode.SecretStorage) {}
+export class Account implements vscode.Disposable {
+  private readonly changed = new vscode.EventEmitter<void>();
+  private readonly listening: vscode.Disposable;
+
+  /** Fires when the token for the server is another one, also when that was done in another window. */
+  readonly onDidChange = this.changed.event;
+
+  constructor(private readonly secrets: vscode.SecretStorage) {
+    this.listening = secrets.onDidChange(({ key }) => (isInUse(key) ? this.changed.fire() : undefined));
+  }
+
+  dispose(): void {
+    this.listening.dispose();
+    this.changed.dispose();
+  }
 
   async token(origin: string): Promise<string | undefined> {
     return this.secrets.get(keyOf(origin));
   }
 
-  /** Ask for the address, unless there is one, and sign in there; returns whether that was done. */
-  async signIn(): Promise<boolean> {
+  /** Ask for the address, unless there is one, and sign in there. */
+  async signIn(): Promise<void> {
     const url =
       setting("server.url") ||
       (await vscode.window.showInputBox({
@@ -25,18 +38,17 @@ export class Account {
         validateInput: (value) => problemOf(() => readAddress(value.trim())),
       }));
     if (url === undefined || url === "") {
-      return false;
+      return;
     }
     const { origin, device } = readAddress(url.trim());
     const token = await obtain(origin, device);
     if (token === undefined) {
-      return false;
+      return;
     }
     await this.secrets.store(keyOf(origin), token.trim());
     if (setting("server.url") === "") {
       await update("server.url", url.trim());
     }
-    return true;
   }
 
   /** Forget the token, and give it back if it is from a browser's sign-in. */
@@ -91,6 +103,15 @@ function askForToken(title: string): Thenable<string | undefined> {
 
 function keyOf(origin: string): string {
   return `hearth.token ${origin}`;
+}
+
+/** Whether this is the key of the server that the settings name. */
+function isInUse(key: string): boolean {
+  try {
+    return key === keyOf(readAddress(setting("server.url")).origin);
+  } catch {
+    return false;
+  }
 }
 
 function problemOf(check: () => unknown): string | undefined {

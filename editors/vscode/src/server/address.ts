@@ -21,7 +21,7 @@ export interface Address {
 export function readAddress(text: string): Address {
   const wrong = (problem: string): Unreachable =>
     new Unreachable("wrong address", `The setting "hearth.server.url" ${problem}`, {
-      mend: { kind: "setting", name: "server.url" },
+      mends: [{ kind: "setting", name: "server.url" }],
       retry: false,
     });
   let url: URL;

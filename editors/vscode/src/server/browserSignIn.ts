@@ -38,7 +38,7 @@ export async function signInWithBrowser(device: string): Promise<string | undefi
   // Both are shown as a link, and one is opened: nothing but a page, whoever it is that answers.
   if (!/^https?:\/\/[^\s()\p{C}]+$/u.test(waiting.verificationUriComplete) || !/^[A-Z-]+$/.test(waiting.userCode)) {
     throw new Unreachable("no Hearth there", `What answers at ${device} names no page on which it lets editors in.`, {
-      mend: { kind: "setting", name: "server.url" },
+      mends: [{ kind: "setting", name: "server.url" }],
       retry: false,
     });
   }
@@ -100,7 +100,7 @@ function pause(seconds: number, cancelled: vscode.CancellationToken): Promise<bo
 function refused({ error }: Answer): Unreachable {
   const said = error === undefined ? "" : `: ${error.message} ${error.advice}`.trimEnd();
   return new Unreachable("sign in", `Hearth's server did not let this editor in${said}`, {
-    mend: { kind: "signIn" },
+    mends: [{ kind: "signIn" }],
     retry: false,
   });
 }
@@ -120,7 +120,7 @@ function ask<T>(url: string, { method, headers }: Asked, body?: string): Promise
     const fail = (reason: string): void => {
       reject(
         new Unreachable("server away", `Hearth's server cannot be asked at ${url}: ${reason}`, {
-          mend: { kind: "signIn" },
+          mends: [{ kind: "signIn" }],
           retry: false,
         }),
       );

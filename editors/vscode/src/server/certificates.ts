@@ -21,7 +21,7 @@ export function companyCertificates(): { ca?: string[] } {
     throw new Unreachable(
       "certificate not read",
       `The file named in "hearth.server.certificateAuthority" cannot be read: ${String(error)}`,
-      { mend: { kind: "setting", name: "server.certificateAuthority" }, retry: false },
+      { mends: [{ kind: "setting", name: "server.certificateAuthority" }], retry: false },
     );
   }
 }

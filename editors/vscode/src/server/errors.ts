@@ -4,7 +4,7 @@
 export type Mend = { kind: "setting"; name: string } | { kind: "signIn" };
 
 export class Unreachable extends Error {
-  readonly mend: Mend | undefined;
+  readonly mends: readonly Mend[];
   /** Whether it may be better in a while without the user doing anything. */
   readonly retry: boolean;
 
@@ -15,10 +15,10 @@ export class Unreachable extends Error {
   constructor(
     readonly short: string,
     message: string,
-    { mend, retry }: { mend?: Mend; retry: boolean },
+    { mends = [], retry }: { mends?: readonly Mend[]; retry: boolean },
   ) {
     super(message);
-    this.mend = mend;
+    this.mends = mends;
     this.retry = retry;
   }
 }

@@ -23,10 +23,10 @@ import {
   STATUS,
   type Status,
 } from "../protocol";
-import { type Scope, SELECTOR } from "../scope";
+import { type Scope, SEEN } from "../scope";
 import { setting } from "../settings";
 import type { Account } from "./account";
-import { type Mend, Unreachable } from "./errors";
+import { Unreachable } from "./errors";
 import { reachLocal } from "./local";
 import type { Reached } from "./reached";
 import { reachRemote } from "./remote";
@@ -224,9 +224,9 @@ export class LanguageServer implements Connection, vscode.Disposable {
       this.become({ kind: "stuck", short: error.short, reason: error.message });
     }
     // That it is away for now, the status bar says; what the user can mend is worth a message, once.
-    if (error.mend !== undefined && this.told !== error.message) {
+    if (error.mends.length > 0 && this.told !== error.message) {
       this.told = error.message;
-      void this.tell(error.message, error.mend);
+      void this.tell(error);
     }
   }
 
@@ -264,7 +264,7 @@ export class LanguageServer implements Connection, vscode.Disposable {
     const synced = new Set<string>();
     const isSynced = (document: vscode.TextDocument): boolean => synced.has(document.uri.toString());
     const options: LanguageClientOptions = {
-      documentSelector: SELECTOR,
+      documentSelector: SEEN,
       outputChannel: this.log,
       revealOutputChannelOn: RevealOutputChannelOn.Never,
       initializationOptions: { hearth: start },
@@ -320,14 +320,12 @@ export class LanguageServer implements Connection, vscode.Disposable {
     return client;
   }
 
-  private async tell(message: string, mend: Mend): Promise<void> {
-    const button = mend.kind === "signIn" ? "Sign in" : "Open settings";
-    if ((await vscode.window.showErrorMessage(message, button)) === undefined) {
-      return;
-    }
-    if (mend.kind === "signIn") {
+  private async tell({ message, mends }: Unreachable): Promise<void> {
+    const buttons = mends.map((mend) => ({ title: mend.kind === "signIn" ? "Sign in" : "Open settings", mend }));
+    const mend = (await vscode.window.showErrorMessage(message, ...buttons))?.mend;
+    if (mend?.kind === "signIn") {
       await vscode.commands.executeCommand("hearth.signIn");
-    } else {
+    } else if (mend !== undefined) {
       await vscode.commands.executeCommand("workbench.action.openSettings", `hearth.${mend.name}`);
     }
   }

@@ -20,9 +20,9 @@ export function reachLocal(): Reached {
     throw new Unreachable(
       "server not found",
       `Hearth's server was not found: there is no program "${wanted}". ` +
-        'Install Hearth on this machine, say where it is in the setting "hearth.server.path", ' +
-        'or name your team\'s server in "hearth.server.url".',
-      { mend: { kind: "setting", name: "server.path" }, retry: false },
+        "Sign in to your team's server, or install Hearth on this machine and say where it is in the setting " +
+        '"hearth.server.path".',
+      { mends: [{ kind: "signIn" }, { kind: "setting", name: "server.path" }], retry: false },
     );
   }
   return { server: { command, args: ["lsp", ...setting("server.arguments")] }, options: startOptions() };

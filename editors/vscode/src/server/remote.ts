@@ -77,11 +77,11 @@ async function refusal(response: IncomingMessage, address: Address, signedIn: bo
     const message = signedIn
       ? `Hearth's server at ${address.origin} does not accept your token${reason === "" ? "." : `: ${reason}`} Use "Hearth: Sign in".`
       : `Use "Hearth: Sign in" to be let in by Hearth's server at ${address.origin}.`;
-    return new Unreachable("sign in", message, { mend: { kind: "signIn" }, retry: false });
+    return new Unreachable("sign in", message, { mends: [{ kind: "signIn" }], retry: false });
   }
   if (status === 403) {
     return new Unreachable("not permitted", `Hearth's server at ${address.origin} does not let you in${because}`, {
-      mend: { kind: "signIn" },
+      mends: [{ kind: "signIn" }],
       retry: false,
     });
   }
@@ -93,7 +93,7 @@ async function refusal(response: IncomingMessage, address: Address, signedIn: bo
   return new Unreachable(
     "no Hearth there",
     `What answers at ${address.origin} is not Hearth's server: it said ${status} to ${address.lsp}${because}`,
-    { mend: { kind: "setting", name: "server.url" }, retry: true },
+    { mends: [{ kind: "setting", name: "server.url" }], retry: true },
   );
 }
 
@@ -128,7 +128,7 @@ function unreachable(error: Error & { code?: string }, address: Address): Unreac
       "certificate not trusted",
       `The certificate of Hearth's server at ${address.origin} is not trusted (${code}). If your company signs its own, ` +
         'name the file of its authority in "hearth.server.certificateAuthority".',
-      { mend: { kind: "setting", name: "server.certificateAuthority" }, retry: true },
+      { mends: [{ kind: "setting", name: "server.certificateAuthority" }], retry: true },
     );
   }
   return new Unreachable("server away", `Hearth's server at ${address.origin} cannot be reached: ${error.message}`, {
