@@ -65,6 +65,44 @@ case("a key that does not fit hides it, cancels the request and asks anew", func
   child:wait_ghost("00")
 end)
 
+case("what was typed before the server was there is gone on with when it is", function(t)
+  local child = t.start()
+  child:open("demo.py", "\n")
+  child:type("ix = ")
+  local request = child:wait_request()
+  t.equal(request.params.position, { line = 0, character = 4 }, "the position")
+  child:answer(request, "1")
+  child:wait_ghost("1")
+end)
+
+case("a user who waits is asked for again when the index is ready, and only then", function(t)
+  local child = t.start()
+  child:edit("demo.py", "\n")
+  local function say(state)
+    child:send({
+      method = "hearth/status",
+      params = {
+        engine = { rung = "embedded", detail = "", model = "", tokens = "" },
+        index = { state = state, repositories = {} },
+      },
+    })
+    child:settle()
+  end
+  say("indexing")
+  child:type("ix = ")
+  child:answer(child:wait_request(), {})
+  child:settle()
+  say("indexing")
+  t.equal(#child:sent("textDocument/inlineCompletion"), 1, "the number of requests")
+  say("ready")
+  child:answer(child:wait_request(2), "1")
+  child:wait_ghost("1")
+  say("indexing")
+  say("ready")
+  t.equal(child:ghost(), "1", "the ghost text")
+  t.equal(#child:sent("textDocument/inlineCompletion"), 2, "the number of requests")
+end)
+
 case("a request with no answer yet is cancelled by the next key", function(t)
   local child = t.start()
   child:edit("demo.py", "\n")
