@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
+import os
 import shutil
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 _KEPT = 20
+_PREFIX = "hearth-documents-"
 _DATA = "data:text/markdown;charset=utf-8,"
 
 
 class DocumentFiles:
     """Files of this user alone, in a folder that is made with the first of them and goes with the session.
 
+    A session that is killed leaves its folder behind. The next one that makes a folder removes it, as nobody holds the
+    lock on it any more.
+
     Blocks: use it off the event loop. Several threads may.
     """
 
     def __init__(self) -> None:
         self._folder: Path | None = None
+        self._hold = -1
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
 
@@ -32,8 +40,8 @@ class DocumentFiles:
         """
         with self._lock:
             if self._folder is None:
-                # Nobody else may enter it.
-                self._folder = Path(tempfile.mkdtemp(prefix="hearth-"))
+                _remove_leftovers(Path(tempfile.gettempdir()))
+                self._folder, self._hold = _make_folder()
             number = next(self._numbers)
             (self._folder / f"explanation-{number - _KEPT}.md").unlink(missing_ok=True)
             file = self._folder / f"explanation-{number}.md"
@@ -45,7 +53,37 @@ class DocumentFiles:
         with self._lock:
             if self._folder is not None:
                 shutil.rmtree(self._folder, ignore_errors=True)
+                os.close(self._hold)
                 self._folder = None
+
+
+def _make_folder() -> tuple[Path, int]:
+    """Make a folder that nobody else may enter, and return it with the descriptor that holds its lock."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        # Somebody who looks for leftovers may be between the two steps.
+        with suppress(FileNotFoundError):
+            hold = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            fcntl.flock(hold, fcntl.LOCK_EX)
+            if folder.exists():
+                return folder, hold
+            os.close(hold)
+
+
+def _remove_leftovers(parent: Path) -> None:
+    for folder in parent.glob(f"{_PREFIX}*"):
+        try:
+            hold = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except OSError:  # gone, another user's, or no folder
+            continue
+        try:
+            fcntl.flock(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(hold).st_uid == os.getuid():
+                shutil.rmtree(folder, ignore_errors=True)
+        except BlockingIOError:  # in use
+            continue
+        finally:
+            os.close(hold)
 
 
 def to_data_uri(text: str) -> str:
