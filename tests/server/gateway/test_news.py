@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import io
 import json
 import sys
@@ -18,9 +16,11 @@ from benchmarks.editor import Editor
 from indexer.hook.install import hook_status, install
 from indexer.hook.payload import MOST_NOTICE_BYTES
 from indexer.hook.settings import HookSettings
+from indexer.hook.webhooks import Forge
 from indexer.queue import Queue
 from indexer.queue import Repository as Registered
 from tests.conftest import Repository
+from tests.indexer.hook.test_webhooks import CASES, SOURCES, signed
 from tests.server.gateway.team import TeamServer, remote, team_editor, team_server
 from tests.server.indexed import SHOP
 
@@ -103,27 +103,35 @@ async def test_what_is_pushed_while_the_server_is_down_is_there_when_it_comes_ba
         await until(lambda: finds(editor, "reconcile_ledger"))
 
 
-async def test_webhooks_are_checked_and_taken(
+async def test_webhooks_of_every_forge_are_checked_and_taken_once(
     clone: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("GITHUB_HOOK_SECRET", SECRET)
+    monkeypatch.setenv("HOOK_SECRET", SECRET)
     with Queue(tmp_path / "data") as queue:
-        queue.register(Registered("remote", "https://git.example.invalid/acme/remote"))
-        queue.pause("remote")
-    settings = '[repositories.webhooks]\ngithub = "env:GITHUB_HOOK_SECRET"\n'
-    event = {"ref": "refs/heads/main", "repository": {"clone_url": "https://git.example.invalid/acme/remote.git"}}
-    body = json.dumps(event).encode()
-    signature = hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
-    headers = {"X-GitHub-Event": "push", "X-GitHub-Delivery": "1", "X-Hub-Signature-256": f"sha256={signature}"}
+        for forge, source in SOURCES.items():
+            queue.register(Registered(str(forge), source, paused=True))
+    settings = "[repositories.webhooks]\n" + "".join(f'{forge} = "env:HOOK_SECRET"\n' for forge in Forge)
+    pushes = {forge: (event, json.dumps(fields).encode(), refs) for forge, event, fields, refs in CASES if refs}
+    assert pushes.keys() == set(Forge)
     async with team_server(tmp_path / "data", settings) as team, aiohttp.ClientSession() as http:
-        assert await post(http, team, "webhooks/github", body, headers) == 202
-        assert await post(http, team, "webhooks/github", body, headers) == 200
-        assert await post(http, team, "webhooks/github", body + b" ", headers) == 401
-        assert await post(http, team, "webhooks/gitlab", body, headers) == 403
+        for forge, (event, body, _) in pushes.items():
+            path, headers = f"webhooks/{forge}", signed(forge, event, body, SECRET)
+            assert await post(http, team, path, body, {"Content-Type": "application/json"}) == 401
+            for wrong in ("another", "", SECRET[:-1]):
+                assert await post(http, team, path, body, signed(forge, event, body, wrong)) == 401, (forge, wrong)
+            if forge is not Forge.GITLAB:  # GitLab's plain token signs no body.
+                assert await post(http, team, path, body + b" ", headers) == 401
+            assert await post(http, team, path, body, headers) == 202
+            # Again as it was, and under another id.
+            assert await post(http, team, path, body, headers) == 200
+            assert await post(http, team, path, body, signed(forge, event, body, SECRET, delivery="d-2")) == 200
+        assert await post(http, team, "webhooks/sourceforge", b"{}", {}) == 404
         assert await post(http, team, "hooks/push", b" " * (MOST_NOTICE_BYTES + 1), {}) == 413
         assert await post(http, team, "hooks/push", b"{}", {}) == 400
+        assert SECRET not in team.log.read_text()
     with Queue(tmp_path / "data") as queue:
-        assert [job.ref for job in queue.jobs() if job.reason == "github webhook"] == ["main"]
+        taken = {(job.repository, job.ref) for job in queue.jobs() if "webhook" in job.reason}
+    assert taken == {(str(forge), ref) for forge, (_, _, refs) in pushes.items() for ref in refs}
 
 
 async def post(http: aiohttp.ClientSession, team: TeamServer, path: str, body: bytes, headers: dict[str, str]) -> int:
