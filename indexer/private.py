@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,3 +28,12 @@ def make_private(path: Path) -> None:
     # process.
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, _OWNER_ALONE))
+
+
+def owner_name(path: Path) -> str:
+    """Return the name of the user whom a file belongs to, or the number of one that has no name."""
+    number = path.lstat().st_uid
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import gzip
 import hashlib
+import os
 import shutil
 import tarfile
 import tempfile
@@ -23,6 +24,7 @@ from indexer.backup.manifest import CONFIGURATION, MANIFEST, MOST_BYTES, Manifes
 from indexer.backup.parts import Keeping, Part, PartKind, part_of
 from indexer.backup.writing import ProgressCallback
 from indexer.errors import BackupError, DataDirectoryError, DiskFull, IndexBusy, NewerData
+from indexer.private import owner_name
 from indexer.store.database import require_directory
 from indexer.store.lock import dispatcher_lock, writer_lock
 from indexer.types import Progress
@@ -67,10 +69,11 @@ def restore(source: Path, data: Path, parts: Sequence[Part], *, replace: bool, p
         NewerData: A newer Hearth made it.
         IndexBusy: A server or a run of the indexer uses ``data``.
         DiskFull: There is no room for it; ``data`` is as it was.
-        DataDirectoryError: Something cannot be read or written.
+        DataDirectoryError: Something cannot be read or written, or root would write to what belongs to somebody else.
     """
     started = time.monotonic()
     require_directory(data)
+    _refuse_root(data)
     with _translated(source, data), _opened(source) as (manifest, files):
         _check(manifest, source, parts)
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -84,6 +87,16 @@ def restore(source: Path, data: Path, parts: Sequence[Part], *, replace: bool, p
             _unpack(files, manifest, source, staging, progress)
             replaced = _exchange(staging, data, there)
     return Restored(data, manifest, replaced, time.monotonic() - started)
+
+
+def _refuse_root(data: Path) -> None:
+    """Keep root from leaving files in another user's data directory that the server, run by that user, cannot open."""
+    if os.geteuid() == 0 and data.exists() and data.stat().st_uid != 0:
+        owner = owner_name(data)
+        raise DataDirectoryError(
+            f"{data} belongs to {owner}, who could not read what root restores there",
+            advice=f"Run it as that user: sudo -u {owner} hearth restore …",
+        )
 
 
 _Files = Iterator[tuple[str, IO[bytes]]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from indexer.backup import Keeping, Part, PartKind
 from indexer.cli_doctor import Finding, Level
+from indexer.private import owner_name
 from server.cli.data_files import PARTS
 
 _NAME = "data files"
@@ -20,6 +22,12 @@ def examine_data_files(data: Path) -> Iterator[Finding]:
 
     What is in the directory was made with the permissions of that day, so that the directory itself is looked at first.
     """
+    if strangers := list(_of_others(data)):
+        owner, names = owner_name(data), ", ".join(str(path.relative_to(data)) for path in strangers[:5])
+        message = f"{data} belongs to {owner}, but not all that is in it: {names}"
+        advice = f"chown -R {owner}: {data}, and run commands that write there as {owner}."
+        yield Finding(Level.FAIL, _NAME, message, advice)
+        return
     there = [part for part in PARTS if part.keeping is Keeping.ALWAYS and (data / part.name).exists()]
     sound = True
     if data.exists() and data.stat().st_mode & _OTHERS:
@@ -33,6 +41,16 @@ def examine_data_files(data: Path) -> Iterator[Finding]:
             yield finding
     if sound:
         yield Finding(Level.OK, _NAME, ", ".join(part.name for part in there) or "none yet")
+
+
+def _of_others(data: Path) -> Iterator[Path]:
+    """Yield what belongs to somebody else than the directory does, as what root wrote, which the server cannot open."""
+    if data.is_dir() and os.access(data, os.R_OK | os.X_OK):
+        owner = data.stat().st_uid
+        parts = [data / part.name for part in PARTS if part.keeping is Keeping.ALWAYS and part.kind is PartKind.LINES]
+        for path in (*data.iterdir(), *(file for part in parts for file in part.glob("*"))):
+            if path.lstat().st_uid != owner:
+                yield path
 
 
 def _examine(part: Part, path: Path) -> Iterator[Finding]:

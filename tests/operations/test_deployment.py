@@ -56,4 +56,7 @@ def test_the_container_file_copies_what_there_is_and_runs_as_nobody_special() ->
     *_, last = re.split(r"^FROM ", text, flags=re.MULTILINE)
     assert re.search(r"^USER [1-9]\d*:[1-9]\d*$", last, re.MULTILINE)
     assert "HEALTHCHECK" in last
+    # Other formats of images know no health check, and podman would leave it out.
+    for line in re.findall(r"podman build .*", text + (DOCS / "deploying.md").read_text()):
+        assert "--format docker" in line
     assert not re.search(r"^ADD |curl|wget", text, re.MULTILINE)

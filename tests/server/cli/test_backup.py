@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import resource
 import shutil
 import signal
@@ -239,6 +240,21 @@ def test_what_cannot_be_restored_is_refused_and_changes_nothing(
     code, says = refusal
     assert (outcome.code, says in outcome.err) == (code, True), outcome.err
     assert set(names(new)) <= {"worker.lock", "worker.pid", "dispatcher.lock"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may write to what belongs to others")
+def test_root_restores_nothing_that_the_user_of_the_server_could_not_open(
+    hearth: Hearth, company: Path, tmp_path: Path
+) -> None:
+    assert hearth("backup", tmp_path / "backup", "--data", company).code == 0
+    new = tmp_path / "new"
+    new.mkdir()
+    os.chown(new, pwd.getpwnam("nobody").pw_uid, -1)
+    refused = hearth("restore", tmp_path / "backup", "--data", new)
+    assert refused.code != 0
+    assert f"{new} belongs to nobody" in refused.err
+    assert "sudo -u nobody hearth restore" in refused.err
+    assert names(new) == []
 
 
 def test_an_archive_that_was_cut_short_is_refused(hearth: Hearth, company: Path, tmp_path: Path) -> None:

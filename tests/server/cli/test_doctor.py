@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import os
+import pwd
 import shutil
 import stat
 import sys
@@ -22,6 +23,7 @@ from tests.e2e.model_server import MODEL, ModelServer, running_model_server
 from tests.server.cli.conftest import Hearth
 from tests.server.gateway.team import issue
 
+NOBODY = pwd.getpwnam("nobody").pw_uid
 DAY = datetime.timedelta(days=1)
 
 
@@ -244,6 +246,25 @@ def test_files_that_cannot_be_made_again_are_looked_at(hearth: Hearth, tmp_path:
     (tmp_path / "accounts.sqlite").write_bytes(b"this is no database" * 500)
     outcome = hearth("doctor", "--data", tmp_path)
     assert (outcome.code, "accounts.sqlite (users, groups and tokens) is damaged" in outcome.out) == (1, True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_files_that_root_left_in_the_directory_of_the_service_are_named(hearth: Hearth, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with Accounts(data) as accounts:
+        accounts.add_user("ana")
+    (data / "audit").mkdir()
+    (data / "audit" / "audit.jsonl").touch()
+    for path in (data, data / "audit"):
+        os.chown(path, NOBODY, NOBODY)
+    outcome = hearth("doctor", "--data", data)
+    assert outcome.code == 1
+    assert "belongs to nobody, but not all that is in it: accounts.sqlite, audit/audit.jsonl" in outcome.out
+    assert f"chown -R nobody: {data}" in outcome.out
+    assert "damaged" not in outcome.out
+    for path in data.rglob("*"):
+        os.chown(path, NOBODY, NOBODY)
+    assert "ok    data files: accounts.sqlite, audit" in hearth("doctor", "--data", data).out
 
 
 @pytest.fixture
