@@ -82,7 +82,6 @@ def enqueue(
     *,
     kind: JobKind = JobKind.INDEX,
     reason: str,
-    delay_seconds: float = 0.0,
 ) -> int:
     """Ask for work; what waits already is not asked for twice. Returns how many jobs are new.
 
@@ -102,7 +101,7 @@ def enqueue(
             " due_at = iif(state = 'failed' OR attempts = 0, min(due_at, excluded.due_at), due_at),"
             " enqueued_at = iif(state = 'waiting', enqueued_at, excluded.enqueued_at),"
             " state = iif(state = 'failed', 'waiting', state)",
-            (repository, kind, ref, reason, JobState.WAITING, now, now + delay_seconds),
+            (repository, kind, ref, reason, JobState.WAITING, now, now),
         )
     return new
 
@@ -112,15 +111,21 @@ def claim(connection: sqlite3.Connection) -> Claim | None:
 
     Refs that wait for the first time go together; one that failed before goes alone, so that it fails no other.
     """
-    now = time.time()
-    # A time of retry that lies beyond any back-off was written before the clock was set back.
-    due = "j.state = 'waiting' AND (j.due_at <= :now OR j.due_at > :now + :most)"
+    # A time that lies further ahead than the failures so far make a job wait was written before the clock was set back.
+    longest = "min(:first * (1 << min(max(j.attempts - 1, 0), 30)), :most) * (1 + :jitter)"
+    due = f"j.state = 'waiting' AND (j.due_at <= :now OR j.due_at > :now + {longest})"
+    values = {
+        "now": time.time(),
+        "first": _FIRST_BACKOFF_SECONDS,
+        "most": MOST_BACKOFF_SECONDS,
+        "jitter": _JITTER,
+    }
     going = "(j.kind = 'remove' OR coalesce(r.paused, 0) = 0)"
     first = connection.execute(
         "SELECT j.id, j.repository, j.kind, j.attempts FROM job j"  # noqa: S608 -- constants  # nosec B608
         " LEFT JOIN repository r ON r.name = j.repository LEFT JOIN turn t ON t.repository = j.repository"
         f" WHERE {due} AND {going} ORDER BY coalesce(t.served, 0), j.due_at, j.id LIMIT 1",
-        {"now": now, "most": MOST_BACKOFF_SECONDS * (1 + _JITTER)},
+        values,
     ).fetchone()
     if first is None:
         return None
@@ -129,14 +134,7 @@ def claim(connection: sqlite3.Connection) -> Claim | None:
         "SELECT j.id, j.version, j.ref, j.reason, j.enqueued_at FROM job j"  # noqa: S608 -- constants  # nosec B608
         f" WHERE j.id = :id OR (:fresh AND {due} AND j.repository = :repository AND j.kind = :kind"
         " AND j.attempts = 0) ORDER BY j.id",
-        {
-            "id": job_id,
-            "fresh": attempts == 0,
-            "repository": repository,
-            "kind": kind,
-            "now": now,
-            "most": MOST_BACKOFF_SECONDS * (1 + _JITTER),
-        },
+        {**values, "id": job_id, "fresh": attempts == 0, "repository": repository, "kind": kind},
     ).fetchall()
     token = uuid.uuid4().hex
     connection.executemany(
@@ -190,7 +188,7 @@ def fail(connection: sqlite3.Connection, failed: Claim, error: str, *, most_atte
 
 
 def release(connection: sqlite3.Connection, held: Claim, delay_seconds: float) -> None:
-    """Give work back untried, to be claimed again after a while."""
+    """Give work back untried, to be claimed again after a while, of a few seconds at most."""
     _give_back(connection, held.token, time.time() + delay_seconds)
 
 

@@ -106,14 +106,13 @@ class Queue:
 
     # Jobs
 
-    def enqueue(self, repository: str, refs: Iterable[str] = ("",), *, reason: str, delay_seconds: float = 0.0) -> int:
+    def enqueue(self, repository: str, refs: Iterable[str] = ("",), *, reason: str) -> int:
         """Ask for refs of a registered repository to be looked at; returns how many of them did not wait already.
 
         Args:
             repository: Its name.
             refs: Names of branches and tags, also of deleted ones; the empty name stands for all that are followed.
             reason: Why, for people: ``push``, ``poll``, …
-            delay_seconds: Not before so many seconds have passed.
 
         Raises:
             UnknownRepository: It is not registered.
@@ -121,7 +120,7 @@ class Queue:
         with self._database.transaction() as connection:
             if registry.find(connection, repository) is None:
                 raise _unknown(repository, registry.listed(connection))
-            return jobs.enqueue(connection, repository, refs, reason=reason, delay_seconds=delay_seconds)
+            return jobs.enqueue(connection, repository, refs, reason=reason)
 
     def renew(self, repository: str) -> None:
         """Ask for a repository of the index to be brought up to date, registered or not."""
