@@ -34,6 +34,12 @@ def test_the_help_names_no_setting_that_is_gone() -> None:
     assert {tag for tag in tags() if tag.startswith("hearth.") and not tag.endswith("()")} == known
 
 
+def test_every_link_of_the_help_leads_somewhere() -> None:
+    links = set(re.findall(r"\|(:?[Hh]earth[^|\s]*)\|", HELP))
+    assert len(links) > 10
+    assert links <= tags(), links - tags()
+
+
 def test_every_setting_is_typed() -> None:
     fields = set(re.findall(r"^---@field (\w+) ", SOURCES["config"], re.MULTILINE))
     assert {name.rpartition(".")[2] for name in settings()} <= fields

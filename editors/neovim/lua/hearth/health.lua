@@ -1,13 +1,15 @@
 --- `:checkhealth hearth`
 local client = require("hearth.client")
 local config = require("hearth.config")
-local errors = require("hearth.errors")
 local launch = require("hearth.launch")
 local policy = require("hearth.policy")
 
 local M = {}
 
 local health = vim.health
+
+local SEE_STATUS = ":HearthStatus has what the server said of it."
+local LAST_WORDS = ("Its last words are in %s"):format(vim.lsp.log.get_filename())
 
 --- What a program prints, or nil when it fails or takes longer than five seconds.
 ---@param command string[]
@@ -24,13 +26,19 @@ end
 local function check_command()
   local program = launch.program()
   if vim.fn.executable(program) == 0 then
-    health.error(errors.text("not_executable", program))
+    health.error(("`%s` is not executable"):format(program), {
+      "Install Hearth, or name its program by `cmd` in require('hearth').setup{}.",
+    })
     return
   end
   health.ok(("`%s` is %s"):format(program, vim.fn.exepath(program)))
   local version = output_of({ program, "--version" })
   if version then
     health.info(version)
+  else
+    health.warn(("`%s --version` does not answer"):format(program), {
+      "Run it in a terminal to see why.",
+    })
   end
 end
 
@@ -70,33 +78,55 @@ local function check_team()
   end
 end
 
+---@param status hearth.ServerStatus
+local function check_status(status)
+  local engine = status.engine
+  local detail = engine.detail or ""
+  if engine.rung == "quiet" then
+    health.warn(("no engine answers: %s"):format(detail), { SEE_STATUS })
+  else
+    health.info(("engine: %s %s"):format(engine.rung, detail))
+  end
+  if engine.tokens ~= "" then
+    health.info(require("hearth.status").tokens(engine))
+  end
+  if status.index.state == "failed" then
+    health.warn("index: failed", { SEE_STATUS })
+  else
+    health.info(("index: %s"):format(status.index.state))
+  end
+  if status.connected == false then
+    health.warn("the connection to the team's server is lost, and comes back by itself")
+  end
+end
+
 local function check_server()
   local connection = client.connection()
-  local phase = connection.phase
+  local phase, detail = connection.phase, connection.detail
+  local words = table.concat(launch.command().words, " ")
   if phase == "running" then
     health.ok("the server is running")
   elseif phase == "refused" then
-    health.error(("the server refused: %s"):format(connection.detail), {
+    health.error(("the server refused: %s"):format(detail), {
       "When that is put right, :HearthRestart tries again.",
     })
-  elseif phase == "off" or phase == "starting" then
-    health.info(("the server is not running: %s"):format(connection.detail))
-  else
-    health.warn(("the server is not running: %s"):format(connection.detail), {
-      ("Its last words are in %s"):format(vim.lsp.log.get_filename()),
+  elseif phase == "starting" then
+    health.info(
+      detail ~= "" and ("the server is starting: %s"):format(detail) or "the server is starting"
+    )
+  elseif phase == "off" then
+    health.info(("the server is not running: %s"):format(detail))
+  elseif phase == "waiting" then
+    health.warn(("the server is started again soon: %s"):format(detail), { LAST_WORDS })
+  elseif phase == "failed" then
+    health.error(("the server is not running: %s"):format(detail), {
+      ("`%s` in a terminal may say what is wrong."):format(words),
+      LAST_WORDS,
       ":HearthRestart starts it again.",
     })
   end
-  local status = connection.status
-  if status then
-    health.info(("engine: %s %s"):format(status.engine.rung, status.engine.detail or ""))
-    if status.engine.tokens ~= "" then
-      health.info(require("hearth.status").tokens(status.engine))
-    end
-    health.info(("index: %s"):format(status.index.state))
-    if status.connected == false then
-      health.warn("the connection to the team's server is lost, and comes back by itself")
-    end
+  if connection.status then
+    check_status(connection.status)
   end
 end
 

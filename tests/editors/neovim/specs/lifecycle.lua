@@ -345,6 +345,14 @@ case("the statusline and :HearthStatus say what the server says", function(t)
   end)
 end)
 
+--- What :checkhealth says.
+local function health(child)
+  child:call("command", "checkhealth hearth")
+  local report = child:text()
+  child:call("command", "bwipeout")
+  return report
+end
+
 case(
   ":checkhealth hearth finds the server, and says how the model's tokens are counted",
   function(t)
@@ -364,15 +372,70 @@ case(
       child:settle()
       local lines = table.concat(child:lua([[return require("hearth.status").lines()]]), "\n")
       t.check(lines:find("\n  " .. words, 1, true), lines)
-      child:call("command", "checkhealth hearth")
-      local report = child:text()
+      local report = health(child)
       t.check(report:find("the server is running", 1, true), report)
       t.check(report:find(words, 1, true), report)
       t.check(not report:find("ERROR", 1, true), report)
-      child:call("command", "bwipeout")
+      t.check(not report:find("WARNING", 1, true), report)
     end
+    child:send({
+      method = "hearth/status",
+      params = {
+        engine = { rung = "quiet", detail = "no room on the disk", model = "", tokens = "" },
+        index = { state = "failed", repositories = {} },
+      },
+    })
+    child:settle()
+    local report = health(child)
+    t.check(report:find("WARNING no engine answers: no room on the disk", 1, true), report)
+    t.check(report:find("WARNING index: failed", 1, true), report)
   end
 )
+
+case(":checkhealth hearth says of a bad installation what is wrong and what to do", function(t)
+  local child = t.start({ settings = false })
+  for _, each in ipairs({
+    { {}, { "WARNING setup() was not called" } },
+    { { cmd = { "no-such-hearth" } }, { "ERROR `no-such-hearth` is not executable" } },
+    {
+      { cmd = { "sh", "-c", "exit 2", "--option" } },
+      {
+        "ERROR the server is not running: stopped with exit code 2",
+        "`sh -c exit 2 --option`",
+      },
+    },
+    {
+      {
+        server = {
+          url = "https://hearth.example.invalid",
+          cmd = { "sh", "-c", "exit 2" },
+          token_file = "/no/token",
+          ca_file = "/no/ca",
+        },
+      },
+      {
+        "ERROR the token cannot be read from /no/token",
+        "ERROR the company's CA cannot be read from /no/ca",
+      },
+    },
+  }) do
+    if next(each[1]) then
+      child:lua("require('hearth').setup(...)", each[1])
+      child:call("command", "HearthRestart")
+      child:open("demo.py", "\n")
+      t.wait(function()
+        return status(child)
+      end, function()
+        return status(child):find("server: failed", 1, true)
+          or status(child):find("server: missing", 1, true)
+      end)
+    end
+    local report = health(child)
+    for _, part in ipairs(each[2]) do
+      t.check(report:find(part, 1, true), report)
+    end
+  end
+end)
 
 case("Neovim ends while an answer is open, and the server with it", function(t)
   local child = t.start()
