@@ -2,7 +2,7 @@
 
 Scores are fused, not ranks: a share of BM25 and a share of the cosine, each scaled to 0..1 within the answer. On top of
 that come small additions for what neither sees: words of the path, names that the query spells out, places that the
-asker imports. Weights were tuned with ``benchmarks/retrieval.py``.
+asker imports. Weights were tuned with ``benchmarks/retrieval``.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class RankingWeights:
         function: Added for functions and methods.
         imported: Added for a chunk of ``boost_paths``.
         test: Taken from files of tests when the query does not speak of tests.
-        prose: Taken from documents.
+        prose: Taken from documents when the query does not speak of documentation.
         crowding: Taken from a chunk for each better chunk of the same file.
         names: Weight of the field of names in BM25.
         depth: Candidates from each side.
@@ -67,7 +67,8 @@ class RankingWeights:
 
 WEIGHTS = {
     Intent.QUESTION: RankingWeights(),
-    Intent.DESCRIPTION: RankingWeights(dense=0.45),
+    # What resembles a description most is often a document that tells of the code; the code is what is looked for.
+    Intent.DESCRIPTION: RankingWeights(dense=0.45, function=0.15, prose=0.35),
     Intent.CHANGE: RankingWeights(
         dense=0.1, path=0.35, file=0.0, symbol=0.2, function=0.0, test=0.03, prose=0.08, crowding=0.09, names=0.3
     ),
@@ -78,6 +79,7 @@ _DEFINITIONS = 50
 """Definitions of one name that are looked at; a name with more says little."""
 _CALLABLE = frozenset({"function", "method"})
 _TEST_WORDS = frozenset({"test", "spec", "fixtur", "mock", "assert"})
+_PROSE_WORDS = frozenset({"doc", "document", "readm", "guid", "tutori", "manual", "changelog"})
 _PROSE = frozenset({"markdown", "restructuredtext", "asciidoc", "text"})
 
 
@@ -237,7 +239,8 @@ def _ordered(
     scores = weights.words * words + weights.dense * meaning + of_file[file_of]
     scores += weights.file * _support(words, file_of, len(files))[file_of]
     scores += weights.function * np.array([record.kind in _CALLABLE for record in records])
-    scores -= weights.prose * np.array([record.language in _PROSE for record in records])
+    if not analysis.words & _PROSE_WORDS:
+        scores -= weights.prose * np.array([record.language in _PROSE for record in records])
     defined = _Defined.of(snapshot, refs, analysis.names)
     if defined:
         bonus = weights.definition if analysis.wants_definition else weights.symbol

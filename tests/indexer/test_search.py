@@ -68,6 +68,20 @@ def test_tests_come_first_when_they_are_asked_for(shop: Index) -> None:
     assert paths(shop, "test of compute_total")[0] == "tests/test_cart.py"
 
 
+def test_code_comes_before_what_documents_tell_of_it_unless_they_are_asked_for(
+    make_repository: MakeRepository, index_into: IndexInto, opened: Index
+) -> None:
+    told = "The shop computes the total of the cart: the total of what is in the cart, as computed."
+    files = {
+        "shop/sums.py": f"def compute_total(cart):\n{filler('price', 24)}    return cart\n",
+        "pages/sums.md": f"# Guide\n\n{told}\n",
+    }
+    index_into(make_repository(files, name="shop").path)
+    opened.refresh()
+    assert paths(opened, "Computes the total of the cart.")[0] == "shop/sums.py"
+    assert paths(opened, "A guide to how the total of the cart is computed.")[0] == "pages/sums.md"
+
+
 def test_a_text_that_stands_in_two_files_is_shown_once(shop: Index) -> None:
     found = paths(shop, "duplicated_helper", k=20)
     assert len([path for path in found if path.startswith("copy/")]) == 1
