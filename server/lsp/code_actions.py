@@ -23,10 +23,15 @@ class CodeActions:
         )
 
     def actions(self, params: types.CodeActionParams) -> list[types.CodeAction]:
-        """Return one action, unless the client wants other kinds only (fixes, refactorings)."""
+        """Return one action, unless the client wants other kinds only (fixes, refactorings), or looks by itself.
+
+        Where nothing is selected and nobody asks, a light bulb on every line would only be in the way.
+        """
         if _not_wanted(params.context.only) or self._server.documents.get(params.text_document.uri) is None:
             return []
         start, end = params.range.start, params.range.end
+        if start == end and params.context.trigger_kind == types.CodeActionTriggerKind.Automatic:
+            return []
         argument = {
             "uri": params.text_document.uri,
             "range": {

@@ -246,6 +246,15 @@ async def test_code_action_carries_the_explanation(shop: Shop) -> None:
         )
     )
     assert action["title"] == "Explain this code (Hearth)"
+    # A client that looks by itself at every place of the cursor shows no light bulb there.
+    nothing = types.Range(types.Position(12, 0), types.Position(12, 0))
+    for trigger, offered in (
+        (types.CodeActionTriggerKind.Automatic, 0),
+        (types.CodeActionTriggerKind.Invoked, 1),
+    ):
+        context = types.CodeActionContext([], trigger_kind=trigger)
+        params = types.CodeActionParams(types.TextDocumentIdentifier(uri), nothing, context)
+        assert len(await shop.editor.request(types.TEXT_DOCUMENT_CODE_ACTION, params)) == offered
     command = action["command"]
     answer = shop.editor.send(
         types.WORKSPACE_EXECUTE_COMMAND, {"command": command["command"], "arguments": command["arguments"]}

@@ -188,6 +188,7 @@ async def citation_opens_what_is_in_no_folder(bench: Workbench, model: ModelServ
     assert "rates/daily.py" in chat.prompt
     chat.write("It knows [1] two currencies.", None)
     await bench.call("waitForPanel", "#text", "two currencies")
+    await bench.call("waitForPanel", "#title", "rates rates/daily.py:4")
     await bench.screenshot("team-explanation-of-what-is-in-no-folder-light")
     await bench.press("Control+End")
     await bench.call("clickPanel", "#sources li:has-text('rates/daily.py:4') a")

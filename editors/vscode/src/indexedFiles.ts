@@ -3,6 +3,7 @@
 import * as vscode from "vscode";
 import type { Connection } from "./connection";
 import { INDEXED } from "./protocol";
+import { messageOf } from "./server/errors";
 
 /** A line (from 1) of a file; `uri` is there when the file is in an open folder. */
 export interface Place {
@@ -40,9 +41,13 @@ export class IndexedFiles implements vscode.TextDocumentContentProvider, vscode.
         ? vscode.Uri.from({ scheme: INDEXED, path: `/${path}`, query: repository })
         : vscode.Uri.parse(uri);
     const line = new vscode.Position(Math.max(startLine - 1, 0), 0);
-    await vscode.window.showTextDocument(file, {
-      selection: new vscode.Range(line, line),
-      ...(viewColumn === undefined ? {} : { viewColumn }),
-    });
+    try {
+      await vscode.window.showTextDocument(file, {
+        selection: new vscode.Range(line, line),
+        ...(viewColumn === undefined ? {} : { viewColumn }),
+      });
+    } catch (error) {
+      void vscode.window.showErrorMessage(`Hearth cannot open ${path} of ${repository}: ${messageOf(error)}`);
+    }
   }
 }

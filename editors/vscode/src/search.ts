@@ -4,6 +4,7 @@ import * as vscode from "vscode";
 import type { Connection } from "./connection";
 import type { IndexedFiles } from "./indexedFiles";
 import type { SearchHit } from "./protocol";
+import { messageOf } from "./server/errors";
 
 const WAIT_MS = 150;
 const LIMIT = 30;
@@ -30,9 +31,7 @@ export function search(connection: Connection, files: IndexedFiles): void {
       }
     } catch (error) {
       if (asking === token) {
-        pick.items = [
-          { label: `No answer: ${error instanceof Error ? error.message : String(error)}`, alwaysShow: true },
-        ];
+        pick.items = [{ label: `No answer: ${messageOf(error)}`, alwaysShow: true }];
       }
     } finally {
       if (asking === token) {

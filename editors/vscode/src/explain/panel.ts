@@ -9,9 +9,11 @@ import {
   type ExplainArguments,
   type Explanation,
   type ExplanationPart,
+  INDEXED,
   SERVER_EXPLAIN,
 } from "../protocol";
 import type { Scope } from "../scope";
+import { messageOf } from "../server/errors";
 import { render } from "./markdown";
 import type { FromWebview, Source, ToWebview } from "./messages";
 
@@ -196,7 +198,8 @@ export class ExplainPanel implements vscode.Disposable {
 }
 
 function titleOf({ uri, range }: ExplainArguments): string {
-  const name = vscode.workspace.asRelativePath(vscode.Uri.parse(uri));
+  const file = vscode.Uri.parse(uri);
+  const name = file.scheme === INDEXED ? `${file.query} ${file.path.slice(1)}` : vscode.workspace.asRelativePath(file);
   const last = range.end.character === 0 && range.end.line > range.start.line ? range.end.line : range.end.line + 1;
   const first = range.start.line + 1;
   return first === last ? `${name}:${first}` : `${name}:${first}-${last}`;
@@ -217,8 +220,4 @@ function toSource(citation: Citation): Source {
     title: citation.title === "" ? citation.path : citation.title,
     place: `${citation.repository} ${citation.path}:${lines}`,
   };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

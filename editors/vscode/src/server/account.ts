@@ -4,7 +4,7 @@ import * as vscode from "vscode";
 import { setting, update } from "../settings";
 import { readAddress } from "./address";
 import { giveBack, signInWithBrowser } from "./browserSignIn";
-import { Unreachable } from "./errors";
+import { messageOf } from "./errors";
 
 export class Account implements vscode.Disposable {
   private readonly changed = new vscode.EventEmitter<void>();
@@ -62,7 +62,7 @@ export class Account implements vscode.Disposable {
     try {
       await giveBack(device, token);
     } catch (error) {
-      const reason = error instanceof Unreachable ? error.message : String(error);
+      const reason = messageOf(error);
       void vscode.window.showWarningMessage(
         `Hearth: the token is forgotten here, and lasts until it expires. ${reason}`,
       );
@@ -85,7 +85,7 @@ async function obtain(origin: string, device: string): Promise<string | undefine
   try {
     return await signInWithBrowser(device);
   } catch (error) {
-    void vscode.window.showErrorMessage(error instanceof Unreachable ? error.message : String(error));
+    void vscode.window.showErrorMessage(messageOf(error));
     return undefined;
   }
 }
@@ -119,6 +119,6 @@ function problemOf(check: () => unknown): string | undefined {
     check();
     return undefined;
   } catch (error) {
-    return error instanceof Unreachable ? error.message : String(error);
+    return messageOf(error);
   }
 }

@@ -3,6 +3,11 @@
 /** What the user can do about it, offered as a button. */
 export type Mend = { kind: "setting"; name: string } | { kind: "signIn" };
 
+/** Return what an error says, for a message. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 export class Unreachable extends Error {
   readonly mends: readonly Mend[];
   /** Whether it may be better in a while without the user doing anything. */
