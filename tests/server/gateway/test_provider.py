@@ -156,28 +156,46 @@ async def test_nobody_is_taken_for_somebody_of_the_same_name(company: Company) -
 
 
 @pytest.mark.parametrize(
-    ("more", "claims", "why"),
+    ("more", "refused", "admitted"),
     [
-        ("", {"groups": "eng"}, ""),
-        ("groups_claim = 'realm_access.roles'\n", {"groups": [], "realm_access": {"roles": ["eng"]}}, ""),
-        ("groups_claim = 'https://example.com/groups'\n", {"https://example.com/groups": ["eng"]}, ""),
-        ("default_groups = ['toolmakers']\n", {"groups": None}, ""),
-        ("allowed_domains = ['Example.com']\n", {"email_verified": True}, ""),
-        ("allowed_domains = ['example.com']\n", {}, "mail address"),
-        ("allowed_domains = ['example.com']\n", {"email_verified": "true"}, "mail address"),
-        ("allowed_domains = ['ample.com']\n", {"email_verified": True}, "mail address"),
-        ("", {"groups": [["eng"], 7]}, "in no group"),
-        ("", {"groups": {"eng": True}}, "in no group"),
-        ("", {"preferred_username": ""}, "what you are called"),
-        ("", {"preferred_username": "../ana"}, "cannot be the name"),
+        (
+            "",
+            [
+                ({"groups": [["eng"], 7]}, "in no group"),
+                ({"groups": {"eng": True}}, "in no group"),
+                ({"preferred_username": ""}, "what you are called"),
+                ({"preferred_username": "../ana"}, "cannot be the name"),
+            ],
+            {"groups": "eng"},
+        ),
+        ("groups_claim = 'realm_access.roles'\n", [], {"groups": [], "realm_access": {"roles": ["eng"]}}),
+        ("groups_claim = 'https://example.com/groups'\n", [], {"https://example.com/groups": ["eng"]}),
+        ("default_groups = ['toolmakers']\n", [], {"groups": None}),
+        (
+            "allowed_domains = ['Example.com']\n",
+            [
+                ({}, "mail address"),
+                ({"email_verified": "true"}, "mail address"),
+                ({"email_verified": True, "email": "ana@an.example.com"}, "mail address"),
+                ({"email_verified": True, "email": "ana@anexample.com"}, "mail address"),
+            ],
+            {"email_verified": True},
+        ),
     ],
 )
-async def test_who_is_let_in_is_said_by_the_settings(company: Company, more: str, claims: Claims, why: str) -> None:
-    company.front.people(ana={"preferred_username": "ana", "email": "ana@example.com", "groups": ["eng"], **claims})
+async def test_who_is_let_in_is_said_by_the_settings(
+    company: Company, more: str, refused: list[tuple[Claims, str]], admitted: Claims
+) -> None:
+    anybody = {"preferred_username": "ana", "email": "ana@example.com", "groups": ["eng"]}
     async with company.serving(more) as team, browsing(team.url) as ana:
-        page = await sign_in(ana)
-        assert (page.status, why in page.text) == (403 if why else 200, True)
-        assert len(company.users) == (0 if why else 1)
+        for claims, why in refused:
+            company.front.people(ana=anybody | claims)
+            page = await sign_in(ana)
+            assert (page.status, why in page.text) == (403, True), claims
+            assert company.users == {}
+        company.front.people(ana=anybody | admitted)
+        assert (await sign_in(ana)).status == 200
+        assert len(company.users) == 1
 
 
 async def test_what_the_provider_says_is_checked(company: Company) -> None:
