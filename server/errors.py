@@ -195,6 +195,13 @@ class RunRefused(ServerError):
 
 def connection_problem(error: Exception) -> str:
     """Say why a connection failed, without the objects of the program that the HTTP client's texts name."""
+    from aiohttp import ClientHttpProxyError, ClientProxyConnectionError  # noqa: PLC0415  # start-up time
+
+    if isinstance(error, ClientHttpProxyError):
+        return f"the proxy that the environment names answered {error.status} {error.message}".rstrip()
+    if isinstance(error, ClientProxyConnectionError):
+        problem = os.strerror(error.os_error.errno) if error.os_error.errno else str(error.os_error)
+        return f"the proxy that the environment names, {error.host}:{error.port}: {problem}"
     certificate = getattr(error, "certificate_error", None)
     if certificate is not None:
         return f"its certificate is not trusted ({certificate})"

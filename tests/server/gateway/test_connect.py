@@ -118,6 +118,31 @@ async def test_a_server_that_is_not_there_yet_is_waited_for(data: Path, clone: P
             assert any(hit.get("uri", "").startswith(clone.as_uri()) for hit in hits)
 
 
+async def test_a_proxy_that_lets_nobody_through_is_named(
+    monkeypatch: pytest.MonkeyPatch, clone: Path, unused_port: int
+) -> None:
+    async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    proxy = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    port = proxy.sockets[0].getsockname()[1]
+    gone = f"names, 127.0.0.1:{unused_port}: Connection refused"
+    async with proxy:
+        for place, words in (
+            (f"ana:secret@127.0.0.1:{port}", "answered 407 Proxy Authentication Required"),
+            (f"127.0.0.1:{unused_port}", gone),
+        ):
+            monkeypatch.setenv("HTTPS_PROXY", f"http://{place}")
+            async with connected("https://hearth.example.invalid") as editor:
+                beginning = asyncio.create_task(editor.initialize(clone, VSCODE_CAPABILITIES))
+                said = await editor.wait_for_notification("window/showMessage", timeout_s=WAIT_SECONDS)
+                assert "the proxy that the environment names" in said["message"]
+                assert said["message"].endswith(words)
+                assert "secret" not in said["message"]
+                beginning.cancel()
+
+
 async def test_who_is_not_let_in_is_told_why_and_comes_in_with_another_token(
     data: Path, tmp_path: Path, clone: Path
 ) -> None:
