@@ -124,13 +124,17 @@ local function client_config(root, command)
   }
 end
 
---- What the server has to say to the user. It names itself.
+--- What the server has to say to the user, who has other servers as well.
 ---@param params lsp.ShowMessageParams
 function M._show(params)
+  local message = params.message
+  if not vim.startswith(message, "Hearth") then
+    message = "Hearth: " .. message
+  end
   local levels = vim.log.levels
   local level = ({ levels.ERROR, levels.WARN, levels.INFO })[params.type] or levels.DEBUG
   if connection.phase ~= "starting" then
-    notices.say(params.message, level)
+    notices.say(message, level)
     return
   end
   local attempt = connection.attempt
@@ -138,7 +142,7 @@ function M._show(params)
   vim.defer_fn(function()
     -- A refusal is said once, with what to do about it.
     if connection.attempt == attempt and not connection.refusal then
-      notices.say(params.message, level)
+      notices.say(message, level)
     end
   end, REFUSAL_FOLLOWS_MS)
 end

@@ -154,6 +154,12 @@ function M.check()
   elseif not policy.is_on() then
     health.warn("Hearth is switched off.", { ":HearthEnable" })
   end
+  -- Neovim 0.11 cannot be asked.
+  if vim.lsp.is_enabled and vim.lsp.is_enabled("hearth") then
+    health.warn("vim.lsp.enable('hearth') starts a second server, beside this plugin's.", {
+      "Use one or the other; see :help hearth-builtin.",
+    })
+  end
   health.start("Hearth: server")
   check_command()
   check_team()

@@ -74,11 +74,17 @@ function M.give_back()
   end
 end
 
+---@type string? The key that asks for a suggestion, as it was mapped by the last setup.
+local trigger_lhs
+
 ---@param group integer
 function M.setup(group)
-  local trigger = config.current.keymaps.trigger
-  if trigger then
-    vim.keymap.set("i", trigger, function()
+  if trigger_lhs then
+    pcall(vim.keymap.del, "i", trigger_lhs)
+  end
+  trigger_lhs = config.current.keymaps.trigger or nil
+  if trigger_lhs then
+    vim.keymap.set("i", trigger_lhs, function()
       require("hearth.session").trigger()
     end, { desc = DESCRIPTION .. "ask for a suggestion" })
   end

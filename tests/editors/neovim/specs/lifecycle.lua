@@ -297,6 +297,41 @@ case("wrong settings are named together and the rest is used", function(t)
   t.equal(child:lua([[return require("hearth.config").current.debounce_ms]]), 30, "debounce_ms")
 end)
 
+case("setup again takes the place of the setup before", function(t)
+  local child = t.start()
+  child:edit("demo.py", "\n")
+  local function counts()
+    return child:lua([[
+      local mapped = vim.tbl_filter(function(each)
+        return vim.startswith(each.desc or "", "Hearth")
+      end, vim.api.nvim_get_keymap("i"))
+      return { #vim.api.nvim_get_autocmds({ group = "hearth" }), #mapped, mapped[1].lhs }
+    ]])
+  end
+  local before = counts()
+  child:lua([[
+    local cmd = require("hearth.config").current.cmd
+    require("hearth").setup({ cmd = cmd, keymaps = { trigger = "<F5>" } })
+  ]])
+  t.equal(counts(), { before[1], 1, "<F5>" }, "autocommands and keys")
+  child:type("ix")
+  child:answer(child:wait_request(), "1")
+  child:wait_ghost("1")
+  t.equal(#child:sent("initialize"), 1, "the number of servers")
+end)
+
+case("what the server says names Hearth, once", function(t)
+  local child = t.start()
+  child:edit("demo.py", "\n")
+  for _, message in ipairs({ "Hearth: one", "/etc/hearth.toml: two" }) do
+    child:send({ method = "window/showMessage", params = { type = 1, message = message } })
+  end
+  t.wait("a message is missing", function()
+    return #child:messages() == 2
+  end)
+  t.equal(child:messages(), { "Hearth: one", "Hearth: /etc/hearth.toml: two" }, "the messages")
+end)
+
 case("the statusline and :HearthStatus say what the server says", function(t)
   local child = t.start()
   child:edit("demo.py", "\n")
@@ -386,7 +421,13 @@ case(
       },
     })
     child:settle()
+    child:lua(
+      "if vim.lsp.is_enabled then vim.lsp.config('hearth', { cmd = { 'true' } }); vim.lsp.enable('hearth') end"
+    )
     local report = health(child)
+    if child:lua("return vim.lsp.is_enabled ~= nil") then
+      t.check(report:find("starts a second server, beside this plugin's", 1, true), report)
+    end
     t.check(report:find("WARNING no engine answers: no room on the disk", 1, true), report)
     t.check(report:find("WARNING index: failed", 1, true), report)
   end
