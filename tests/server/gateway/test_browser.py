@@ -100,6 +100,16 @@ async def test_somebody_signs_in_adds_a_repository_watches_it_and_signs_out(
         await window.call("goto", "/repository?name=ledger")
         await window.call("click", "Pause")
         await window.call("waitForText", "paused")
+        indexed = made.git("rev-parse", "HEAD")[:10]
+        for number in range(2):
+            made.commit({f"later_{number}.py": "pass\n"})
+        await window.call("goto", "/repositories")
+        await window.call("waitForText", f"indexed at {indexed}, 2 commits behind")
+        await window.screenshot("behind")
+        await window.call("goto", "/repository?name=ledger")
+        await window.call("click", "Resume")
+        # What came meanwhile is caught up with while one looks.
+        await window.call("waitForText", f"indexed at {made.git('rev-parse', 'HEAD')[:10]}, up to date")
         await window.call("goto", "/repository?name=ledger")
         await window.call("open", "Remove")
         await window.call("fill", "To confirm, write its name", "ledger")
