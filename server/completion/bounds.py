@@ -22,7 +22,7 @@ def bounded(request: CompletionRequest, config: CompletionConfig) -> CompletionR
     """
     line_before = request.prefix[request.prefix.rfind("\n") + 1 :]
     line_after = request.suffix.partition("\n")[0]
-    if config.multiline and wants_several_lines(line_before, line_after):
+    if config.multiline and wants_several_lines(line_before, line_after, request.language):
         return replace(request, multiline=True, max_tokens=config.max_tokens)
     near = request.prefix[-_NEAR:].split("\n")[:-1] + request.suffix[:_NEAR].split("\n")[1:]
     rest = max((len(line.encode(errors="replace")) for line in near), default=0) - len(line_before)

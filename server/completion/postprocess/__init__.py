@@ -3,7 +3,7 @@
 from server.completion.postprocess.chain import STEPS, fit, limit, settle
 from server.completion.postprocess.cursor import Cursor, cursor_of
 from server.completion.postprocess.draft import Draft, Step
-from server.completion.postprocess.extent import opens_block, wants_several_lines
+from server.completion.postprocess.extent import wants_several_lines
 
 __all__ = [
     "STEPS",
@@ -13,7 +13,6 @@ __all__ = [
     "cursor_of",
     "fit",
     "limit",
-    "opens_block",
     "settle",
     "wants_several_lines",
 ]

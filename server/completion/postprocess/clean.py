@@ -6,8 +6,8 @@ import re
 
 from server.completion.postprocess.cursor import Cursor
 from server.completion.postprocess.draft import Draft
-from server.completion.postprocess.extent import opens_block
 from server.completion.postprocess.markers import begun_marker, first_marker
+from server.completion.postprocess.opening import opens_block
 
 _LEADING = re.compile(r"[ \t]*")
 
@@ -65,7 +65,7 @@ def restore_line_ends(draft: Draft, cursor: Cursor) -> Draft:
 
 def _unit_of(lines: list[str], first: int, cursor: Cursor) -> int:
     """Columns of one level in text indented with spaces, told by its first indented line."""
-    opened = len(lines) > 1 and opens_block(cursor.line_before + lines[0])
+    opened = len(lines) > 1 and opens_block(cursor.line_before + lines[0], cursor.language)
     # What a first line opens is further in than that line is, which stands where the cursor does.
     least = len(cursor.line_before) - len(cursor.line_before.lstrip("\t")) + 1 if opened else 0
     for line in lines[first:]:

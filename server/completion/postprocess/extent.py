@@ -10,6 +10,7 @@ import re
 
 from server.completion.postprocess.cursor import Cursor
 from server.completion.postprocess.draft import Draft
+from server.completion.postprocess.opening import goes_on_below, opens_block
 from server.completion.postprocess.syntax import LineEnd
 
 _CLOSERS = (")", "]", "}", "end", "fi", "done", "esac")
@@ -17,8 +18,6 @@ _PAIRS = {")": "(", "]": "[", "}": "{"}
 _ANY_BRACKET = re.compile(r"[()\[\]{}]")
 _TEXT_OR_COMMENT = re.compile(r"""["'`/#\\]""")
 """What may begin a string, a comment or a pattern, in which a bracket is none."""
-_OPENERS = (":", "{", "(", "[", "=>", "->")
-_OPENING_WORDS = frozenset({"do", "then", "else", "begin"})
 _FIRST_WORD = re.compile(r"\s*(\w*)(\W?)")
 _BEGINNERS = frozenset({"@", "#", "/", "<", "*", "&", "'", '"', "$", "-", "~", "!", "("})
 """Characters that begin a statement, or a comment above one."""
@@ -29,7 +28,7 @@ _CONTINUES = (":", ",", ".", "&&", "||", "?")
 _PREPROCESSED = frozenset({"c", "cpp", "csharp"})
 """Languages with lines for a preprocessor, which stand in the first column or anywhere else."""
 _WORDED = frozenset({"bash"})
-"""Languages whose blocks end with words, so that their lines need not be indented."""
+"""Languages whose blocks end with words, so that their lines need not be indented; brackets may stand alone there."""
 _GOES_ON = frozenset(
     {"else", "elif", "elsif", "elseif", "except", "finally", "catch", "rescue", "ensure", "while", "until", "case"}
     | {"default", "when", "and", "or", "then", "do", "end", "fi", "done", "esac"}
@@ -37,18 +36,11 @@ _GOES_ON = frozenset(
 """Words at the start of a line that belongs to what stands above it."""
 
 
-def opens_block(line: str) -> bool:
-    """Whether what follows ``line`` belongs to a block that it opens."""
-    code = line.rstrip()
-    words = code.split()
-    return bool(words) and (code.endswith(_OPENERS) or words[-1] in _OPENING_WORDS)
-
-
-def wants_several_lines(line_before: str, line_after: str) -> bool:
-    """Whether a cursor is at a place for more than one line: a blank line, or the end of one that opens a block."""
+def wants_several_lines(line_before: str, line_after: str, language: str) -> bool:
+    """Whether a cursor is at a place for more than one line: a blank line, or the end of one that goes on below."""
     if line_after.strip():
         return False
-    return not line_before.strip() or opens_block(line_before)
+    return not line_before.strip() or goes_on_below(line_before, language)
 
 
 def end_of_extent(draft: Draft, cursor: Cursor) -> Draft:
@@ -135,7 +127,7 @@ class _Block:
         if self._cursor.width(line) > self._base:
             self._deeper = self._opening
         else:
-            self._opening = opens_block(line) and not line.rstrip().endswith(("(", "["))
+            self._opening = opens_block(line, self._cursor.language) and not line.rstrip().endswith(("(", "["))
             self._deeper = False
 
     @staticmethod
@@ -174,9 +166,9 @@ class _Block:
         if not self._inside_opened or _begins_clause(line) or self._is_directive(line):
             return False
         if self._level:
-            self._level += opens_block(line) - line.lstrip().startswith(_CLOSERS)
+            self._level += opens_block(line, self._cursor.language) - line.lstrip().startswith(_CLOSERS)
             return not self._level
-        if opens_block(line):
+        if opens_block(line, self._cursor.language):
             if here is not None and not here.open:
                 # Such as the end of a signature: from here on the block is one without brackets.
                 self._opened = 0
@@ -190,7 +182,7 @@ def _width_of_statement(cursor: Cursor) -> int:
     """Columns of the line on which the cursor's statement begins: one above, if its line ends a call or signature."""
     line, width = cursor.line_before, cursor.width(cursor.line_before)
     filled = [above for above in cursor.above if above.strip()]
-    if line.count(")") > line.count("("):
+    if cursor.language not in _WORDED and line.count(")") > line.count("("):
         begins = (cursor.width(above) for above in filled)
         return next((outer for outer in begins if outer < width), width)
     for above in filled:

@@ -43,8 +43,8 @@ class Syntax:
     def __init__(self, above: str, line_before: str, language: str) -> None:
         self._line_before = line_before
         window = _window(above)
-        # Prose is no code, and its brackets pair with nothing.
-        unpaired = language in _UNPAIRED or _ends_in_text(window + line_before)
+        # Prose is no code, and its brackets pair with nothing; one that begins here has its end in the suggestion.
+        unpaired = language in _UNPAIRED or _ends_in_text(window)
         self._source = None if unpaired else GrowingSource(window, language)
         self._known: dict[int, LineEnd | None] = {}
         self._text = ""

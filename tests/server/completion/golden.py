@@ -15,6 +15,10 @@ class Golden(NamedTuple):
 
 
 PYTHON = [
+    ("an opener with a comment", "if a:  # b|\n", "\n    c()\nd()", "\n    c()"),
+    ("a text on lines of its own", 'def f():\n    """|\n', '\n    Say.\n    """\n    return 1', '\n    Say.\n    """'),
+    ("a text on the same line", 'def f():\n    """|\n', 'Say."""\n    return 1', 'Say."""'),
+    ("behind a backslash", "with a, \\|\n", "\n        b:\n    c()\nd()", "\n        b:\n    c()"),
     ("one line only", "x = |", "compute(a)\ny = 2\n", "compute(a)"),
     ("closing bracket is there", "print(|)\n", "value)", "value"),
     ("own brackets stay", "print(|)\n", "f(x)", "f(x)"),
@@ -134,6 +138,8 @@ PYTHON = [
 ]
 
 TYPESCRIPT = [
+    ("behind a template quote", "const a = `|\n", "\n  SELECT 1\n`;\nconst b = 1;\n", "\n  SELECT 1\n`;"),
+    ("behind the last template quote", "const a = `b`|\n", ";\nconst b = 1;\n", ";"),
     ("semicolon is there", "const a = |;\n", "b();", "b()"),
     ("arrow body", "items.map((item) => {|\n});\n", "\n  return item.id;\n});", "\n  return item.id;"),
     ("object ends with its brace", "const o = {|\n", "\n  a: 1,\n};\nconst p = 2;", "\n  a: 1,\n};"),
@@ -213,6 +219,12 @@ GO = [
 ]
 
 JAVA = [
+    (
+        "a comment",
+        "class A {\n    /**|\n    void f() {}\n}\n",
+        "\n     * Do.\n     */\n    void f",
+        "\n     * Do.\n     */",
+    ),
     ("call in a statement", "String s = String.valueOf(|);\n", "count);", "count"),
     (
         "method body",
@@ -295,6 +307,9 @@ CPP = [
 ]
 
 RUBY = [
+    ("a method", "class A\n  def b(c = 1)|\nend\n", "\n    c\n  end\n\n  def d\n", "\n    c\n  end"),
+    ("a method of one line", "class A\n  def b = |\nend\n", "1\n\n  def d\n", "1"),
+    ("a block with a parameter", "a.each do |b||\n", "\n  b\nend\nd\n", "\n  b\nend"),
     (
         "rescue belongs to its begin",
         "begin|\nend\n",
@@ -304,6 +319,10 @@ RUBY = [
 ]
 
 BASH = [
+    ("a case", "case $a in|\n", "\n  b)\n    c\n    ;;\nesac\nd\n", "\n  b)\n    c\n    ;;\nesac"),
+    ("a case that is not indented", "case $a in|\n", "\nb) c ;;\n*) d ;;\nesac\ne\n", "\nb) c ;;\n*) d ;;\nesac"),
+    ("an arm", "case $a in\n  b)|\nesac\n", "\n    c\n    ;;\n  *)\n", "\n    c\n    ;;"),
+    ("a command over lines", "a \\|\n", "\n  -b \\\n  -c\nd\n", "\n  -b \\\n  -c"),
     (
         "elif and else belong to their if",
         'if [[ "$a" ]]; then|\n',
@@ -364,6 +383,15 @@ RUST = [
     ("a letter that is not ASCII", "fn f() {|\n}\n", '\n    let é = "ü{";\n    é\n}\n', '\n    let é = "ü{";\n    é'),
 ]
 
+LUA = [
+    ("a function", "local a = function(b)|\n", "\n  c(b)\nend\n\nd()\n", "\n  c(b)\nend"),
+]
+
+YAML = [
+    ("a text", "a:\n  b: ||\nc: 1\n", "\n    d\n    e\nc: 1\n", "\n    d\n    e"),
+    ("a value", "a:\n  b: |\nc: 1\n", "d\nc: 1\n", "d"),
+]
+
 CRLF = [
     (
         "line ends are kept",
@@ -397,5 +425,7 @@ GOLDEN: dict[str, list[Golden]] = {
         "cpp": CPP,
         "ruby": RUBY,
         "bash": BASH,
+        "lua": LUA,
+        "yaml": YAML,
     }.items()
 }

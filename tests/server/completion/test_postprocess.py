@@ -14,7 +14,7 @@ from tests.server.completion.golden import GOLDEN, Golden
 def at(text: str, *, language: str = "python") -> Cursor:
     prefix, _, suffix = text.rpartition("|")
     before = prefix.replace("\r\n", "\n").rpartition("\n")[2]
-    multiline = wants_several_lines(before, suffix.replace("\r\n", "\n").partition("\n")[0])
+    multiline = wants_several_lines(before, suffix.replace("\r\n", "\n").partition("\n")[0], language)
     return cursor_of(
         CompletionRequest(path="a", language=language, prefix=prefix, suffix=suffix, multiline=multiline), max_lines=12
     )
@@ -77,10 +77,12 @@ def test_early_end_tells_that_nothing_more_is_wanted() -> None:
         ("print(", ")", False),
         ("", "rest", False),
         ("for i in a; do", "", True),
+        ("a = 'b  # c:'", "", False),
+        ("x = y.z", "", False),
     ],
 )
 def test_several_lines_only_where_a_block_can_stand(before: str, after: str, several: bool) -> None:
-    assert wants_several_lines(before, after) is several
+    assert wants_several_lines(before, after, "python") is several
 
 
 _PIECES = st.sampled_from(
