@@ -14,6 +14,7 @@ local M = {}
 ---| "no_server"
 ---| "request_failed"
 ---| "nothing_to_explain"
+---| "not_yet"
 ---| "nothing_shown"
 ---| "forgotten"
 ---| "not_indexed"
@@ -71,8 +72,11 @@ M.kinds = {
   request_failed = { level = vim.log.levels.ERROR, message = "%s failed: %s" },
   nothing_to_explain = {
     level = vim.log.levels.WARN,
-    message = "this buffer is not known to the server (%s).",
-    advice = ":HearthEnable buffer shows it to the server.",
+    message = "this buffer is not known to the server: %s.",
+  },
+  not_yet = {
+    level = vim.log.levels.INFO,
+    message = "the server is starting; the explanation comes when it runs.",
   },
   nothing_shown = {
     level = vim.log.levels.INFO,

@@ -178,19 +178,38 @@ local function map_keys(bufnr)
   })
 end
 
---- Explain a place of a document that the server knows.
+--- Go on when the server knows the buffer, which it may soon; say why when it does not.
+---@param bufnr integer
+---@param work fun()
+local function when_known(bufnr, work)
+  local allowed, reason = policy.allows(bufnr)
+  if client.for_buffer(bufnr) then
+    work()
+  elseif not allowed then
+    errors.notify("nothing_to_explain", reason)
+  else
+    if client.connection().phase == "starting" then
+      errors.notify("not_yet")
+    end
+    client.with_server(function()
+      client.sync_buffer(bufnr)
+      if client.for_buffer(bufnr) then
+        work()
+      end
+    end)
+  end
+end
+
+--- Explain a place of a document.
 ---@param argument hearth.ExplainArgument
 function M.run(argument)
   M.stop()
   local source = vim.uri_to_bufnr(argument.uri)
   local server = client.for_buffer(source)
   if not server then
-    local allowed, reason = policy.allows(source)
-    if allowed then
-      errors.notify("no_server", client.connection().detail)
-    else
-      errors.notify("nothing_to_explain", reason)
-    end
+    when_known(source, function()
+      M.run(argument)
+    end)
     return
   end
   local first, last = argument.range.start.line + 1, argument.range["end"].line + 1
@@ -252,27 +271,20 @@ function M.here(range, question)
     ask(question or "")
     return
   end
-  local server = client.for_buffer(bufnr)
-  local encoding = server and server.offset_encoding or "utf-16"
-  local start, stop ---@type lsp.Position, lsp.Position
-  if range then
-    local last = api.nvim_buf_get_lines(bufnr, range.last - 1, range.last, true)[1]
-    start = { line = range.first - 1, character = 0 }
-    stop = { line = range.last - 1, character = vim.str_utfindex(last, encoding, #last, false) }
-  else
-    local position = api.nvim_win_get_cursor(0)
-    local line = api.nvim_get_current_line()
-    start = {
-      line = position[1] - 1,
-      character = vim.str_utfindex(line, encoding, position[2], false),
-    }
-    stop = start
-  end
-  M.run({
-    uri = vim.uri_from_bufnr(bufnr),
-    range = { start = start, ["end"] = stop },
-    question = question ~= "" and question or nil,
-  })
+  local cursor = api.nvim_win_get_cursor(0)
+  local first = range and range.first or cursor[1]
+  local last = range and range.last or cursor[1]
+  local line = api.nvim_buf_get_lines(bufnr, last - 1, last, true)[1]
+  when_known(bufnr, function()
+    local encoding = assert(client.for_buffer(bufnr)).offset_encoding
+    local column = vim.str_utfindex(line, encoding, range and #line or cursor[2], false)
+    local stop = { line = last - 1, character = column }
+    M.run({
+      uri = vim.uri_from_bufnr(bufnr),
+      range = { start = range and { line = first - 1, character = 0 } or stop, ["end"] = stop },
+      question = question ~= "" and question or nil,
+    })
+  end)
 end
 
 return M

@@ -3,6 +3,8 @@ local config = require("hearth.config")
 
 local M = {}
 
+local BY_HAND = ":HearthEnable buffer shows it to the server"
+
 ---@class (exact) hearth.Switches
 ---@field all boolean
 ---@field filetypes table<string, boolean> What the user switched by hand, over the configuration.
@@ -53,23 +55,23 @@ function M.allows(bufnr)
   if options.buftype ~= "" then
     return false, ("it is a %s buffer"):format(options.buftype)
   elseif name == "" then
-    return false, "it has no file name"
+    return false, "it has no file name yet"
   elseif name:match("^%a[%w+.-]+://") then
     return false, "it is not a file"
   elseif not switches.all then
-    return false, "Hearth is switched off"
+    return false, "Hearth is switched off, and :HearthEnable switches it on"
   end
   local by_hand = switches.buffers[bufnr]
   if by_hand ~= nil then
-    return by_hand, "it was switched off by hand"
+    return by_hand, "it was switched off by hand, and " .. BY_HAND
   elseif is_secret(name) then
-    return false, "its name is in `secret_files`"
+    return false, "its name is in `secret_files`, but " .. BY_HAND
   elseif not M.serves_filetype(options.filetype) then
-    return false, ("filetype %q is off"):format(options.filetype)
+    return false, ("filetype %q is off, but %s"):format(options.filetype, BY_HAND)
   end
   local size = vim.api.nvim_buf_get_offset(bufnr, vim.api.nvim_buf_line_count(bufnr))
   if size > config.current.max_file_bytes then
-    return false, "it is larger than `max_file_bytes`"
+    return false, "it is larger than `max_file_bytes`, but " .. BY_HAND
   end
   return true, ""
 end

@@ -284,7 +284,45 @@ case("a buffer that the server does not know cannot be explained, and why is sai
   child:open(".env", "A=1\n")
   child:lua([[vim.cmd("HearthExplain")]])
   t.check(child:messages()[1]:find("its name is in `secret_files`", 1, true), child:messages()[1])
+  child:call("command", "enew")
+  child:lua([[vim.cmd("HearthExplain")]])
+  t.equal(
+    child:messages()[2],
+    "Hearth: this buffer is not known to the server: it has no file name yet.",
+    "the message"
+  )
   t.equal(#child:sent("workspace/executeCommand"), 0, "the number of commands")
+end)
+
+case("an explanation that is asked for while the server starts comes when it runs", function(t)
+  local child = t.start({ settings = false })
+  -- The server begins when the test says so.
+  local script = t.root .. "/tests/editors/neovim/scripted_server.py"
+  local gate = 'until [ -e go ]; do sleep 0.05; done; exec "$0" "$@"'
+  child:lua("require('hearth').setup({ cmd = ... })", {
+    "sh",
+    "-c",
+    gate,
+    vim.env.HEARTH_TEST_PYTHON,
+    script,
+    child.log,
+    "utf-8",
+  })
+  child:open("demo.py", "é = 1\n")
+  t.wait("the server is not started", function()
+    return child:lua([[return require("hearth").statusline()]]) == "Hearth starting"
+  end)
+  child:type("$")
+  child:lua([[vim.cmd("HearthExplain")]])
+  t.equal(child:messages(), {
+    "Hearth: the server is starting; the explanation comes when it runs.",
+  }, "the messages")
+  child:write("go", "")
+  local request = child:wait_sent("workspace/executeCommand")
+  local place = { line = 0, character = 5 }
+  t.equal(request.params.arguments[1].range, { start = place, ["end"] = place }, "the range")
+  delta(child, request, "Text")
+  wait_panel(t, child, "Text")
 end)
 
 case("why a suggestion was made", function(t)
