@@ -142,7 +142,7 @@ def locate(
     """
     lexicon = cache.lexicon
     prefix, suffix = _window(request.prefix, request.suffix)
-    flat = is_flat(request.prefix)
+    flat = is_flat(request.prefix, request.suffix)
     if flat:
         line, rest, below = prefix, "", suffix
     else:

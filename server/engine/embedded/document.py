@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 _APPENDED_MOST = 200_000
 _MARKED_LINE_END = "<EOL>"
+_SPACED_STATEMENT_END = " ; "
+"""Between tokens that are spaced apart; people write it in hardly any line of code."""
 _FLAT_FROM = 200
-"""Characters from which a text on a single line is read as a run of statements, not as one line."""
+"""Characters from which a text on a single line is read as a run of statements, not as one line, whatever it says."""
 
 
 class Lexicon(Interner):
@@ -100,9 +102,13 @@ class SegmentCache:
         return segment
 
 
-def is_flat(prefix: str) -> bool:
-    """Whether a long text has no line breaks of its own: it is minified, or tokenised with marked line ends."""
-    return "\n" not in prefix and (len(prefix) >= _FLAT_FROM or _MARKED_LINE_END in prefix)
+def is_flat(prefix: str, suffix: str) -> bool:
+    """Whether a text has no line breaks of its own: it is long and minified, or tokens with spaces between them."""
+    if "\n" in prefix:
+        return False
+    # Who types the first line of a file may well put spaces around a semicolon before more text.
+    spaced = not suffix and _SPACED_STATEMENT_END in prefix
+    return len(prefix) >= _FLAT_FROM or _MARKED_LINE_END in prefix or spaced
 
 
 def flat_segment(text: str, lexicon: Lexicon) -> Segment:

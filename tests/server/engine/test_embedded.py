@@ -247,6 +247,13 @@ def test_text_on_one_line_is_completed_by_statement() -> None:
     assert found[0].text == " ( x ) ;"
 
 
+def test_a_short_text_of_spaced_tokens_is_completed_by_statement() -> None:
+    text = "package org . shop ; import org . shop . Cart ; import org . shop"
+    found = EmbeddedEngine(None).suggest(CompletionRequest("T.java", "java", text, ""))
+    assert found[0].text == " . Cart ;"
+    assert not any("import" in completion.text for completion in found)
+
+
 def test_marked_line_ends_are_line_ends() -> None:
     line = "self . log ( name ) <EOL> return name <EOL> "
     found = EmbeddedEngine(None).suggest(CompletionRequest("t.py", "python", line * 3 + "self . log (", ""))
