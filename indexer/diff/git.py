@@ -111,7 +111,9 @@ def git_failure(directory: Path, command: str, stderr: bytes) -> RepositoryError
         )
     if "not a git repository" in text:
         return NotARepository(
-            f"{directory} is not a git repository", advice="Give the directory of a clone, or a URL to clone from."
+            f"{directory} is not a git repository",
+            advice="Give the directory of a clone, or a URL to clone from. "
+            "Any folder becomes one with: git init && git add --all && git commit -m files",
         )
     if "could not fetch" in text or "bad object" in text or "unable to read" in text or "missing" in text:
         return RepositoryUnavailable(
