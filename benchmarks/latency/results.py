@@ -15,6 +15,7 @@ from benchmarks.report import summary
 from server.runs.figures import STAGES, TIMES
 
 _KEPT_SAMPLES = 4000
+_SLOWEST = 20
 
 
 @dataclass(slots=True)
@@ -27,6 +28,8 @@ class Samples:
     excluded: Counter[str] = field(default_factory=Counter)
     timeline: list[tuple[float, int, int]] = field(default_factory=list)
     """(seconds since the start, tokens generated, tokens wasted) for each request to the engine."""
+    slowest: list[dict[str, Any]] = field(default_factory=list)
+    """The answers to which Hearth added most, with what each of its stages took."""
 
 
 def samples_of(measured: Measured, entries: Sequence[Entry]) -> Samples:
@@ -67,6 +70,7 @@ def merged(many: Iterable[Samples]) -> Samples:
         total.counts += samples.counts
         total.excluded += samples.excluded
         total.timeline += samples.timeline
+        total.slowest += samples.slowest
     return total
 
 
@@ -92,6 +96,7 @@ def report(samples: Samples, by_seed: Mapping[int, Samples]) -> dict[str, Any]:
         "excluded": {reason: count for reason, count in samples.excluded.items() if count},
         "by_seed": {str(seed): figures(one) for seed, one in by_seed.items()},
         "samples_ms": {name: _thinned(samples.times[name]) for name in TIMES},
+        "slowest": sorted(samples.slowest, key=lambda one: -one["added_ttft_ms"])[:_SLOWEST],
         "timeline": samples.timeline[:: max(1, len(samples.timeline) // _KEPT_SAMPLES)],
     }
 
@@ -144,10 +149,22 @@ def _take_pairs(measured: Measured, entries: Sequence[Entry], samples: Samples) 
         seconds = (debounce, entry.arrived - asked.sent - debounce, said - entry.arrived, asked.first - said)
         for name, value in zip(STAGES, seconds, strict=True):
             samples.stages[name].append(value)
+        samples.slowest.append(
+            {
+                "added_ttft_ms": _ms(ttft - debounce - direct),
+                "at_s": round(asked.sent - measured.started, 3),
+                "stages_ms": {name: _ms(value) for name, value in zip(STAGES, seconds, strict=True)},
+                "own_stages_ms": asked.stages,
+            }
+        )
 
 
 def _ratio(part: float, whole: float) -> float | None:
     return round(part / whole, 4) if whole else None
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 3)
 
 
 def _median(values: Sequence[float]) -> float:
@@ -157,4 +174,4 @@ def _median(values: Sequence[float]) -> float:
 
 def _thinned(values: Sequence[float]) -> list[float]:
     step = max(1, len(values) // _KEPT_SAMPLES)
-    return [round(value * 1000, 3) for value in values[::step]]
+    return [_ms(value) for value in values[::step]]

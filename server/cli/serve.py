@@ -28,7 +28,7 @@ from server.cli.provider import open_provider
 from server.cli.traces import JobTraces, traced
 from server.completion import CompletionService
 from server.config import HearthConfig
-from server.event_loop import watched_event_loop
+from server.event_loop import prefer_event_loop, watched_event_loop
 from server.explain import Explainer
 from server.gateway.access import Gatekeeper
 from server.gateway.application import make_application
@@ -54,6 +54,8 @@ from server.signals import Signal
 _log = logging.getLogger(__name__)
 
 _THREADS = 8
+_CONTEXT_THREADS = 2
+"""Gathering keeps the one interpreter busy: with more threads at it, the event loop would wait for its turn longer."""
 _REFRESH_SECONDS = 1.0
 
 
@@ -80,6 +82,7 @@ def serve_team(config: HearthConfig, *, host: str | None = None, port: int | Non
     )
     # To standard error, which whatever runs the server collects.
     start_service_log(config.log, logging.StreamHandler())
+    prefer_event_loop()
     asyncio.run(_serve(attrs.evolve(config, server=chosen)))
 
 
@@ -100,7 +103,9 @@ async def _serve(config: HearthConfig) -> None:
         stack.push_async_callback(program.close)
         threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="hearth-serve")
         stack.callback(threads.shutdown, wait=False, cancel_futures=True)
-        shared = Shared(program, threads, audit)
+        context_threads = ThreadPoolExecutor(_CONTEXT_THREADS, thread_name_prefix="hearth-context")
+        stack.callback(context_threads.shutdown, wait=False, cancel_futures=True)
+        shared = Shared(program, threads, context_threads, audit)
         history = History(config.data.directory, config.server.history)
         stack.callback(history.close)
         readings = Readings(history)
@@ -183,12 +188,14 @@ class Shared:
     Attributes:
         program: The parts.
         threads: Where blocking work of all sessions runs.
+        context_threads: Where context for completions is gathered.
         audit: Where the use of engines is written down.
         published: Told when the index shows something new.
     """
 
     program: Program
     threads: Executor
+    context_threads: Executor
     audit: Audit
     published: Signal[[]] = field(default_factory=Signal)
     _model: str = ""
@@ -269,7 +276,7 @@ class Shared:
                 self._engine,
                 config.completion,
                 config.context,
-                threads=self.threads,
+                threads=self.context_threads,
                 propose=program.embedded.propose if program.embedded is not None else None,
             )
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import sys
 from io import RawIOBase
 from typing import TYPE_CHECKING
 
-from server.event_loop import watched_event_loop
+from server.event_loop import prefer_event_loop, watched_event_loop
 from server.lsp.connection import Connection
 from server.lsp.framing import FramedOutlet, claim_standard_streams, open_reader, open_writer, read_message
 
@@ -18,15 +17,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_SWITCH_SECONDS = 0.001
-
 
 def run_stdio(server: HearthLanguageServer) -> int:
     """Serve until the client ends, and return the exit status: 0 after an orderly ``shutdown``, 1 otherwise."""
     stdin, stdout = claim_standard_streams()
 
-    # Threads that search hold the interpreter for up to this long at a time; the event loop has to get its turn.
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    prefer_event_loop()
 
     async def serve_until_signal() -> int:
         serving = asyncio.ensure_future(serve(server, stdin, stdout))

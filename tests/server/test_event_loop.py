@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 
 from prometheus_client import REGISTRY
 
-from server.event_loop import watched_event_loop
+from server.event_loop import prefer_event_loop, watched_event_loop
 
 
 def lag_seconds() -> float:
@@ -30,3 +31,12 @@ async def test_a_watch_ends_with_its_context() -> None:
         assert len(watching) == 1
     await asyncio.wait(watching)
     assert watching[0].cancelled()
+
+
+def test_threads_hand_the_interpreter_over_sooner_than_by_default() -> None:
+    before = sys.getswitchinterval()
+    try:
+        prefer_event_loop()
+        assert sys.getswitchinterval() <= 0.001 < before
+    finally:
+        sys.setswitchinterval(before)

@@ -175,7 +175,7 @@ async def _look_everywhere(program: Program, company: dict[str, Any], directory:
             if patterns:
                 accounts.add_to_group(group, repositories=patterns)
         _, secret = accounts.add_token("ana", {TokenScope.COMPLETE, TokenScope.EXPLAIN, TokenScope.SEARCH})
-        shared = Shared(program, threads, audit)
+        shared = Shared(program, threads, threads, audit)
         gate = Gatekeeper(accounts.reader, shared.published_repositories, RateLimits(LimitsConfig()))
         visitor = gate.recognise(f"Bearer {secret}")
         readable = visitor.readable
