@@ -16,7 +16,7 @@ from indexer.api import overview
 from indexer.cli.listing import console, print_json
 from indexer.cli_options import IndexSettings
 from indexer.errors import IndexBusy
-from indexer.queue import Job, JobKind, JobState, Origin, Queue
+from indexer.queue import Job, JobKind, JobState, Origin, Queue, Repository
 from indexer.queue.registration import make_repository
 from indexer.store.lock import dispatcher_lock
 from indexer.terminal import visible_name
@@ -46,7 +46,9 @@ def add(
         poll_minutes=poll_minutes,
     )
     with Queue(chosen.data) as queue:
+        known = queue.repository(wanted.name)
         changed = queue.register(wanted)
+    _tell_of_configuration(known)
     if as_json:
         print_json({**asdict(wanted), "changed": changed})
         return
@@ -61,10 +63,12 @@ def remove(chosen: IndexSettings, name: str, *, as_json: bool) -> None:
     """
     with Queue(chosen.data) as queue:
         statuses = _statuses(chosen)
-        if queue.repository(name) is None and name not in statuses:
+        known = queue.repository(name)
+        if known is None and name not in statuses:
             raise overview.unknown_repository(name, "", statuses.values())
         queue.remove(name)
         done = _remove_here(chosen, queue, name)
+    _tell_of_configuration(known)
     if as_json:
         print_json({"repository": name, "removed": done})
         return
@@ -78,6 +82,8 @@ def pause(chosen: IndexSettings, name: str, *, paused: bool) -> None:
             queue.pause(name)
         else:
             queue.resume(name)
+        known = queue.repository(name)
+    _tell_of_configuration(known)
     sys.stdout.write(f"{name}: {'paused' if paused else 'resumed'}\n")
 
 
@@ -128,6 +134,15 @@ def indexed_name(chosen: IndexSettings, source: str) -> str:
     """Return the name under which a source is in the index, empty when it is not."""
     places = {source, source.rstrip("/")}
     return next((status.name for status in _statuses(chosen).values() if status.source in places), "")
+
+
+def _tell_of_configuration(known: Repository | None) -> None:
+    """Say that what was changed by command lasts until settings say otherwise."""
+    if known is not None and known.origin is Origin.CONFIGURATION:
+        sys.stderr.write(
+            f"hearth: {known.name} stands in hearth.toml, which has the last word when the server starts again\n"
+            "  Change it there as well.\n"
+        )
 
 
 def _remove_here(chosen: IndexSettings, queue: Queue, name: str) -> bool:

@@ -117,10 +117,17 @@ def test_the_configuration_registers_repositories(
     make_repository: MakeRepository, hearth: Hearth, tmp_path: Path
 ) -> None:
     file = tmp_path / "hearth.toml"
-    file.write_text(f'[[repository]]\nsource = "{make_repository(FILES).path}"\nname = "configured"\n')
+    path = str(make_repository(FILES).path)
+    file.write_text(f'[[repository]]\nsource = "{path}"\nname = "configured"\n')
     assert "[[repository]]" in hearth("config", "show").stdout
     hearth("work", "--once")
     assert printed(hearth("status", "--json"))[0]["name"] == "configured"
+    for change in (("pause", "configured"), ("add", path), ("remove", "configured")):
+        assert "configured stands in hearth.toml" in hearth("repo", *change).stderr
+        # What was changed by command lasts until the settings are read again.
+        hearth("work", "--once")
+        [row] = printed(hearth("repo", "list", "--json"))
+        assert (row["name"], row["state"], row["origin"]) == ("configured", "ready", "configuration")
     file.write_text('[[repository]]\nsource = "ext::sh"\n')
     done = hearth("work", "--once")
     assert done.returncode == 2
