@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import attrs
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -23,7 +24,7 @@ from server.completion import bounded
 from server.completion.postprocess import cursor_of, settle
 from server.config import CompletionConfig, HearthConfig
 from server.engine.embedded import EmbeddedEngine
-from server.errors import InvalidCaseFile
+from server.errors import EngineUnavailable, InvalidCaseFile
 from server.types import Completion, CompletionRequest, Rung
 
 
@@ -31,9 +32,9 @@ def complete_place(place: str, config: HearthConfig, *, only: str | None, as_jso
     """Complete at ``FILE:LINE:COL``: growing on a terminal, as plain text elsewhere, or as JSON.
 
     Raises:
-        IndexerError: The place does not exist, or the index cannot be read.
+        IndexerError: The place does not exist, the index cannot be read, or the engine ``only`` could not answer.
     """
-    asyncio.run(_complete_place(place, config, only=only, as_json=as_json))
+    asyncio.run(_complete_place(place, _patient(config), only=only, as_json=as_json))
 
 
 def complete_cases(
@@ -64,6 +65,20 @@ def complete_cases(
             runner.run(program.close())
 
 
+def _patient(config: HearthConfig) -> HearthConfig:
+    """Give a model server the time of an explanation: nobody types on meanwhile, and a first request may warm it up."""
+    vllm = config.engine.vllm
+    patient = attrs.evolve(
+        vllm,
+        first_token_seconds=max(vllm.first_token_seconds, vllm.explain_first_token_seconds),
+        total_seconds=max(vllm.total_seconds, vllm.explain_total_seconds),
+    )
+    completion = attrs.evolve(
+        config.completion, deadline_ms=max(config.completion.deadline_ms, round(patient.first_token_seconds * 1000))
+    )
+    return attrs.evolve(config, engine=attrs.evolve(config.engine, vllm=patient), completion=completion)
+
+
 async def _complete_place(place: str, config: HearthConfig, *, only: str | None, as_json: bool) -> None:
     async with running(config, only=Rung(only) if only else None) as program:
         cursor = await asyncio.to_thread(parse_cursor, place, program.index)
@@ -84,6 +99,8 @@ async def _complete_place(place: str, config: HearthConfig, *, only: str | None,
         else:
             text, engine, confidence = await _on_terminal(program, request)
         milliseconds = (time.perf_counter() - started) * 1000
+    if only is not None and engine == Rung.QUIET:
+        raise EngineUnavailable(f"The engine {only} could not answer", advice="The line above says why.")
     if as_json:
         completions = [_as_object(Completion(text, confidence, engine))] if text else []
         print_json({"completions": completions, "engine": engine, "ms": round(milliseconds, 3)})

@@ -17,7 +17,7 @@ _OPENING_LINES = {
 }
 """What else opens a block in a language, beside what does so in most."""
 _CASE_ARM = re.compile(r"\s*\(?[^()#=]+\)$")
-_COMMENT = re.compile(r"\s+(?:#|//)[^\"'`]*$")
+_COMMENT = re.compile(r"(?<!\s)\s+(?:#|//)[^\"'`]*$")
 _LONGEST = 1_000
 """Characters of a line that is read as a whole; longer ones are data, and would take long."""
 _UNENDED = ("\\", "/*", "/**", "<!--")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,6 +77,25 @@ def test_one_cursor_with_the_model_named(hearth: Hearth, server: FaultServer, co
     server.behaviour = answers(event("len(prices)", finish="stop"), DONE)
     outcome = hearth("complete", "shop:shop/cart.py:9:28", "--engine", "vllm", "--json", "--config", config)
     assert outcome.json()["engine"] == "vllm"
+
+
+def test_one_cursor_waits_for_a_server_that_warms_up(hearth: Hearth, server: FaultServer, config: Path) -> None:
+    impatient = re.sub(r"\n(first_token|total)_seconds = .*", r"\n\1_seconds = 0.01", config.read_text())
+    assert impatient != config.read_text()
+    config.write_text(impatient)
+    server.behaviour = answers(b": warming up\n\n", event("len(prices)", finish="stop"), DONE, pause=0.05)
+    outcome = hearth("complete", "shop:shop/cart.py:9:28", "--engine", "vllm", "--json", "--config", config)
+    assert outcome.json()["engine"] == "vllm"
+
+
+def test_an_engine_that_was_named_and_could_not_answer_is_an_error(
+    hearth: Hearth, server: FaultServer, config: Path
+) -> None:
+    server.behaviour = refuses(503)
+    outcome = hearth("complete", "shop:shop/cart.py:9:28", "--engine", "vllm", "--config", config)
+    assert outcome.code == 10
+    assert "answered 503" in outcome.err
+    assert "hearth: The engine vllm could not answer" in outcome.err
 
 
 def test_the_embedded_engine_answers_while_the_model_fails(hearth: Hearth, server: FaultServer, config: Path) -> None:
