@@ -34,6 +34,8 @@ _FIRST_PAUSE_SECONDS = 0.5
 _MAX_PAUSE_SECONDS = 30.0
 _AWAY_SECONDS = 5.0
 """How long searches go by words alone after the server did not answer one of them."""
+_MOST_ASKING = 16
+_slots = threading.BoundedSemaphore(_MOST_ASKING)
 _LEAST_SECONDS = 0.01
 _UNKNOWN = "remote-unknown"
 _PROBE_TEXT = "def total(prices): return sum(prices)"
@@ -301,11 +303,13 @@ def _asked_in_time(
     """Ask in a thread of its own, and hang up when it takes longer.
 
     A timeout of a socket begins anew with every byte that comes and every address that is tried, and the name of a host
-    is looked up without any.
+    is looked up without any. As many threads may hang in that as there are slots; then nobody is asked until one ends.
 
     Raises:
         TimeoutError: It took longer.
     """
+    if not _slots.acquire(timeout=seconds):
+        raise TimeoutError
     answered: Future[tuple[int, bytes]] = Future()
     late = threading.Event()
 
@@ -321,6 +325,7 @@ def _asked_in_time(
             answered.set_exception(error)
         finally:
             connection.close()
+            _slots.release()
 
     threading.Thread(target=ask, name="embedding server", daemon=True).start()
     try:

@@ -316,6 +316,29 @@ def test_indexing_while_the_server_is_away_fails_and_loses_nothing(
         assert index.search("discount(price):", Scope(), k=5)[0].path == "new.py"
 
 
+def test_names_that_are_never_found_hold_few_threads(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_embedder(server, tmp_path).connect()
+    found = threading.Event()
+
+    def look_up(_: object) -> None:
+        found.wait()
+        raise OSError
+
+    with monkeypatch.context() as hanging:
+        hanging.setattr("indexer.embed.remote._UnixConnection.connect", look_up)
+        for _ in range(20):
+            with pytest.raises(EmbedderUnavailable, match="did not answer in time"):
+                make_embedder(server, tmp_path, query_seconds=0.02).embed_query("total of prices")
+        asking = [thread for thread in threading.enumerate() if thread.name == "embedding server"]
+        assert len(asking) == 16
+        found.set()
+        for thread in asking:
+            thread.join(WAIT_SECONDS)
+    assert make_embedder(server, tmp_path).embed_query("total of prices").size
+
+
 def test_a_server_that_changes_its_model_unseen_is_noticed(server: Server, tmp_path: Path) -> None:
     embedder = make_embedder(server, tmp_path)
     embedder.connect()
