@@ -21,15 +21,22 @@ help: ## Show this list
 setup: $(STAMP) ## Make .venv with Hearth and its development tools
 
 $(STAMP): pyproject.toml $(LOCK)
+	@echo "Installing Hearth and its development tools in $(VENV), which takes a minute or two the first time"
 	@if command -v uv >/dev/null 2>&1; then \
-	  uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) && \
+	  uv venv --quiet --allow-existing --python $(PYTHON) $(VENV) ; \
+	else \
+	  $(PYTHON) -m venv $(VENV) ; \
+	fi
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "make: Hearth needs Python 3.11 or newer, and $(PYTHON) is $$($(BIN)/python -V); name another: make PYTHON=python3.12 ..." >&2; \
+	  rm -rf $(VENV); exit 1; }
+	@if command -v uv >/dev/null 2>&1; then \
 	  uv pip install --quiet --compile-bytecode --python $(BIN)/python -r $(LOCK) && \
 	  uv pip install --quiet --python $(BIN)/python --no-deps --editable . ; \
 	else \
-	  $(PYTHON) -m venv $(VENV) && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(LOCK) && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable . ; \
-	fi
+	fi || { echo "make: not everything could be installed; the package index is asked over the network, and \`make setup\` tries again" >&2; exit 1; }
 	@touch $(STAMP)
 
 demo: $(STAMP) ## Index a repository (REPO=path, default this one) and watch Hearth work in it
