@@ -181,13 +181,6 @@ class GitSource:
         except (RepositoryError, ValueError):
             return -1
 
-    def has_ref(self, ref: str) -> bool:
-        """Tell whether ``ref`` can be resolved."""
-        try:
-            return bool(self.resolve(ref))
-        except RefNotFound:
-            return False
-
     def _resolve_quietly(self, expression: str) -> str:
         printed = self._git(
             "rev-parse", "--verify", "--quiet", "--end-of-options", expression, ok=frozenset({0, 1, 128})

@@ -339,10 +339,6 @@ def next_generation(connection: sqlite3.Connection) -> int:
     return _advance(connection, "generation", 1) + 1
 
 
-def _compressed(text: str) -> bytes:
-    return zlib.compress(text.encode("utf-8", "surrogatepass"), _COMPRESSION)
-
-
 def _advance(connection: sqlite3.Connection, counter: str, by: int) -> int:
     first: int = connection.execute("SELECT value FROM meta WHERE key = ?", (counter,)).fetchone()[0]
     connection.execute("UPDATE meta SET value = value + ? WHERE key = ?", (by, counter))

@@ -198,17 +198,6 @@ class LexicalReader:
         )
         return self._ranked(searcher, self._within(schema, query, repository_ids), limit)
 
-    def containing(
-        self, term: str, repository_ids: Sequence[int] | None, limit: int
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-        """Rank the chunks that have one exact term in their text; see :meth:`search`."""
-        return self.search({term: 1.0}, repository_ids, limit, weights=FieldWeights(1.0, 0.0))
-
-    def document_frequency(self, term: str) -> int:
-        """Count the documents whose text has ``term``, in all repositories."""
-        with _translated(self._directory):
-            return 0 if self._searcher is None else self._searcher.doc_freq("text", term)
-
     def _within(
         self, schema: tantivy.Schema, query: tantivy.Query, repository_ids: Sequence[int] | None
     ) -> tantivy.Query:

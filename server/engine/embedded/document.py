@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from indexer.corpus.lexer import BOUNDARY, NEWLINE, Interner, Lexed, indentation_width, lex, mark_indentation
+from indexer.corpus.lexer import NEWLINE, Interner, Lexed, indentation_width, lex, mark_indentation
 from indexer.corpus.shape import FIRST_KEPT, shape_of
 
 if TYPE_CHECKING:
@@ -141,14 +141,6 @@ def flat_segment(text: str, lexicon: Lexicon) -> Segment:
 def newline_token(segment: Segment, indentation: str) -> int:
     """Return the newline token that leads from the end of ``segment`` to a line with that indentation."""
     return mark_indentation([indentation_width(indentation)], list(segment.stack))[0]
-
-
-def stream_of(segments: list[tuple[npt.NDArray[np.int32], Segment | None]]) -> npt.NDArray[np.int32]:
-    """Join tokens of several stretches, each after a boundary."""
-    parts: list[npt.NDArray[np.int32]] = []
-    for ids, _ in segments:
-        parts += [np.array([BOUNDARY], dtype=np.int32), ids]
-    return np.concatenate(parts)
 
 
 def _segment(text: str, lexed: Lexed) -> Segment:
