@@ -135,6 +135,9 @@ def show_status(config: HearthConfig, *, as_json: bool) -> int:
         sys.stdout.write(f"Process {running.pid} runs them.\n")
         console = Console(width=None if sys.stdout.isatty() else 400)
         console.print(_table({item.role: item for item in running.servers}))
+        for item in running.servers:
+            if item.state is not State.READY:
+                console.print(Text(f"The log for {item.role.value} is {item.log}"), soft_wrap=True)
     ready = running is not None and all(item.state is State.READY for item in running.servers)
     return 0 if ready else 1
 

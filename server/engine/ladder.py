@@ -224,8 +224,8 @@ class Ladder:
     def _note_failure(self, step: _Step, task: str, error: IndexerError, *, broken_off: bool = False) -> None:
         _count(step, task, "broken-off" if broken_off else "failed")
         metrics.FAILURES.labels(step.rung.value, task, error.code).inc()
-        # What a model is refused for goes on until somebody does something about it.
-        advice = f". {error.advice}" if isinstance(error, EngineRefused) and error.advice else ""
+        # What is refused, or away, may go on until somebody does something about it.
+        advice = f". {error.advice}" if isinstance(error, (EngineRefused, EngineUnavailable)) and error.advice else ""
         _log.warning("%s could not %s: %s%s", step.rung.value, task, error.message, advice)
         step.breaker(task).failed(error.retry_after if isinstance(error, EngineBusy) else 0.0)
         if task == _COMPLETE and step.complete.state is BreakerState.OPEN:
