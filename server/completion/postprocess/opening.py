@@ -10,14 +10,14 @@ _OPENING_LINES = {
     "bash": re.compile(r"\s*case\s.*\sin$"),
     "lua": re.compile(r".*\bfunction\b[^()]*\([^()]*\)$"),
     "ruby": re.compile(
-        r"(?!.*(?:(?<![:.\w])end$|;))\s*(?:(?:class|module|if|elsif|unless|while|until|case|when|rescue|ensure)\b"
+        r"(?!.*(?:(?<![:.\w])end$|;))\s*+(?:(?:class|module|if|elsif|unless|while|until|case|when|rescue|ensure)\b"
         r"|def\s(?!\s*[\w.?!]+(?:\([^()]*\))?\s=\s)|.*\bdo\s*\|[^|]*\|$)"
     ),
     "yaml": re.compile(r".*(?:[:-]\s+)[|>][+-]?\d?$"),
 }
 """What else opens a block in a language, beside what does so in most."""
-_CASE_ARM = re.compile(r"\s*\(?[^()#=]+\)$")
-_COMMENT = re.compile(r"(?<!\s)\s+(?:#|//)[^\"'`]*$")
+_CASE_ARM = re.compile(r"\s*+\(?[^()#=]+\)$")
+_COMMENT = re.compile(r"\s(?:#|//)")
 _LONGEST = 1_000
 """Characters of a line that is read as a whole; longer ones are data, and would take long."""
 _UNENDED = ("\\", "/*", "/**", "<!--")
@@ -29,7 +29,9 @@ def opens_block(line: str, language: str) -> bool:
     code = line.rstrip()
     if _opens(code, language):
         return True
-    return len(code) <= _LONGEST and _opens(_COMMENT.sub("", code), language)
+    # What looks like a comment before the last quote may be in a text.
+    comment = _COMMENT.search(code, 1 + max(code.rfind(quote) for quote in "\"'`"))
+    return comment is not None and _opens(code[: comment.start()].rstrip(), language)
 
 
 def goes_on_below(line: str, language: str) -> bool:

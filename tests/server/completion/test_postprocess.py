@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.completion.postprocess import Cursor, Draft, cursor_of, overlap, settle, wants_several_lines
+from server.completion.postprocess import Cursor, Draft, cursor_of, opening, overlap, settle, wants_several_lines
 from server.types import CompletionRequest
 from tests.server.completion.golden import GOLDEN, Golden
 
@@ -83,6 +85,29 @@ def test_early_end_tells_that_nothing_more_is_wanted() -> None:
 )
 def test_several_lines_only_where_a_block_can_stand(before: str, after: str, several: bool) -> None:
     assert wants_several_lines(before, after, "python") is several
+
+
+def test_a_bracket_alone_begins_no_arm_of_a_case() -> None:
+    assert wants_several_lines("  b)", "", "bash")
+    assert not wants_several_lines("  )", "", "bash")
+
+
+@pytest.mark.parametrize(
+    ("line", "language"),
+    [
+        (" " * 30_000 + "x", "ruby"),
+        (" " * 30_000 + "x", "bash"),
+        ("a # " * 10_000 + "'", "python"),
+    ],
+)
+def test_blanks_and_beginnings_of_comments_are_read_once(
+    line: str, language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As it is asked at each key, on the event loop, a line must not take the square of its length.
+    monkeypatch.setattr(opening, "_LONGEST", len(line))
+    began = time.thread_time()
+    assert not wants_several_lines(line, "", language)
+    assert time.thread_time() - began < 0.5
 
 
 _PIECES = st.sampled_from(
