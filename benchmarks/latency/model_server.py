@@ -83,7 +83,10 @@ class _Recorded(ABC):
         entry = self.journal.add(payload, request.headers.get(ORIGIN_HEADER, HEARTH), arrived)
         try:
             response = await self.answer(request, payload, entry)
-        except (asyncio.CancelledError, ConnectionError):
+        except ConnectionError:
+            entry.ended, entry.outcome = time.perf_counter(), ABORTED
+            return web.Response()
+        except asyncio.CancelledError:
             entry.ended, entry.outcome = time.perf_counter(), ABORTED
             raise
         except Exception:

@@ -15,7 +15,8 @@ from server.correlation import new_request_id
 from server.engine.metrics import caller_labels, model_label
 from server.types import Caller, Snippet
 
-MAX_RECORDS = 512
+MAX_RECORDS = 128
+"""Of one editor. Each key that asks leaves one, and what is told or asked of a suggestion comes within seconds."""
 
 
 class Outcome(enum.StrEnum):
