@@ -12,6 +12,7 @@ import numpy as np
 from tree_sitter import Language, Parser, Query, Tree
 
 from indexer.parse.languages import LanguageSpec, language_spec
+from indexer.parse.reading import reader
 
 PARSE_SECONDS = 5.0
 """A parse that takes longer is given up: the file is then cut as plain text."""
@@ -21,9 +22,6 @@ MAX_NESTING = 1_000
 
 _WATCHED_BYTES = 8_192
 """Smaller sources cannot take long; larger ones are parsed with a callback that watches the clock."""
-
-_READ_BYTES = 4_096
-"""What a parser reads at a time. Between two reads other threads get their turn: the event loop is one of them."""
 
 _BRACKETS = np.zeros(256, np.int8)
 _BRACKETS[list(b"([{")] = 1
@@ -45,14 +43,11 @@ def parse(source: bytes, language: str, *, seconds: float = PARSE_SECONDS) -> Tr
         return parser.parse(source)
     deadline = time.monotonic() + seconds
 
-    def read(offset: int, _point: object) -> bytes:
-        return source[offset : offset + _READ_BYTES]
-
     def out_of_time(_offset: int, _has_error: bool) -> bool:
         return time.monotonic() > deadline
 
     try:
-        return parser.parse(read, progress_callback=out_of_time)
+        return parser.parse(reader(source), progress_callback=out_of_time)
     except ValueError:
         # The only failure that a parse with a language can have is the callback's stop.
         parser.reset()

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from tree_sitter import Parser, Tree, TreeCursor
 
 from indexer.parse.grammar import parser_of
+from indexer.parse.reading import reader
 
 STEP_SECONDS = 0.006
 """Of the processor's time, so that what else a machine does makes no difference. A question that takes longer is the
@@ -77,22 +78,19 @@ class GrowingSource:
         return SourceTokens(found, _certain(found))
 
     def _parse(self, parser: Parser, source: bytes, before: Tree | None, deadline: float) -> Tree | None:
-        def read(offset: int, _point: object) -> bytes:
-            return source[offset:]
-
         def out_of_time(_offset: int, _has_error: bool) -> bool:
             return time.thread_time() > deadline
 
         try:
             if before is None:
-                return parser.parse(read, progress_callback=out_of_time)
+                return parser.parse(reader(source), progress_callback=out_of_time)
             # Always from the tree without the text: what a tree says of a string without its end, it goes on to say
             # when the end has come.
             tree = before.copy()
             start, end = len(self._before), len(source)
             here = _point(source, start)
             tree.edit(start, start, end, here, here, _point(source, end))
-            return parser.parse(read, tree, progress_callback=out_of_time)
+            return parser.parse(reader(source), tree, progress_callback=out_of_time)
         except ValueError:
             # As in `parse`: stopped by the callback.
             parser.reset()
